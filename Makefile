@@ -1,0 +1,38 @@
+# make run    install into .venv and open the app
+# make test   install into .venv, static checks, all tests (at most 8 minutes on 2 cores)
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test lint check clean figures screenshots
+
+run: $(VENV)/.app
+	@$(BIN)/ift-tui
+
+test: $(VENV)/.dev lint
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+# The figures of the README: trains the default recipe and scores base and tuned on the held-out test rows.
+figures: $(VENV)/.app
+	@$(BIN)/python benchmarks/default_recipe.py
+
+# The picture in the README, drawn by the app itself.
+screenshots: $(VENV)/.dev
+	@$(BIN)/python scripts/screenshots.py
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/.app: pyproject.toml constraints.txt requirements-unsloth.txt scripts/install.sh
+	@PYTHON=$(PYTHON) scripts/install.sh $(VENV)
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt requirements-unsloth.txt scripts/install.sh
+	@PYTHON=$(PYTHON) scripts/install.sh $(VENV) dev
+	@touch $@ $(VENV)/.app

@@ -1,0 +1,165 @@
+"""The facts of a run: one JSON line each, appended by the worker, folded into the state that screens show.
+
+Kinds, with what each carries beside `kind`, `seq` (from 1) and `time` (Unix seconds):
+
+    started    name, model, total rows known later; the worker's first word
+    phase      phase: load | render | baseline | train | evaluate | save
+    rendered   count, tokens, trained_tokens, digest, validation, left_out
+    loaded     parameters, trainable, four_bit, dtype, device
+    step       step, total, loss, lr, grad_norm, tokens, trained_tokens, tokens_per_s, memory, epoch, eta
+    evaluated  step, loss, rows, adapter (False: the base model's own loss)
+    saved      step, path
+    warned     text, mend
+    finished | stopped     step, path
+    failed     reason, mend, step
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Event = dict[str, Any]
+Status = Literal["starting", "running", "finished", "stopped", "failed", "crashed"]
+
+
+class EventLog:
+    """Appends events to a file, each one whole line in one write."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._seq = sum(1 for _ in Tail(path).read()) if path.exists() else 0
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def write(self, kind: str, **facts: Any) -> None:
+        self._seq += 1
+        event = {"kind": kind, "seq": self._seq, "time": round(self._clock(), 3), **facts}
+        # NaN is not JSON, but it is a fact of a run; Python reads its own spelling back.
+        os.write(self._fd, (json.dumps(event, ensure_ascii=False) + "\n").encode("utf-8"))
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class Tail:
+    """Reads events that were added since the last read, by byte offset; a torn last line waits."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.offset = 0
+
+    def read(self) -> Iterator[Event]:
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                data = file.read()
+        except FileNotFoundError:
+            return
+        end = data.rfind(b"\n") + 1
+        self.offset += end
+        for line in data[:end].splitlines():
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue  # a line torn by a full disk: the next one is whole again
+            if isinstance(event, dict) and "kind" in event:
+                yield event
+
+
+@dataclass
+class Evaluation:
+    """Mean loss per trained token on the validation rows at a step."""
+
+    step: int
+    loss: float
+
+
+@dataclass
+class RunState:
+    """All that the events say so far. `fold` is the only thing that changes it."""
+
+    status: Status = "starting"
+    phase: str = ""
+    model: str = ""
+    started_at: float = 0.0
+    updated_at: float = 0.0
+    step: int = 0
+    total: int = 0
+    epoch: float = 0.0
+    eta: float | None = None
+    tokens: int = 0
+    tokens_per_s: float = 0.0
+    learning_rate: float = 0.0
+    grad_norm: float = 0.0
+    memory: dict[str, int] = field(default_factory=dict)
+    losses: list[tuple[int, float]] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    base_loss: float | None = None
+    rendered: Event = field(default_factory=dict)
+    loaded: Event = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    reason: str = ""
+    mend: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether the worker has said its last word."""
+        return self.status in ("finished", "stopped", "failed")
+
+    @property
+    def loss(self) -> float | None:
+        """The latest training loss."""
+        return self.losses[-1][1] if self.losses else None
+
+    def fold(self, event: Event) -> None:
+        """Take in one event; unknown kinds and missing facts are passed over, so old viewers read new runs."""
+        self.updated_at = event.get("time", self.updated_at)
+        match event["kind"]:
+            case "started":
+                self.status = "running"
+                self.model = event.get("model", "")
+                self.started_at = self.updated_at
+            case "phase":
+                self.phase = event["phase"]
+            case "rendered":
+                self.rendered = event
+            case "loaded":
+                self.loaded = event
+            case "step":
+                self._fold_step(event)
+            case "evaluated" if event.get("adapter", True):
+                self.evaluations.append(Evaluation(event["step"], event["loss"]))
+            case "evaluated":
+                self.base_loss = event["loss"]
+            case "warned":
+                self.warnings.append(" ".join(filter(None, (event["text"], event.get("mend")))))
+            case "finished" | "stopped" | "failed" as last_word:
+                self.status = last_word
+                self.reason = event.get("reason", "")
+                self.mend = event.get("mend", "")
+                self.eta = None
+
+    def _fold_step(self, event: Event) -> None:
+        self.step = event["step"]
+        self.total = event.get("total", self.total)
+        self.epoch = event.get("epoch", self.epoch)
+        self.eta = event.get("eta")
+        self.tokens += event.get("tokens", 0)
+        self.tokens_per_s = event.get("tokens_per_s", self.tokens_per_s)
+        self.learning_rate = event.get("lr", self.learning_rate)
+        self.grad_norm = event.get("grad_norm", self.grad_norm)
+        self.memory = event.get("memory", self.memory)
+        self.losses.append((event["step"], event["loss"]))
+
+
+def fold(events: Iterator[Event]) -> RunState:
+    """The state after all of these events."""
+    state = RunState()
+    for event in events:
+        state.fold(event)
+    return state

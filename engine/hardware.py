@@ -1,0 +1,120 @@
+"""What this machine has: GPUs as NVML sees them, and the host. Never raises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU now. None where the driver does not say (power of a laptop chip)."""
+
+    index: int
+    name: str
+    total: int | None
+    used: int | None
+    free: int | None
+    utilisation: int | None
+    """Percent of the last sampling period in which a kernel ran."""
+    temperature: int | None
+    """Degrees Celsius."""
+    power: float | None
+    """Watts."""
+    driver: str
+
+
+@dataclass(frozen=True)
+class Host:
+    """The machine around the GPU now. Bytes; `cpu` in percent of all cores since the last look."""
+
+    memory_total: int
+    memory_available: int
+    memory_used: int
+    cpu: float
+    cores: int
+    disk_free: int | None
+    disk_total: int | None
+
+
+def gpus() -> list[Gpu]:
+    """The NVIDIA GPUs that the driver shows; empty without a driver or a GPU."""
+    nvml = _nvml()
+    if nvml is None:
+        return []
+    driver = _text(_ask(nvml.nvmlSystemGetDriverVersion))
+    found = []
+    for index in range(_ask(nvml.nvmlDeviceGetCount) or 0):
+        handle = _ask(nvml.nvmlDeviceGetHandleByIndex, index)
+        if handle is not None:
+            found.append(_gpu(nvml, index, handle, driver))
+    return found
+
+
+def host(disk: Path) -> Host:
+    """Memory, processor and the file system that holds `disk` (or its nearest parent that exists)."""
+    memory = psutil.virtual_memory()
+    space = _space(disk)
+    return Host(
+        memory_total=memory.total,
+        memory_available=memory.available,
+        memory_used=memory.total - memory.available,
+        cpu=psutil.cpu_percent(interval=None),
+        cores=psutil.cpu_count() or 1,
+        disk_free=getattr(space, "free", None),
+        disk_total=getattr(space, "total", None),
+    )
+
+
+def _gpu(nvml: Any, index: int, handle: Any, driver: str) -> Gpu:
+    memory = _ask(nvml.nvmlDeviceGetMemoryInfo, handle)
+    rates = _ask(nvml.nvmlDeviceGetUtilizationRates, handle)
+    milliwatts = _ask(nvml.nvmlDeviceGetPowerUsage, handle)
+    return Gpu(
+        index=index,
+        name=_text(_ask(nvml.nvmlDeviceGetName, handle)),
+        total=memory and int(memory.total),
+        used=memory and int(memory.used),
+        free=memory and int(memory.free),
+        utilisation=rates and int(rates.gpu),
+        temperature=_ask(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU),
+        power=None if milliwatts is None else milliwatts / 1000,
+        driver=driver,
+    )
+
+
+@cache
+def _nvml() -> Any:
+    """The initialised library, or None. Asked once: drivers do not appear under a running program."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    except Exception:  # no package, no driver, or a driver and library that do not match
+        return None
+    return pynvml
+
+
+def _ask(query: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return query(*arguments)
+    except Exception:  # NVMLError of this one query: not supported, GPU lost, no permission
+        return None
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
+
+
+def _space(path: Path) -> Any:
+    for folder in (path, *path.absolute().parents):
+        try:
+            return psutil.disk_usage(str(folder))
+        except OSError:
+            continue
+    return None

@@ -1,0 +1,107 @@
+"""What the files in one model folder say, and why such a folder cannot be trained."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from engine import weights
+from engine.errors import UserError
+
+CAUSAL = ("ForCausalLM", "LMHeadModel")
+"""Ends of the names of architectures that continue text and do nothing else."""
+
+
+def resolve(path: Path) -> Path:
+    """The absolute folder, if it holds a config.json. Raises UserError."""
+    if not path.exists():
+        raise UserError(
+            f"{path}: no such model folder; give a folder with config.json, or org/name"
+        )
+    if not path.is_dir():
+        raise UserError(
+            f"{path} is a file; give the folder that holds config.json and *.safetensors"
+        )
+    if not (path / "config.json").is_file():
+        raise UserError(f"{path}: {_why_no_config(path)}")
+    return path.resolve()
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """config.json of a model that can be trained, with its weights there. Raises UserError."""
+    config = _json(path / "config.json")
+    if not is_causal(config):
+        raise UserError(
+            f"{path}: {config['architectures'][0]} is not a text-only causal language model; "
+            "choose one whose config.json says ...ForCausalLM"
+        )
+    if not weights.shards(path):
+        raise UserError(f"{path}: {_why_no_weights(path)}")
+    return config
+
+
+def is_causal(config: dict[str, Any]) -> bool:
+    """Whether the architecture that config.json names is a text-only causal language model."""
+    return str(config["architectures"][0]).endswith(CAUSAL)
+
+
+def holds_another_kind(path: Path) -> bool:
+    """Whether the folder is readable and holds something else: an encoder, a model of pictures."""
+    try:
+        return not is_causal(_json(path / "config.json"))
+    except UserError:
+        return False
+
+
+def licence(path: Path) -> str:
+    """The licence that the head of the model card names, or ""."""
+    try:
+        with (path / "README.md").open("rb") as file:
+            head = file.read(4096).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    named = re.search(r"^licen[sc]e(?:_name)?:\s*[\"']?([^\s\"']+)", head, re.MULTILINE)
+    return named[1] if named else ""
+
+
+def has_template(path: Path) -> bool:
+    """Whether the tokenizer brings a chat template of its own."""
+    if (path / "chat_template.jinja").is_file() or (path / "chat_template.json").is_file():
+        return True
+    try:
+        settings = json.loads((path / "tokenizer_config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(settings, dict) and bool(settings.get("chat_template"))
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: not readable JSON ({error}); download the model again") from None
+    match config:
+        case {"architectures": [str(), *_]}:
+            return dict(config)
+    raise UserError(f"{file}: names no architecture; give a causal language model's folder")
+
+
+def _why_no_config(path: Path) -> str:
+    if (path / "adapter_config.json").is_file():
+        return "this is an adapter, not a model; name the base model it was trained on"
+    if any(path.glob("*.gguf")):
+        return "only GGUF files, which cannot be trained; get this model's safetensors version"
+    return "no config.json; give a Hugging Face model folder, or org/name"
+
+
+def _why_no_weights(path: Path) -> str:
+    if any(path.glob("*.bin")):
+        return (
+            "weights only as pickle (*.bin), which can run code when loaded; "
+            "convert them to safetensors, or take a version that has them"
+        )
+    if any(path.glob("*.gguf")):
+        return _why_no_config(path)
+    return "no weights (model.safetensors) beside config.json; download the model again"

@@ -1,0 +1,239 @@
+"""Run directories: create, list, launch detached, alive or not, stop. Two processes share nothing else."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import platformdirs
+
+from engine import events, recipe
+from engine.errors import RunFailed, UserError
+from engine.events import RunState
+from engine.recipe import Recipe
+
+LOCK_FD = "IFT_TUI_LOCK_FD"
+"""Environment variable by which a launcher hands the held lock to the worker."""
+
+WORKER_ENVIRONMENT = {
+    # Idle OpenMP threads sleep instead of spinning: beside any other busy process on the same cores a
+    # spinning worker was measured to train at a seventh of the speed.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "PYTHONUNBUFFERED": "1",
+}
+"""Environment of every worker process; what the user has set wins."""
+
+LOG_TAIL_BYTES = 16_384
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run directory. It need not be alive, finished or even readable."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "worker.log"
+
+    @property
+    def ledger(self) -> Path:
+        return self.path / "ledger.jsonl"
+
+    @property
+    def adapter(self) -> Path:
+        return self.path / "adapter"
+
+    def recipe(self) -> Recipe:
+        """The resolved recipe. Raises UserError where it is missing or torn."""
+        return recipe.load(self.path / "recipe.toml")
+
+    def state(self) -> RunState:
+        """The fold over its events; a run without a last word whose lock is free has crashed."""
+        # The lock is asked first: a worker that ends between the two reads has then written its last word.
+        alive = is_alive(self)
+        state = events.fold(events.Tail(self.events).read())
+        return judged(state, alive)
+
+
+def judged(state: RunState, alive: bool) -> RunState:
+    """Mark as crashed what has no last word and no living worker."""
+    if not alive and not state.over:
+        state.status = "crashed"
+        state.reason = "the worker ended without a last word"
+        state.mend = "see the end of worker.log"
+    return state
+
+
+def home() -> Path:
+    """$IFT_TUI_HOME, or the user's state folder."""
+    given = os.environ.get("IFT_TUI_HOME")
+    return Path(given).expanduser() if given else platformdirs.user_state_path("ift-tui")
+
+
+def create(plan: Recipe, now: datetime | None = None) -> Run:
+    """Make the directory of a new run with its resolved recipe in it, private to this user."""
+    base = home() / "runs"
+    stamp = f"{now or datetime.now():%Y%m%d-%H%M%S}-{plan.name}"
+    try:
+        base.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for attempt in range(100):
+            path = base / (stamp if attempt == 0 else f"{stamp}-{attempt + 1}")
+            try:
+                path.mkdir(mode=0o700)
+                break
+            except FileExistsError:
+                continue
+        else:
+            raise UserError(f"{base / stamp}: a hundred runs of this name stand there; use another")
+        _write_private(path / "recipe.toml", recipe.dumps(plan))
+    except OSError as error:
+        raise UserError(f"{base}: cannot write runs there ({error.strerror}); set IFT_TUI_HOME") from None
+    return Run(path)
+
+
+def launch(run: Run) -> None:
+    """Start the train worker in a session of its own, with the lock already held for it.
+
+    The worker outlives this process and its terminal. Raises RunFailed if the run has a worker.
+    """
+    lock = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if not _acquire(lock):
+            raise RunFailed(f"{run.name} is already being worked on; attach to it instead")
+        log = os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            # -P: a folder named "engine" where the user stands must not be taken for ours.
+            worker = subprocess.Popen(
+                [sys.executable, "-P", "-m", "engine.workers.train", str(run.path)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=[lock],
+                env={**WORKER_ENVIRONMENT, **os.environ, LOCK_FD: str(lock)},
+            )
+        finally:
+            os.close(log)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(worker.pid).encode(), 0)
+    finally:
+        os.close(lock)  # the worker's copy keeps the lock
+
+
+def hold_lock(run: Run) -> int:
+    """In the worker: the descriptor of the run's lock, handed over or taken now; keep it open for life."""
+    handed = os.environ.pop(LOCK_FD, None)
+    if handed is not None:
+        os.set_inheritable(int(handed), False)
+        return int(handed)
+    lock = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    if not _acquire(lock):
+        raise RunFailed(f"{run.name} is already being worked on")
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    return lock
+
+
+def is_alive(run: Run) -> bool:
+    """Whether a worker holds the run's lock. A pid alone would lie after a reboot."""
+    try:
+        lock = os.open(run.path / "lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(lock)
+
+
+def stop(run: Run) -> bool:
+    """Ask the worker to save and stop. False if there is none."""
+    if not is_alive(run):
+        return False
+    pid = (run.path / "lock").read_text()
+    if not pid:
+        return False  # a launcher holds the lock and has not named its worker yet
+    try:
+        os.kill(int(pid), signal.SIGTERM)  # the lock is held, so this pid is its holder's
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def list_runs() -> list[Run]:
+    """All runs, newest first."""
+    base = home() / "runs"
+    if not base.is_dir():
+        return []
+    return [Run(p) for p in sorted(base.iterdir(), reverse=True) if (p / "recipe.toml").is_file()]
+
+
+def find(name: str) -> Run:
+    """A run by its name, a part of it that only one has, its folder, or "last"."""
+    if (Path(name) / "recipe.toml").is_file():
+        return Run(Path(name).resolve())
+    known = list_runs()
+    if name == "last" and known:
+        return known[0]
+    exact = [run for run in known if run.name == name]
+    matches = exact or [run for run in known if name in run.name]
+    if len(matches) == 1:
+        return matches[0]
+    if not matches:
+        raise UserError(f"{name}: no such run; `ift-tui runs` lists them")
+    raise UserError(f"{name}: {len(matches)} runs match ({matches[0].name}, {matches[1].name} ...); say more")
+
+
+def live() -> Run | None:
+    """The newest run that has a worker."""
+    return next((run for run in list_runs() if is_alive(run)), None)
+
+
+def log_tail(run: Run, lines: int = 40) -> list[str]:
+    """The last lines of worker.log, without reading a long log whole."""
+    try:
+        with run.log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - LOG_TAIL_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return []
+    return text.splitlines()[-lines:]
+
+
+def _acquire(lock: int) -> bool:
+    # A viewer that looks whether the run is alive holds the lock for microseconds: try again.
+    for _ in range(20):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.01)
+        else:
+            return True
+    return False
+
+
+def _write_private(path: Path, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(text)

@@ -1,0 +1,46 @@
+"""A worker's two lines to the world: JSON messages out, JSON requests in; and the wish to stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+Request = dict[str, Any]
+
+
+class Channel:
+    """Messages to the front end. Made first: what libraries print on stdout then goes to stderr."""
+
+    def __init__(self) -> None:
+        self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        os.dup2(2, 1)
+        self._lock = threading.Lock()
+
+    def say(self, kind: str, **facts: Any) -> None:
+        """Send one message. Lone surrogates of strange data travel as JSON escapes."""
+        line = json.dumps({"kind": kind, **facts}, default=str)
+        with self._lock:
+            print(line, file=self._out, flush=True)
+
+    def requests(self) -> Iterator[Request]:
+        """What the front end asks, until it closes its end."""
+        for line in sys.stdin:
+            yield json.loads(line)
+
+
+class StopFlag:
+    """Set by SIGTERM and SIGINT: asked between steps, so that what is under way ends whole."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+        signal.signal(signal.SIGTERM, self._set)
+        signal.signal(signal.SIGINT, self._set)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def _set(self, *_: object) -> None:
+        self.wanted = True

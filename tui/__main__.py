@@ -1,0 +1,122 @@
+"""The front door: `ift-tui` opens the app, `ift-tui COMMAND` does the same work without a screen.
+
+Exit codes: 0 done, 1 the work failed, 2 asked for wrongly, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+
+from engine.errors import RunFailed, UserError
+from tui import commands
+from tui.safe import clean
+
+PROGRAM = "ift-tui"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command, or the app where none is named. The exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments and sys.stdout.isatty():
+        return _guarded(_open_app, with_traceback=False)
+    if not arguments:
+        parser([*names()]).print_help()
+        return 2
+    known = names()
+    chosen = [arguments[0]] if arguments[0] in known else known
+    parsed = parser(chosen).parse_args(arguments)
+    return _guarded(lambda: int(parsed.run(parsed)), parsed.traceback)
+
+
+def names() -> list[str]:
+    """The commands: the files of tui/commands that do not begin with an underscore."""
+    found = (module.name for module in pkgutil.iter_modules(commands.__path__))
+    return [name for name in found if not name.startswith("_")]
+
+
+def parser(chosen: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser for these commands; only their files are imported."""
+    top = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Instruction fine-tuning in the terminal. Without a command: the app.",
+    )
+    top.add_argument("--version", action="version", version=f"{PROGRAM} {_version()}")
+    below = top.add_subparsers(metavar="COMMAND", required=True)
+    for name in chosen:
+        command: ModuleType = importlib.import_module(f"tui.commands.{name}")
+        one = below.add_parser(name, help=command.summary, description=_sentence(command.summary))
+        command.arguments(one)
+        one.add_argument("--traceback", action="store_true", help="show where an unexpected error arose")
+        one.set_defaults(run=command.run)
+    return top
+
+
+def _guarded(work: Callable[[], int], with_traceback: bool) -> int:
+    """Every way that work can end badly, as one sentence and an exit code."""
+    try:
+        return work()
+    except UserError as error:
+        _complain(str(error))
+        return 2
+    except RunFailed as error:
+        _complain(str(error))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Nobody reads any more (`ift-tui models | head`); Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if with_traceback:
+            traceback.print_exc()
+        else:
+            _complain(f"unexpected {type(error).__name__}: {error}; {_kept_traceback()}")
+        return 1
+
+
+def _open_app() -> int:
+    from tui.app import IftTui
+
+    app = IftTui()
+    app.run()
+    return app.return_code or 0
+
+
+def _complain(sentence: str) -> None:
+    print(f"{PROGRAM}: {clean(sentence, newlines=False)}", file=sys.stderr)
+
+
+def _kept_traceback() -> str:
+    """Save the traceback of the error that is being handled; where it is."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="ift-tui-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
+    ) as file:
+        traceback.print_exc(file=file)
+    return f"its traceback is in {Path(file.name)}"
+
+
+def _sentence(summary: str) -> str:
+    return summary[:1].upper() + summary[1:] + "."
+
+
+def _version() -> str:
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version(PROGRAM)
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,211 @@
+"""The app: a screen a step, the draft and the workers behind them, the keys that work everywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, ClassVar
+
+if os.environ.get("SSH_TTY"):  # read by textual when it is imported
+    os.environ.setdefault("TEXTUAL_FPS", "15")
+
+from textual import work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from engine import recipe, runs
+from engine.errors import RunFailed, UserError
+from engine.recipe import Recipe
+from engine.runs import Run
+from tui.draft import Draft
+from tui.feed import Dialogue, Edges, RowsFeed
+from tui.screens.help import HelpScreen, key_table
+from tui.screens.home import HomeScreen
+from tui.screens.messages import (
+    CompareAsked,
+    DataChosen,
+    ModelChosen,
+    RecipeChanged,
+    RunBegun,
+    RunOpened,
+    SourcesChosen,
+    StartAsked,
+)
+from tui.screens.step import StepScreen
+from tui.widgets.stepper import STEPS
+
+QUIET_SECONDS = 0.3
+"""How long choices must rest before rows are read again: a number is typed key by key."""
+
+
+class IftTui(App[None]):
+    """Walks a person from a base model to a comparison of base and tuned."""
+
+    TITLE = "ift-tui"
+    CSS_PATH = "ift.tcss"
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="Explain this screen"),
+        Binding("q,ctrl+q", "quit", "Quit", id="app.quit", tooltip="Quit; a live run goes on"),
+    ]
+
+    def __init__(self, edges: Edges | None = None) -> None:
+        super().__init__()
+        self.edges = edges or Edges()
+        self._draft: Draft | None = None
+        self._rows = RowsFeed(self.edges.child)
+        self._starting = False
+
+    def get_default_screen(self) -> Screen[None]:
+        return HomeScreen(self.edges)
+
+    def on_mount(self) -> None:
+        run = runs.live()
+        if run is not None:
+            self._open_run(run)
+
+    async def on_unmount(self) -> None:
+        await self._rows.close()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: every key that works now, then what Textual offers."""
+        for active in {id(a.binding): a for a in screen.active_bindings.values()}.values():
+            binding = active.binding
+            if binding.id and active.enabled and binding.description:
+                yield SystemCommand(
+                    binding.description,
+                    binding.tooltip or f"Key: {self.get_key_display(binding)}",
+                    self._press(binding.key),
+                )
+        for command in super().get_system_commands(screen):
+            if command.title not in ("Keys", "Quit"):
+                yield command
+
+    def _press(self, key: str) -> Callable[[], None]:
+        return lambda: self.simulate_key(key)
+
+    # --- the draft ---
+
+    def _set_draft(self, draft: Draft | None) -> None:
+        self._draft = draft
+        for screen in self.screen_stack:
+            if isinstance(screen, StepScreen):
+                screen.draft = draft
+
+    def _push(self, screen: StepScreen) -> None:
+        if self._draft is not None:
+            self._set_draft(self._draft.at(screen.STEP))
+        screen.set_reactive(StepScreen.draft, self._draft)
+        self.push_screen(screen)
+
+    def on_run_begun(self, message: RunBegun) -> None:
+        from tui.screens.model import ModelScreen
+
+        try:
+            self._draft = Draft(recipe.load(message.recipe))
+        except UserError as error:
+            self._refuse(error)
+            return
+        self._push(ModelScreen(self.edges, self._draft))
+
+    def on_model_chosen(self, message: ModelChosen) -> None:
+        from tui.screens.data import DataScreen
+
+        assert self._draft is not None
+        before = self._draft
+        self._draft = before.with_model(message.id)
+        self._push(DataScreen(self._rows, self._draft))
+        if self._draft.scan is None:
+            self._read_rows()
+
+    def on_sources_chosen(self, message: SourcesChosen) -> None:
+        assert self._draft is not None
+        self._set_draft(self._draft.with_sources(message.sources))
+        self._read_rows()
+
+    def on_data_chosen(self, _: DataChosen) -> None:
+        from tui.screens.recipe import RecipeScreen
+
+        assert self._draft is not None
+        self._push(RecipeScreen(self._draft))
+
+    def on_recipe_changed(self, message: RecipeChanged) -> None:
+        assert self._draft is not None
+        self._set_draft(self._draft.with_recipe(message.recipe))
+        if self._draft.opened is None:
+            self._read_rows()
+
+    @work(exclusive=True, group="rows")
+    async def _read_rows(self) -> None:
+        await asyncio.sleep(QUIET_SECONDS)
+        assert self._draft is not None
+        plan = self._draft.recipe
+        try:
+            self._learn(opened=await self._rows.open(plan), problem="")
+            async for message in self._rows.scan(plan):
+                if message["kind"] == "progress":
+                    self._learn(done=message["done"], total=message["total"])
+                else:
+                    self._learn(scan=message)
+        except RunFailed as error:
+            self._learn(problem=str(error))
+
+    def _learn(self, **facts: Any) -> None:
+        if self._draft is not None:
+            self._set_draft(replace(self._draft, **facts))
+
+    # --- runs ---
+
+    def on_start_asked(self, _: StartAsked) -> None:
+        if self._draft is not None and not self._starting:
+            self._starting = True
+            self._launch(self._draft.planned)
+
+    @work(thread=True, group="start")
+    def _launch(self, plan: Recipe) -> None:
+        try:
+            run = self.edges.start(plan)
+        except (UserError, RunFailed, OSError) as error:
+            self.call_from_thread(self._refuse, error)
+        else:
+            self.call_from_thread(self._started, run)
+
+    def _refuse(self, error: Exception) -> None:
+        self._starting = False
+        if isinstance(self.screen, StepScreen):
+            self.screen.refuse(str(error))
+
+    def _started(self, run: Run) -> None:
+        self._starting = False
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        self._draft = None
+        self._open_run(run)
+
+    def on_run_opened(self, message: RunOpened) -> None:
+        self._open_run(message.run)
+
+    def _open_run(self, run: Run) -> None:
+        from tui.screens.train import TrainScreen
+
+        self.push_screen(TrainScreen(self.edges, run))
+
+    def on_compare_asked(self, message: CompareAsked) -> None:
+        from tui.screens.compare import CompareScreen
+
+        chat = Dialogue(self.edges.child("chat", str(message.run.path)))
+        rows = RowsFeed(self.edges.child)
+        self.push_screen(CompareScreen(message.run, chat, rows, self.edges.clock))
+
+    # --- keys that work everywhere ---
+
+    def action_help(self) -> None:
+        screen = self.screen
+        if isinstance(screen, StepScreen):
+            shown = list(screen.active_bindings.values())
+            keys = key_table(shown, [self.get_key_display(active.binding) for active in shown])
+            self.push_screen(HelpScreen(STEPS[screen.STEP - 1], screen.HELP, keys))

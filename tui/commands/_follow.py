@@ -1,0 +1,169 @@
+"""A run as a plain log: one line an event, until its last word."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+
+from engine import runs
+from engine.events import Event, RunState, Tail
+from engine.runs import Run
+from tui.commands import _print
+
+POLL = 0.1
+"""Seconds between two looks at the events."""
+
+BETWEEN_STEPS = 1.0
+"""Least seconds between two step lines on a terminal; a file gets them all."""
+
+PHASES = {
+    "load": "loading the model",
+    "render": "rendering the rows",
+    "probe": "probing memory",
+    "baseline": "measuring the base model",
+    "train": "training",
+    "evaluate": "evaluating",
+    "save": "saving",
+}
+
+
+@dataclass
+class Lines:
+    """Turns events into lines. On a terminal step lines are thinned out; first and last always come."""
+
+    thin: bool
+    clock: Callable[[], float] = time.monotonic
+    _last: float = field(default=float("-inf"))
+
+    def line(self, event: Event) -> str | None:
+        """The line for an event; None for one that is not shown."""
+        match event["kind"]:
+            case "step":
+                return self._step(event)
+            case "phase":
+                return PHASES.get(event.get("phase", ""), str(event.get("phase")))
+            case "started":
+                return f"model {event.get('model', '')}"
+            case "loaded":
+                return _loaded(event)
+            case "rendered":
+                return _rendered(event)
+            case "evaluated":
+                return _evaluated(event)
+            case "saved":
+                return f"saved step {event.get('step')}: {event.get('path')}"
+            case "warned":
+                return " ".join(filter(None, ("warning:", event.get("text"), event.get("mend"))))
+        return None
+
+    def _step(self, event: Event) -> str | None:
+        now = self.clock()
+        last = event["step"] == event.get("total")
+        if self.thin and not last and now - self._last < BETWEEN_STEPS:
+            return None
+        self._last = now
+        total = str(event.get("total", "?"))
+        parts = [f"step {event['step']:>{len(total)}}/{total}", f"loss {event['loss']:.3f}"]
+        if event.get("lr") is not None:
+            parts.append(f"lr {event['lr']:.1e}")
+        if event.get("tokens_per_s"):
+            parts.append(f"{event['tokens_per_s']:,.0f} tok/s")
+        if event.get("eta") is not None:
+            parts.append(f"eta {_print.duration(event['eta'])}")
+        return "  ".join(parts)
+
+
+def follow(run: Run, as_json: bool, stop_on_interrupt: bool) -> int:
+    """Print a run's events from the start to its last word. The exit code: 0 finished or stopped, 1 not.
+
+    Ctrl-C asks the run to stop and goes on following, or, without `stop_on_interrupt` and the second time,
+    leaves it running (130).
+    """
+    tail, state, lines = Tail(run.events), RunState(), Lines(thin=sys.stdout.isatty())
+    asked = stopping = False
+    with _interrupts() as pressed:
+        while True:
+            alive = runs.is_alive(run)  # asked first: a dead worker's last word is then in what is read
+            for event in tail.read():
+                state.fold(event)
+                _show(event, lines, as_json)
+            if state.over or not alive:
+                return _last_word(run, runs.judged(state, alive), as_json)
+            if pressed() > (1 if stop_on_interrupt else 0):
+                _print.warn(f"left; the run goes on: ift-tui attach {run.name}")
+                return 130
+            if pressed() and not asked:
+                asked = True
+                _print.warn("saving and stopping; the adapter so far is kept (Ctrl-C again leaves the run alone)")
+            if asked and not stopping:
+                stopping = runs.stop(run)  # False while the worker is being started: asked again
+            time.sleep(POLL)
+
+
+def _show(event: Event, lines: Lines, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(event), flush=True)
+    elif line := lines.line(event):
+        _print.say(line.replace("\n", " "))
+
+
+def _last_word(run: Run, state: RunState, as_json: bool) -> int:
+    if state.status == "crashed":
+        for line in runs.log_tail(run, 15):
+            _print.warn(f"  {line}")
+    if state.status in ("failed", "crashed"):
+        reason = ". ".join(filter(None, (state.reason, state.mend)))
+        _print.warn(f"ift-tui: {run.name} {state.status}: {reason}")
+        return 1
+    if not as_json:
+        seconds = _print.duration(state.updated_at - state.started_at)
+        _print.say(f"{state.status} at step {state.step} of {state.total} after {seconds}")
+        if run.adapter.is_dir():
+            _print.say(f"adapter: {run.adapter}")
+            _print.say(f"next: ift-tui eval {run.name}")
+    return 0
+
+
+def _loaded(event: Event) -> str:
+    parts = [f"{_print.parameters(event.get('parameters'))} parameters"]
+    parts.append(f"{_print.parameters(event.get('trainable'))} trained")
+    parts.append("4-bit" if event.get("four_bit") else str(event.get("dtype", "16-bit")))
+    parts.append(str(event.get("device", "")))
+    return "loaded: " + ", ".join(filter(None, parts))
+
+
+def _rendered(event: Event) -> str:
+    text = (
+        f"rendered {_print.number(event.get('count'))} rows, {_print.number(event.get('tokens'))} tokens, "
+        f"{_print.number(event.get('trained_tokens'))} of them trained"
+    )
+    left_out = event.get("left_out")
+    left_out = sum(left_out.values()) if isinstance(left_out, dict) else left_out
+    return text + (f"; {left_out:,} rows left out (ledger.jsonl says why)" if left_out else "")
+
+
+def _evaluated(event: Event) -> str:
+    what = "validation loss" if event.get("adapter", True) else "validation loss of the base model"
+    return f"step {event.get('step', 0)}  {what} {event['loss']:.3f}"
+
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], int]]:
+    """Count Ctrl-C instead of raising, so that no press falls between two steps of the loop."""
+    count = 0
+
+    def press(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal count
+        count += 1
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda: count
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,77 @@
+"""The choices made so far on the way to a run: frozen, replaced whole; no widget in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engine import RECIPES, recipe
+from engine.recipe import Recipe, Source
+
+GUIDED = "first-steps"
+"""The bundled recipe that needs neither network nor GPU."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A recipe in the making, with what the data worker has said about its rows."""
+
+    recipe: Recipe
+    reached: int = 2
+    """The furthest step that was opened."""
+    opened: dict[str, Any] | None = None
+    done: int = 0
+    total: int = 0
+    scan: dict[str, Any] | None = None
+    problem: str = ""
+    """Why the rows cannot be read; empty where they can."""
+
+    def at(self, step: int) -> Draft:
+        return replace(self, reached=max(step, self.reached))
+
+    def with_recipe(self, plan: Recipe) -> Draft:
+        """Other choices. What was read of the rows stays only where they are rendered alike."""
+        if rows_key(plan) == rows_key(self.recipe):
+            return replace(self, recipe=plan)
+        return Draft(plan, self.reached)
+
+    def with_model(self, model_id: str) -> Draft:
+        return self.with_recipe(recipe.changed(self.recipe, model={"id": model_id}))
+
+    def with_sources(self, sources: tuple[Source, ...]) -> Draft:
+        data = self.recipe.data.model_copy(update={"sources": sources})
+        return self.with_recipe(self.recipe.model_copy(update={"data": data}))
+
+    @property
+    def planned(self) -> Recipe:
+        """The recipe as it is started: with the digest of the rows that were shown, if it is known."""
+        digest = self.scan["digest"] if self.scan else None
+        data = self.recipe.data.model_copy(update={"digest": digest})
+        return self.recipe.model_copy(update={"data": data})
+
+    @property
+    def steps_done(self) -> frozenset[int]:
+        return frozenset(range(2, self.reached)) - self.steps_wanting
+
+    @property
+    def steps_wanting(self) -> frozenset[int]:
+        return frozenset({3}) if self.problem else frozenset()
+
+
+def rows_key(plan: Recipe) -> tuple[Any, ...]:
+    """What decides how rows are rendered: two recipes with equal keys give equal ids and labels."""
+    return plan.model.id, plan.data
+
+
+def source_at(path: str) -> Source:
+    """A file of the user's as a source; the home sign is understood, a relative path made absolute."""
+    file = Path(path).expanduser()
+    return Source(path=str(file.resolve()), format="auto")
+
+
+def bundled_sets() -> list[str]:
+    """The sets that ship with the program, as a source names them."""
+    folder = RECIPES / "datasets"
+    found = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return [f"builtin:{name}" for name in found]

@@ -1,0 +1,130 @@
+"""Runs, followed by their files: one from near, all from afar."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import UserError
+from engine.events import RunState, Status, Tail
+from engine.runs import Run, is_alive, judged, list_runs, log_tail
+from tui.feed.edges import Edges
+
+if TYPE_CHECKING:
+    from engine.hardware import Gpu, Host
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that the train screen shows, taken at one moment; nothing in it changes afterwards."""
+
+    state: RunState = field(default_factory=RunState)
+    alive: bool = False
+    phase_seconds: int = 0
+    log: tuple[str, ...] = ()
+    gpus: tuple[Gpu, ...] = ()
+    host: Host | None = None
+
+
+class RunFeed:
+    """Follows one run. `poll` reads files: call it in a thread."""
+
+    SECONDS_BETWEEN_LOOKS_AT_HARDWARE = 2.0
+    LOG_LINES = 200
+
+    def __init__(self, run: Run, edges: Edges) -> None:
+        self._run = run
+        self._edges = edges
+        self._tail = Tail(run.events)
+        self._state = RunState()
+        self._phase_at = 0.0
+        self._looked_at = -math.inf
+        self._hardware: tuple[tuple[Gpu, ...], Host | None] = ((), None)
+        self._seen: object = None
+
+    def poll(self) -> Snapshot | None:
+        """The run as it stands, or None where nothing has changed since the last call."""
+        # Asked before reading: a worker that ends in between has then written its last word.
+        alive = is_alive(self._run)
+        now = self._edges.clock()
+        self._fold(now)
+        seconds = int(now - self._phase_at) if alive and self._state.step == 0 else 0
+        seen = (self._tail.offset, alive, seconds, self._log_size(), self._look(now))
+        if seen == self._seen:
+            return None
+        self._seen = seen
+        lists = ("losses", "evaluations", "warnings")
+        state = replace(self._state, **{name: getattr(self._state, name)[:] for name in lists})
+        log = tuple(log_tail(self._run, self.LOG_LINES))
+        return Snapshot(judged(state, alive), alive, seconds, log, *self._hardware)
+
+    def _fold(self, now: float) -> None:
+        if self._phase_at == 0.0:
+            self._phase_at = now
+        for event in self._tail.read():
+            self._state.fold(event)
+            if event["kind"] in ("started", "phase"):
+                self._phase_at = event.get("time", now)
+
+    def _log_size(self) -> int:
+        try:
+            return self._run.log.stat().st_size
+        except OSError:
+            return 0
+
+    def _look(self, now: float) -> object:
+        if now - self._looked_at >= self.SECONDS_BETWEEN_LOOKS_AT_HARDWARE:
+            self._looked_at = now
+            self._hardware = (tuple(self._edges.gpus()), self._edges.host())
+        return self._hardware
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """A run in the list of runs."""
+
+    run: Run
+    name: str
+    model: str
+    status: Status
+    step: int
+    total: int
+    loss: float | None
+    started_at: float
+
+
+class RunsFeed:
+    """All runs, newest first, read again only where events have grown. Call `poll` in a thread."""
+
+    def __init__(self) -> None:
+        self._followed: dict[Path, tuple[Tail, RunState]] = {}
+        self._finished: dict[Path, tuple[int, RunLine]] = {}
+
+    def poll(self) -> tuple[RunLine, ...]:
+        return tuple(self._line(run) for run in list_runs())
+
+    def _line(self, run: Run) -> RunLine:
+        size = run.events.stat().st_size if run.events.exists() else 0
+        known = self._finished.get(run.path)
+        alive = is_alive(run)
+        if known is not None and known[0] == size and not alive:
+            return known[1]
+        tail, state = self._followed.setdefault(run.path, (Tail(run.events), RunState()))
+        for event in tail.read():
+            state.fold(event)
+        line = self._told(run, judged(replace(state), alive))
+        if not alive:  # its losses need not be kept in memory
+            self._finished[run.path] = (size, line)
+            del self._followed[run.path]
+        return line
+
+    def _told(self, run: Run, state: RunState) -> RunLine:
+        try:
+            plan = run.recipe()
+            name, model = plan.name, plan.model.id
+        except UserError:
+            name, model = run.name, state.model or "?"
+        started = state.started_at or run.path.stat().st_mtime
+        return RunLine(run, name, model, state.status, state.step, state.total, state.loss, started)

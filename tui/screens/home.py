@@ -1,0 +1,136 @@
+"""The runs: what is being trained, what was; and the way to a new one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import DataTable
+
+from engine import recipe
+from tui.draft import GUIDED
+from tui.feed import Edges, RunLine, RunsFeed
+from tui.screens.choose import ChooseScreen
+from tui.screens.messages import CompareAsked, RunBegun, RunOpened
+from tui.screens.step import StepScreen
+from tui.widgets.quiet import Quiet
+from tui.widgets.run_table import RunTable
+from tui.widgets.stepper import Progress
+
+SECONDS_BETWEEN_LOOKS = 1.0
+
+WELCOME = Content.assemble(
+    ("Fine-tune a language model to follow your instructions.\n\n", "bold"),
+    "Six steps, named above: pick a base model, see what it will read, set a few knobs, ",
+    "watch it learn, then let base and tuned answer side by side.\n\n",
+    ("enter", "bold $text-accent"),
+    "  the guided first run: a tiny model and two sample sets that come with the program;\n",
+    "       about two minutes, no GPU or network needed\n",
+    ("n", "bold $text-accent"),
+    "      a new run of your own: the same walk, with your model and your rows\n",
+    ("?", "bold $text-accent"),
+    "      what this screen is for, and its keys; every screen has it",
+)
+
+
+class HomeScreen(StepScreen):
+    """A table of runs, newest first; where there is none, how to begin."""
+
+    STEP = 1
+    HELP = (
+        "Every run stands here, newest first, with what it has come to. A run goes on by itself: "
+        "you may close this program, or lose the connection, and find it again here.\n\n"
+        "Enter opens the run under the cursor. n starts a new one: model, data, recipe, then training. "
+        "A crashed run is one whose worker ended without a last word; open it to see the end of its log."
+    )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "new", "New run", id="home.new", tooltip="Start a new run"),
+        Binding("enter", "first", "First run", id="home.first", tooltip="The guided first run"),
+        Binding("c", "compare", "Compare", id="home.compare", tooltip="Chat with base and tuned"),
+        Binding("escape", "back", "Back", show=False),
+    ]
+
+    def __init__(self, edges: Edges) -> None:
+        super().__init__()
+        self._edges = edges
+        self._feed = RunsFeed()
+        self._lines: tuple[RunLine, ...] = ()
+        self._listed = False
+
+    def body(self) -> ComposeResult:
+        with Vertical(id="runs", classes="panel") as panel:
+            panel.border_title = "Runs"
+            yield Quiet("looking for runs …", id="welcome")
+            yield RunTable()
+
+    def progress(self) -> Progress:
+        return Progress()
+
+    def on_mount(self) -> None:
+        self._follow()
+
+    @work(exclusive=True)
+    async def _follow(self) -> None:
+        while True:
+            if self.is_current or not self._listed:
+                self._show(await asyncio.to_thread(self._feed.poll))
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+    def _show(self, lines: tuple[RunLine, ...]) -> None:
+        self._lines, self._listed = lines, True
+        table = self.query_one(RunTable)
+        table.display = bool(lines)
+        self.query_one("#welcome").display = not lines
+        self.query_one("#welcome", Quiet).show(WELCOME)
+        table.show(lines, self._edges.clock())
+        if lines and self.focused is None:
+            table.focus()
+        self.refresh_bindings()
+
+    def _highlighted(self) -> RunLine | None:
+        row = self.query_one(RunTable).cursor_row
+        return self._lines[row] if row < len(self._lines) else None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "first":
+            return self._listed and not self._lines
+        if action == "compare":
+            line = self._highlighted() if self._lines else None
+            return line is not None and line.status in ("finished", "stopped")
+        return action != "back"
+
+    def on_data_table_row_selected(self, _: DataTable.RowSelected) -> None:
+        line = self._highlighted()
+        if line is not None:
+            self.post_message(RunOpened(line.run))
+
+    def on_data_table_row_highlighted(self, _: DataTable.RowHighlighted) -> None:
+        self.refresh_bindings()
+
+    def action_first(self) -> None:
+        self.post_message(RunBegun(GUIDED))
+
+    def action_compare(self) -> None:
+        line = self._highlighted()
+        if line is not None:
+            self.post_message(CompareAsked(line.run))
+
+    def action_new(self) -> None:
+        names = [path.stem for path in recipe.bundled()]
+        if len(names) <= 1:
+            self.post_message(RunBegun(names[0] if names else GUIDED))
+            return
+
+        def begin(name: str | None) -> None:
+            if name is not None:
+                self.post_message(RunBegun(name))
+
+        self.app.push_screen(ChooseScreen("Start from which recipe?", names), begin)
+
+

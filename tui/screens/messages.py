@@ -1,0 +1,54 @@
+"""What screens tell the app, in the past tense."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from engine.recipe import Recipe, Source
+from engine.runs import Run
+
+
+@dataclass
+class RunBegun(Message):
+    """A new run was asked for, from the recipe at a path or of a bundled name."""
+
+    recipe: str
+
+
+@dataclass
+class RunOpened(Message):
+    run: Run
+
+
+@dataclass
+class ModelChosen(Message):
+    id: str
+
+
+@dataclass
+class SourcesChosen(Message):
+    """Other rows were chosen; the data screen stays."""
+
+    sources: tuple[Source, ...]
+
+
+@dataclass
+class DataChosen(Message):
+    """The rows are as they should be: on to the recipe."""
+
+
+@dataclass
+class RecipeChanged(Message):
+    recipe: Recipe
+
+
+@dataclass
+class StartAsked(Message):
+    """The draft should become a run."""
+
+
+@dataclass
+class CompareAsked(Message):
+    run: Run

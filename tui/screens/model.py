@@ -1,0 +1,122 @@
+"""The base model: built in, in a folder, in the Hugging Face cache, or from the catalogue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Input, OptionList
+
+from engine.errors import UserError
+from tui.draft import Draft
+from tui.feed import Edges
+from tui.safe import clean
+from tui.screens.messages import ModelChosen
+from tui.screens.step import StepScreen
+from tui.widgets.model_list import ModelList, described
+from tui.widgets.quiet import Quiet
+
+if TYPE_CHECKING:
+    from engine.models import ModelInfo
+
+
+class ModelScreen(StepScreen):
+    """A list of models with what is known of the one under the cursor."""
+
+    STEP = 2
+    HELP = (
+        "Choose the base model whose behaviour you want to change. Only a small adapter is trained; the "
+        "model itself stays as it is. The list shows parameters and the memory its weights take in 4-bit; "
+        "training needs some more than that.\n\n"
+        "Models of the catalogue are downloaded when the run starts. Any other model: press / and type "
+        "a Hugging Face id (org/name) or a folder."
+    )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+n", "next", "Next", id="model.next", tooltip="Take this model; on to the data"),
+        Binding("slash", "type", "Other", id="model.type", tooltip="Type a folder or a hub id"),
+    ]
+
+    def __init__(self, edges: Edges, draft: Draft) -> None:
+        super().__init__()
+        self._edges = edges
+        self._first = draft.recipe.model.id
+
+    def body(self) -> ComposeResult:
+        with Horizontal(id="model"):
+            with Vertical(classes="panel", id="models") as panel:
+                panel.border_title = "Base models"
+                panel.border_subtitle = "parameters · 4-bit size"
+                yield Quiet("looking for models …", id="looking")
+                yield ModelList()
+            with Vertical(id="model-side"):
+                with VerticalScroll(classes="panel", id="about", can_focus=False) as about:
+                    about.border_title = "About"
+                    yield Quiet(id="described")
+                with Vertical(classes="panel", id="typed") as typed:
+                    typed.border_title = "Another: folder or hub id"
+                    yield Input(placeholder="press /   e.g. Qwen/Qwen3-4B", compact=True)
+
+    def on_mount(self) -> None:
+        self.query_one(ModelList).display = False
+        self._look()
+
+    @work(thread=True, exclusive=True)
+    def _look(self) -> None:
+        models = self._edges.models()
+        self.app.call_from_thread(self._list, models)
+
+    def _list(self, models: list[ModelInfo]) -> None:
+        listed = self.query_one(ModelList)
+        self.query_one("#looking").display = False
+        listed.display = True
+        listed.show(models, self._first)
+        if not isinstance(self.focused, Input):
+            listed.focus()
+
+    def on_option_list_option_highlighted(self, _: OptionList.OptionHighlighted) -> None:
+        self._describe(self.query_one(ModelList).chosen)
+
+    def _describe(self, model: ModelInfo | None) -> None:
+        if model is not None:
+            self.query_one("#described", Quiet).show(described(model, self.size.width))
+
+    def on_option_list_option_selected(self, _: OptionList.OptionSelected) -> None:
+        self.action_next()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if event.value.strip():
+            self._check(event.value.strip())
+
+    @work(thread=True, exclusive=True, group="check")
+    def _check(self, typed: str) -> None:
+        try:
+            model = self._edges.describe(typed)
+        except UserError as error:
+            self.app.call_from_thread(self._wrong, str(error))
+        else:
+            self.app.call_from_thread(self._take, model)
+
+    def _wrong(self, sentence: str) -> None:
+        self.query_one("#described", Quiet).show(f"✗ {clean(sentence)}")
+
+    def _take(self, model: ModelInfo) -> None:
+        self._describe(model)
+        if model.problem:
+            self.refuse(model.problem)
+        else:
+            self.post_message(ModelChosen(model.id))
+
+    def action_next(self) -> None:
+        field = self.query_one(Input)
+        chosen = self.query_one(ModelList).chosen
+        if field.has_focus and field.value.strip():
+            self._check(field.value.strip())
+        elif chosen is not None:
+            self._take(chosen)
+
+    def action_type(self) -> None:
+        self.query_one(Input).focus()

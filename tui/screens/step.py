@@ -1,0 +1,89 @@
+"""What the screens of the walk have in common: the stepper on top, the keys at the bottom, help."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.keys import key_to_character
+from textual.reactive import reactive
+from textual.screen import ActiveBinding, Screen
+from textual.widgets import Footer
+
+from tui.draft import Draft
+from tui.safe import clean
+from tui.widgets.stepper import Progress, Stepper
+
+
+class StepScreen(Screen[None]):
+    """One step of the walk. A subclass says which, what to help with, and what its body is."""
+
+    STEP: ClassVar[int]
+    HELP: ClassVar[str]
+    """A few sentences about the screen; the keys are added from its bindings."""
+    AUTO_FOCUS = ""
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (110, "-wide")]
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", id="step.back"),
+    ]
+
+    draft: reactive[Draft | None] = reactive(None)
+    """Handed down by the app whenever it changes."""
+
+    def compose(self) -> ComposeResult:
+        yield Stepper(self.STEP)
+        yield from self.body()
+        yield Footer(compact=True)
+
+    def body(self) -> ComposeResult:
+        """The widgets between the stepper and the keys."""
+        raise NotImplementedError
+
+    def progress(self) -> Progress:
+        """What the stepper marks as done and as wanting."""
+        if self.draft is None:
+            return Progress()
+        return Progress(self.draft.steps_done, self.draft.steps_wanting)
+
+    def mark_progress(self) -> None:
+        self.query_one(Stepper).progress = self.progress()
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """Without the keys that the focused field would take as text: the footer shows what works."""
+        bindings = super().active_bindings
+        focused = self.focused
+        if focused is None:
+            return bindings
+        return {
+            key: active
+            for key, active in bindings.items()
+            if active.binding.priority or not focused.check_consume_key(key, key_to_character(key))
+        }
+
+    def watch_draft(self) -> None:
+        if self.is_mounted:
+            self.mark_progress()
+            self.draft_changed()
+
+    def draft_changed(self) -> None:
+        """The draft is another one than before."""
+
+    def refuse(self, sentence: str) -> None:
+        """What was asked for here cannot be done."""
+        self.notify(clean(sentence), severity="error", timeout=12, markup=False)
+
+    def on_mount(self) -> None:
+        self.mark_progress()
+
+    def on_stepper_step_pointed_at(self, message: Stepper.StepPointedAt) -> None:
+        behind = [screen for screen in self.app.screen_stack if isinstance(screen, StepScreen)]
+        steps = [screen.STEP for screen in behind]
+        if message.number in steps and message.number != self.STEP:
+            while self.app.screen is not behind[steps.index(message.number)]:
+                self.app.pop_screen()
+
+    def action_back(self) -> None:
+        self.app.pop_screen()

@@ -1,0 +1,87 @@
+"""The base models that can be had, by where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from tui.safe import clean
+from tui.widgets.figures import short, size
+
+if TYPE_CHECKING:
+    from engine.models import ModelInfo
+
+NAME_WIDTH = 26
+ORIGINS = {
+    "builtin": "Built in",
+    "folder": "Folders",
+    "cache": "Hugging Face cache",
+    "catalogue": "Catalogue: weights are downloaded at the start",
+}
+
+
+class ModelList(OptionList):
+    """One line a model, grouped by origin; groups are headings that cannot be chosen."""
+
+    def __init__(self) -> None:
+        super().__init__(compact=True, markup=False)
+        self._models: dict[str, ModelInfo] = {}
+
+    @property
+    def chosen(self) -> ModelInfo | None:
+        """The model under the cursor."""
+        option = self.highlighted_option
+        return self._models.get(option.id or "") if option else None
+
+    def show(self, models: Sequence[ModelInfo], chosen: str) -> None:
+        self._models = {model.id: model for model in models}
+        self.clear_options()
+        for origin, group in groupby(models, key=lambda model: model.origin):
+            self.add_option(Option(heading(origin), disabled=True))
+            self.add_options(Option(line(model), id=model.id) for model in group)
+        if chosen in self._models:
+            self.highlighted = self.get_option_index(chosen)
+        elif models:
+            self.highlighted = self.get_option_index(models[0].id)
+
+
+def heading(origin: str) -> Content:
+    return Content.styled(ORIGINS.get(origin, origin), "bold $text-primary")
+
+
+def line(model: ModelInfo) -> Content:
+    """Name, parameters, 4-bit size; a mark where something stands in the way."""
+    name = clean(model.name, newlines=False)
+    name = name if len(name) <= NAME_WIDTH else name[: NAME_WIDTH - 1] + "…"
+    mark = ("! ", "$text-warning") if model.problem else "  "
+    figures = f"{short(model.parameters):>6} {size(model.bytes_4bit):>8}"
+    return Content.assemble(mark, name.ljust(NAME_WIDTH), (figures, "$text-muted"))
+
+
+def described(model: ModelInfo, width: int) -> Content:
+    """All that is known of a model, one fact a line; foreign words cleaned."""
+    pairs = [
+        ("Id", model.id),
+        ("Parameters", short(model.parameters)),
+        ("Size in 4-bit", size(model.bytes_4bit)),
+        ("Size in 16-bit", size(model.bytes_16bit)),
+        ("Architecture", model.architecture or "?"),
+        ("Context", f"{model.context:,} tokens" if model.context else "?"),
+        ("Chat template", "its own" if model.chat_template else "none: a plain one is used"),
+        ("Licence", model.licence or "not stated"),
+        ("Where", str(model.path) if model.path else "on the Hugging Face hub"),
+    ]
+    lines = [
+        Content.assemble((name.ljust(16), "$text-muted"), clean(value, newlines=False))
+        for name, value in pairs
+    ]
+    if model.problem:
+        lines += [Content(""), Content.styled(f"! {clean(model.problem)}", "$text-warning")]
+    elif model.path is None:
+        lines += [Content(""), Content(f"{size(model.bytes_16bit)} will be downloaded at the start.")]
+    return Content("\n").join(lines)
