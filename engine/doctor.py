@@ -68,7 +68,9 @@ def absent(packages: Iterable[str]) -> list[str]:
 
 def install_command(source: Path = RECIPES.parent) -> str:
     """How to install what trains: in the source folder this runs from, or in one still to be fetched."""
-    commands = "pip install -c constraints.txt '.[train]' && pip install --no-deps -r requirements-unsloth.txt"
+    commands = (
+        "pip install -c constraints.txt '.[train]' && pip install --no-deps -r requirements-unsloth.txt"
+    )
     if not (source / "constraints.txt").is_file():
         return f"run `{commands}` in the folder of ift-tui's source"
     if sys.prefix == str(source / ".venv"):
@@ -101,15 +103,14 @@ def offline_finding(environment: Mapping[str, str] = os.environ) -> Finding:
     for name in hub.OFFLINE:
         if hub.is_yes(environment.get(name, "")):
             return Finding("hub", "warn", f"{name} is set", f"unset {name} to fetch models not in the cache")
-    signed_in = "with" if environment.get("HF_TOKEN") or (hub.home().parent / "token").is_file() else "without"
+    signed_in = (
+        "with" if environment.get("HF_TOKEN") or (hub.home().parent / "token").is_file() else "without"
+    )
     return Finding("hub", "ok", f"may be asked, {signed_in} a token")
 
 
 def _python() -> Finding:
-    version = platform.python_version()
-    if sys.version_info < (3, 11):
-        return Finding("Python", "missing", version, "install Python 3.11 or newer")
-    return Finding("Python", "ok", f"{version} in {sys.prefix}")
+    return Finding("Python", "ok", f"{platform.python_version()} in {sys.prefix}")
 
 
 def _gpus() -> list[Finding]:
@@ -143,7 +144,9 @@ def _home() -> list[Finding]:
     if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
         place = Finding("runs", "ok", str(folder))
     else:
-        place = Finding("runs", "missing", f"{folder} cannot be written", "set IFT_TUI_HOME to a folder that can")
+        place = Finding(
+            "runs", "missing", f"{folder} cannot be written", "set IFT_TUI_HOME to a folder that can"
+        )
     return [place, disk_finding(folder, hardware.host(folder).disk_free)]
 
 

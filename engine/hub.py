@@ -95,9 +95,7 @@ def fetch_tokenizer(model_id: str) -> Path:
     if path is not None and any(path.glob("tokenizer*")):
         return path
     if variable := offline():
-        raise UserError(
-            f"{model_id}: not in {home()}, and {variable} forbids to fetch it; unset it"
-        )
+        raise UserError(f"{model_id}: not in {home()}, and {variable} forbids to fetch it; unset it")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 

@@ -17,13 +17,9 @@ CAUSAL = ("ForCausalLM", "LMHeadModel")
 def resolve(path: Path) -> Path:
     """The absolute folder, if it holds a config.json. Raises UserError."""
     if not path.exists():
-        raise UserError(
-            f"{path}: no such model folder; give a folder with config.json, or org/name"
-        )
+        raise UserError(f"{path}: no such model folder; give a folder with config.json, or org/name")
     if not path.is_dir():
-        raise UserError(
-            f"{path} is a file; give the folder that holds config.json and *.safetensors"
-        )
+        raise UserError(f"{path} is a file; give the folder that holds config.json and *.safetensors")
     if not (path / "config.json").is_file():
         raise UserError(f"{path}: {_why_no_config(path)}")
     return path.resolve()

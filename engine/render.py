@@ -22,6 +22,7 @@ IGNORED = -100
 """The label that no loss is computed on (PyTorch's cross entropy ignores it)."""
 
 PLAIN_TEMPLATE = RECIPES / "chat_templates" / "plain.jinja"
+MARK = "\ue000"  # from the private use area: no text of people's holds it
 Span = tuple[int, int]
 
 
@@ -44,7 +45,7 @@ class ChatFormat:
 
     @cached_property
     def stop_ids(self) -> list[int]:
-        """Ids that end an answer: the tokenizer's end token, and whatever the template closes answers with."""
+        """Ids that end an answer: the end token, and whatever the template closes answers with."""
         stops = {self.special_tokens.get("eos_token", "")}
         asked: list[Message] = [
             {"role": "user", "content": "Hello"},
@@ -57,18 +58,26 @@ class ChatFormat:
         return sorted({id for id in ids if id is not None})
 
     def prompt(self, messages: Sequence[Message]) -> str:
-        """The text after which the model answers."""
-        return self._render(messages, generation_prompt=True)[0]
+        """The text after which the model answers: exactly what stands before an answer in training.
+
+        Templates' own generation prompt may differ from that (Qwen3's leaves out the empty think
+        block that its training text has), so an answer is rendered and cut off.
+        """
+        text, _ = self._render([*messages, Message(role="assistant", content=_mark(0))])
+        before, found, _ = text.partition(_mark(0))
+        if not found:
+            raise Unusable("mask not certain", "the chat template leaves an answer out")
+        return before
 
     def apply(self, messages: Sequence[Message]) -> tuple[str, list[Span]]:
         """The whole conversation as text, and the characters in it that are answers with their end tokens.
 
         Raises Unusable where the template refuses, or where the answers cannot be found for certain.
         """
-        text, marked = self._render(messages, generation_prompt=False)
+        text, marked = self._render(messages)
         return text, marked or self._answers(messages, text)
 
-    def _render(self, messages: Sequence[Message], generation_prompt: bool) -> tuple[str, list[Span]]:
+    def _render(self, messages: Sequence[Message]) -> tuple[str, list[Span]]:
         from jinja2 import TemplateError
         from transformers.utils.chat_template_utils import render_jinja_template
 
@@ -77,7 +86,7 @@ class ChatFormat:
                 conversations=[list(messages)],
                 chat_template=self.template,
                 return_assistant_tokens_mask="{% generation" in self.template,
-                add_generation_prompt=generation_prompt,
+                add_generation_prompt=False,
                 **self.special_tokens,
             )
         except (TemplateError, TypeError, ValueError) as error:
@@ -91,16 +100,15 @@ class ChatFormat:
         prefix of the whole. If putting the answers back does not give the same text, the template
         looks into answers, and the row is refused rather than guessed.
         """
-        marks = {
-            i: f"\ue000{i}\ue001" for i, message in enumerate(messages) if message["role"] == "assistant"
-        }
-        if any("\ue000" in message["content"] for message in messages):
+        answers = [i for i, message in enumerate(messages) if message["role"] == "assistant"]
+        marks = {i: _mark(i) for i in answers}
+        if any(MARK in message["content"] for message in messages):
             raise Unusable("mask not certain", "the text holds a character that is used as a mark")
         marked = [
             Message(role=message["role"], content=marks.get(i, message["content"]))
             for i, message in enumerate(messages)
         ]
-        rest, _ = self._render(marked, generation_prompt=False)
+        rest, _ = self._render(marked)
         rebuilt, spans = "", []
         for i, mark in marks.items():
             before, found, rest = rest.partition(mark)
@@ -188,6 +196,10 @@ def digest(rows: Iterable[tuple[Sequence[int], Sequence[int]]]) -> str:
     for ids, labels in rows:
         total.update(json.dumps([list(ids), list(labels)]).encode())
     return total.hexdigest()
+
+
+def _mark(number: int) -> str:
+    return f"{MARK}{number}{MARK}"
 
 
 def _overlaps(offsets: Span, spans: Sequence[Span]) -> bool:

@@ -52,9 +52,7 @@ def shards(folder: Path) -> list[Path]:
         try:
             names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
         except (ValueError, KeyError, AttributeError, TypeError):
-            raise UserError(
-                f"{index}: not a readable index of weights; download the model again"
-            ) from None
+            raise UserError(f"{index}: not a readable index of weights; download the model again") from None
         missing = [name for name in names if not (folder / name).is_file()]
         if missing:
             raise UserError(

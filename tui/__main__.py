@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import pkgutil
 import sys
@@ -26,6 +27,9 @@ PROGRAM = "ift-tui"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command, or the app where none is named. The exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # an ASCII terminal is no reason to fail
     if not arguments and sys.stdout.isatty():
         return _guarded(_open_app, with_traceback=False)
     if not arguments:

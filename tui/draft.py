@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engine import RECIPES, recipe
+from engine import recipe, sources
 from engine.recipe import Recipe, Source
 
 GUIDED = "first-steps"
@@ -65,13 +65,18 @@ def rows_key(plan: Recipe) -> tuple[Any, ...]:
 
 
 def source_at(path: str) -> Source:
-    """A file of the user's as a source; the home sign is understood, a relative path made absolute."""
-    file = Path(path).expanduser()
-    return Source(path=str(file.resolve()), format="auto")
+    """What was typed as a source: a bundled set, or a file, whose path is made absolute."""
+    if path.startswith("builtin:"):
+        return Source(path=path)
+    return Source(path=str(Path(path).expanduser().resolve()))
 
 
-def bundled_sets() -> list[str]:
-    """The sets that ship with the program, as a source names them."""
-    folder = RECIPES / "datasets"
-    found = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    return [f"builtin:{name}" for name in found]
+def bundled_sources() -> list[Source]:
+    """The sets that ship with the program, measured as the bundled recipes measure them."""
+    known = {
+        source.path: source
+        for path in recipe.bundled()
+        for source in recipe.load(path).data.sources
+    }
+    ids = [f"builtin:{name}" for name in sources.bundled()]
+    return [known.get(id) or Source(path=id) for id in ids]

@@ -1,4 +1,4 @@
-"""Child of the front end: does 4-bit arithmetic work here? Quantises a small matrix and multiplies with it."""
+"""Child of the front end: quantises a small matrix to 4 bits and multiplies with it. Does that work here?"""
 
 from __future__ import annotations
 

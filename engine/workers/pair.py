@@ -68,6 +68,11 @@ def load(run: Run) -> Pair:
         device_map={"": 0} if torch.cuda.is_available() else "cpu",
         trust_remote_code=False,
     )
+    for module in base.modules():
+        # bitsandbytes repacks CPU weights for a bfloat16 kernel where the processor has one: other numbers
+        # than in training, and an error for shapes it cannot block. Training (Unsloth) keeps the plain layout.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
     model = PeftModel.from_pretrained(base, str(run.adapter), autocast_adapter_dtype=False)
     model.eval()
     # The model's own defaults (Qwen's repetition penalty, say) would colour what is compared.

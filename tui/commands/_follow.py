@@ -23,6 +23,7 @@ BETWEEN_STEPS = 1.0
 """Least seconds between two step lines on a terminal; a file gets them all."""
 
 PHASES = {
+    "import": "importing what trains",
     "load": "loading the model",
     "render": "rendering the rows",
     "probe": "probing memory",
@@ -100,7 +101,9 @@ def follow(run: Run, as_json: bool, stop_on_interrupt: bool) -> int:
                 return 130
             if pressed() and not asked:
                 asked = True
-                _print.warn("saving and stopping; the adapter so far is kept (Ctrl-C again leaves the run alone)")
+                _print.warn(
+                    "saving and stopping; the adapter so far is kept (Ctrl-C again leaves the run alone)"
+                )
             if asked and not stopping:
                 stopping = runs.stop(run)  # False while the worker is being started: asked again
             time.sleep(POLL)

@@ -40,8 +40,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[st
     widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
-            _padded(cell, size, name in right)
-            for cell, size, name in zip(line, widths, head, strict=True)
+            _padded(cell, size, name in right) for cell, size, name in zip(line, widths, head, strict=True)
         ).rstrip()
         for line in lines
     )

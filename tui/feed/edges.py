@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine import runs
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def _models() -> list[ModelInfo]:
     from engine import models
 
-    return models.list_models([])
+    return models.list_models([Path.cwd()])
 
 
 def _describe(id: str) -> ModelInfo:

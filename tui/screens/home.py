@@ -29,12 +29,12 @@ WELCOME = Content.assemble(
     "Six steps, named above: pick a base model, see what it will read, set a few knobs, ",
     "watch it learn, then let base and tuned answer side by side.\n\n",
     ("enter", "bold $text-accent"),
-    "  the guided first run: a tiny model and two sample sets that come with the program;\n",
-    "       about two minutes, no GPU or network needed\n",
+    "  the guided first run: about two minutes, no GPU or network\n",
+    "       needed; a tiny model and two sets come with the program\n\n",
     ("n", "bold $text-accent"),
-    "      a new run of your own: the same walk, with your model and your rows\n",
+    "      a new run with your model and your rows\n\n",
     ("?", "bold $text-accent"),
-    "      what this screen is for, and its keys; every screen has it",
+    "      what this screen is for, and its keys; all screens have it",
 )
 
 
@@ -83,6 +83,8 @@ class HomeScreen(StepScreen):
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
 
     def _show(self, lines: tuple[RunLine, ...]) -> None:
+        if not self.stands:
+            return
         self._lines, self._listed = lines, True
         table = self.query_one(RunTable)
         table.display = bool(lines)

@@ -70,6 +70,8 @@ class ModelScreen(StepScreen):
         self.app.call_from_thread(self._list, models)
 
     def _list(self, models: list[ModelInfo]) -> None:
+        if not self.stands:
+            return
         listed = self.query_one(ModelList)
         self.query_one("#looking").display = False
         listed.display = True
@@ -82,7 +84,7 @@ class ModelScreen(StepScreen):
 
     def _describe(self, model: ModelInfo | None) -> None:
         if model is not None:
-            self.query_one("#described", Quiet).show(described(model, self.size.width))
+            self.query_one("#described", Quiet).show(described(model))
 
     def on_option_list_option_selected(self, _: OptionList.OptionSelected) -> None:
         self.action_next()

@@ -35,7 +35,7 @@ class StepScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Stepper(self.STEP)
         yield from self.body()
-        yield Footer(compact=True)
+        yield Footer()
 
     def body(self) -> ComposeResult:
         """The widgets between the stepper and the keys."""
@@ -54,19 +54,22 @@ class StepScreen(Screen[None]):
     def active_bindings(self) -> dict[str, ActiveBinding]:
         """Without the keys that the focused field would take as text: the footer shows what works."""
         bindings = super().active_bindings
+        working = [key for key in bindings if not self._is_text(key)]
+        return {key: bindings[key] for key in sorted(working, key=lambda key: _place(bindings[key]))}
+
+    def _is_text(self, key: str) -> bool:
         focused = self.focused
-        if focused is None:
-            return bindings
-        return {
-            key: active
-            for key, active in bindings.items()
-            if active.binding.priority or not focused.check_consume_key(key, key_to_character(key))
-        }
+        return focused is not None and focused.check_consume_key(key, key_to_character(key))
 
     def watch_draft(self) -> None:
-        if self.is_mounted:
+        if self.is_mounted and self.stands:
             self.mark_progress()
             self.draft_changed()
+
+    @property
+    def stands(self) -> bool:
+        """False while the screen is taken down: what still arrives then has no widget to go to."""
+        return self.is_attached and self.is_running and bool(self.query(Footer))
 
     def draft_changed(self) -> None:
         """The draft is another one than before."""
@@ -87,3 +90,10 @@ class StepScreen(Screen[None]):
 
     def action_back(self) -> None:
         self.app.pop_screen()
+
+
+def _place(active: ActiveBinding) -> tuple[int, bool]:
+    """What a screen can do comes first in the footer, then what all screens can; short keys lead."""
+    last = ("step.back", "compare.back", "app.help", "app.quit")
+    binding = active.binding
+    return last.index(binding.id) + 1 if binding.id in last else 0, "+" in binding.key

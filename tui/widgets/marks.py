@@ -53,5 +53,5 @@ def facts(pairs: list[tuple[str, str]], width: int) -> Content:
     lines = []
     for name, value in pairs:
         room = max(1, width - len(name))
-        lines.append(Content.assemble((name, "$text-muted"), Content(value[:room].rjust(room))))
+        lines.append(Content.assemble((name, "$foreground-muted"), Content(value[:room].rjust(room))))
     return Content("\n").join(lines)

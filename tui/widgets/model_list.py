@@ -16,13 +16,15 @@ from tui.widgets.figures import short, size
 if TYPE_CHECKING:
     from engine.models import ModelInfo
 
-NAME_WIDTH = 26
+NAME_WIDTH = 24
 ORIGINS = {
     "builtin": "Built in",
     "folder": "Folders",
     "cache": "Hugging Face cache",
-    "catalogue": "Catalogue: weights are downloaded at the start",
+    "catalogue": "Catalogue · downloaded at the start",
 }
+
+TEMPLATES = {True: "its own", False: "none: a plain one is used", None: "not known yet"}
 
 
 class ModelList(OptionList):
@@ -60,28 +62,33 @@ def line(model: ModelInfo) -> Content:
     name = name if len(name) <= NAME_WIDTH else name[: NAME_WIDTH - 1] + "…"
     mark = ("! ", "$text-warning") if model.problem else "  "
     figures = f"{short(model.parameters):>6} {size(model.bytes_4bit):>8}"
-    return Content.assemble(mark, name.ljust(NAME_WIDTH), (figures, "$text-muted"))
+    return Content.assemble(mark, name.ljust(NAME_WIDTH), (figures, "$foreground-muted"))
 
 
-def described(model: ModelInfo, width: int) -> Content:
+def described(model: ModelInfo) -> Content:
     """All that is known of a model, one fact a line; foreign words cleaned."""
     pairs = [
         ("Id", model.id),
         ("Parameters", short(model.parameters)),
-        ("Size in 4-bit", size(model.bytes_4bit)),
-        ("Size in 16-bit", size(model.bytes_16bit)),
+        ("In 4-bit", size(model.bytes_4bit)),
+        ("In 16-bit", size(model.bytes_16bit)),
         ("Architecture", model.architecture or "?"),
         ("Context", f"{model.context:,} tokens" if model.context else "?"),
-        ("Chat template", "its own" if model.chat_template else "none: a plain one is used"),
+        ("Chat template", TEMPLATES[model.chat_template]),
         ("Licence", model.licence or "not stated"),
         ("Where", str(model.path) if model.path else "on the Hugging Face hub"),
     ]
     lines = [
-        Content.assemble((name.ljust(16), "$text-muted"), clean(value, newlines=False))
+        Content.assemble((name.ljust(14), "$foreground-muted"), clean(value, newlines=False))
         for name, value in pairs
     ]
     if model.problem:
         lines += [Content(""), Content.styled(f"! {clean(model.problem)}", "$text-warning")]
     elif model.path is None:
-        lines += [Content(""), Content(f"{size(model.bytes_16bit)} will be downloaded at the start.")]
+        download = f"Its weights ({size(model.bytes_16bit)}) are downloaded when the run starts."
+        lines += [Content(""), Content(download)]
+    if model.gated:
+        lines.append(Content("Gated: accept its terms on the hub first, and set HF_TOKEN."))
+    if model.note:
+        lines += [Content(""), Content.styled(clean(model.note), "$foreground-muted")]
     return Content("\n").join(lines)

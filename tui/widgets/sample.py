@@ -21,7 +21,7 @@ Spans = Sequence[Sequence[int]]
 SPECIAL = re.compile(r"<\|[^|<>\n]{1,40}\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>|<(?:bos|eos)>")
 
 TRAINED = "bold underline $text-success"
-TEMPLATE = "$text-muted"
+TEMPLATE = "$foreground-muted"
 GUTTER = "▌ "
 
 
@@ -59,7 +59,7 @@ class SampleView(VerticalScroll):
     def say(self, sentence: str) -> None:
         """Something in place of a row: what is under way, or why there is none."""
         self._row = {}
-        self._body.update(Content.styled(clean(sentence), "$text-muted"))
+        self._body.update(Content.styled(clean(sentence), "$foreground-muted"))
 
     def on_resize(self, _: events.Resize) -> None:
         if self._row:
@@ -90,7 +90,7 @@ def refusal(row: dict[str, Any], width: int) -> Content:
     """Why a row is not trained on, and the row as it stands in its file."""
     reason = clean(row["refused"], newlines=False)
     fields = [
-        Content.assemble((f"{clean(str(key), newlines=False)}: ", "$text-muted"), clean(str(value)))
+        Content.assemble((f"{clean(str(key), newlines=False)}: ", "$foreground-muted"), clean(str(value)))
         for key, value in row["source"].items()
     ]
     head = Content.styled(f"✗ not trained on: {reason}", "$text-error")

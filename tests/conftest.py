@@ -1,0 +1,49 @@
+"""What several tests share: a home of their own for runs, and one real run of the default recipe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine import recipe, runs
+from engine.runs import Run
+
+CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
+"""Real data and tokenizers that lie beside some checkouts; tests on them skip where they are absent."""
+
+LONGEST_TRAINING = 420.0
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test has its own place for runs, and no hub to ask."""
+    path = tmp_path / "ift-home"
+    monkeypatch.setenv("IFT_TUI_HOME", str(path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """The default recipe, trained to its end by the real detached worker. Shared: read it, do not change it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IFT_TUI_HOME", str(tmp_path_factory.mktemp("trained")))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        run = runs.create(recipe.load("first-steps"))
+        runs.launch(run)
+        wait_for_end(run)
+        yield run
+
+
+def wait_for_end(run: Run, seconds: float = LONGEST_TRAINING) -> None:
+    """Return when the run has no worker any more; fail with the end of its log if that takes too long."""
+    deadline = time.monotonic() + seconds
+    while runs.is_alive(run):
+        if time.monotonic() > deadline:
+            runs.stop(run)
+            pytest.fail("the run did not end:\n" + "\n".join(runs.log_tail(run)))
+        time.sleep(0.05)

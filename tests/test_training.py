@@ -1,0 +1,205 @@
+"""The real thing: Unsloth, TRL, PEFT and bitsandbytes train the default recipe in 4-bit, and it works."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+import signal
+import stat
+from typing import Any
+
+import pytest
+
+from engine import dataset, recipe, render, runs
+from engine.events import RunState, Tail
+from engine.recipe import Recipe
+from engine.runs import Run
+from tests.conftest import wait_for_end
+from tui.feed import Child
+
+pytestmark = pytest.mark.slow
+
+TUNED_AT_LEAST = 0.85
+BASE_AT_MOST = 0.10
+ROWS_A_SET = 40
+
+
+async def last_message(worker: str, *arguments: str) -> dict[str, Any]:
+    """Run a worker that takes no requests to its end; what it said last."""
+    child = Child(worker, *arguments)
+    await child.start()
+    last: dict[str, Any] = {}
+    async for message in child.messages():
+        last = message
+    await child.close()
+    return last
+
+
+def small(**train: Any) -> Recipe:
+    """The default recipe, cut down so that a test can afford several runs."""
+    plan = recipe.load("first-steps")
+    return recipe.changed(plan, train={"batch_size": 4, "eval_every": 0, **train}, evaluate={"rows": 8})
+
+
+def launched_until(plan: Recipe, reached: Any) -> Run:
+    """Launch and come back when `reached(state)` holds."""
+    run = runs.create(plan)
+    runs.launch(run)
+    state, tail = RunState(), Tail(run.events)
+    while not reached(state):
+        assert runs.is_alive(run), "\n".join(runs.log_tail(run))
+        for event in tail.read():
+            state.fold(event)
+    return run
+
+
+def test_the_default_recipe_teaches_what_the_base_cannot_do(trained: Run) -> None:
+    said = asyncio.run(last_message("evaluate", str(trained.path), "--rows", str(ROWS_A_SET)))
+    assert said["kind"] == "evaluated", said
+    assert [one["source"] for one in said["sets"]] == ["builtin:products", "builtin:reviews"]
+    for one in said["sets"]:
+        assert one["rows"] == ROWS_A_SET
+        assert one["tuned"] / one["rows"] >= TUNED_AT_LEAST, one
+        assert one["base"] / one["rows"] <= BASE_AT_MOST, one
+    lines = [json.loads(line) for line in (trained.path / "evals" / "test.jsonl").open(encoding="utf-8")]
+    assert sum(line["tuned"]["right"] for line in lines) == sum(one["tuned"] for one in said["sets"])
+
+
+def test_the_events_tell_the_whole_run(trained: Run) -> None:
+    state = trained.state()
+    plan = trained.recipe()
+    assert (state.status, state.step, state.total) == ("finished", plan.train.steps, plan.train.steps)
+    assert [step for step, _ in state.losses] == list(range(1, state.total + 1))
+    assert state.loaded["four_bit"] is True and state.loaded["trainable"] > 0
+    assert state.rendered["left_out"] == 0 and trained.ledger.read_text() == ""
+    assert state.base_loss is not None and state.evaluations[-1].step == state.total
+    assert state.evaluations[-1].loss < state.base_loss / 2
+    seen = [event["seq"] for event in Tail(trained.events).read()]
+    assert seen == list(range(1, len(seen) + 1))
+
+
+def test_what_was_trained_is_what_is_previewed(trained: Run) -> None:
+    plan = trained.recipe()
+    rows = dataset.samples(plan, "train", dataset.chat_format(plan))
+    digest = render.digest((sample.rendered.ids, sample.rendered.labels) for sample in rows)
+    assert trained.state().rendered["digest"] == digest
+
+
+def test_the_run_is_private_and_its_adapter_whole(trained: Run) -> None:
+    from safetensors.torch import load_file
+
+    for path in [trained.path, *trained.path.rglob("*")]:
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+    weights = load_file(str(trained.adapter / "adapter_model.safetensors"))
+    assert all(str(tensor.dtype) == "torch.float32" for tensor in weights.values())
+    assert all(float(tensor.abs().max()) > 0 for tensor in weights.values())
+    assert (trained.adapter / "tokenizer.json").read_bytes() == (
+        render.RECIPES / "models" / "tiny" / "tokenizer.json"
+    ).read_bytes()
+    assert render.load(trained.adapter).template == dataset.chat_format(trained.recipe()).template
+
+
+def test_each_column_is_what_it_says(trained: Run) -> None:
+    """Base rows equal the model without any adapter, tuned rows the adapter alone, token for token."""
+    from engine.workers import pair as pairs
+
+    pair = pairs.load(trained)
+    plan = trained.recipe()
+    samples = list(dataset.samples(plan, "test", pair.chat))
+    questions = [pair.chat.prompt(sample.question) for sample in samples[:: len(samples) // 8]]
+    both = pairs.generate(pair, [(c, q) for c in pairs.COLUMNS for q in questions], 32)
+    tuned = pairs.generate(pair, [("tuned", q) for q in questions], 32)
+    bare = pair.model.unload()  # takes the adapter out for good
+    base = pairs.generate(dataclasses.replace(pair, model=_Bare(bare)), [("base", q) for q in questions], 32)
+    assert [a.ids for a in both] == [a.ids for a in base + tuned]
+    assert [a.ids for a in base] != [a.ids for a in tuned]
+    assert all(a.ended for a in tuned)
+
+
+class _Bare:
+    """A model that knows no adapters: takes the names, does not look at them."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.device = model, model.device
+
+    def generate(self, adapter_names: list[str], **settings: Any) -> Any:
+        return self.model.generate(**settings)
+
+
+async def test_the_chat_worker_answers_both_at_once_and_stops_when_told(trained: Run) -> None:
+    asked = [{"role": "user", "content": "Is this review positive, negative or mixed?\n\nI love this lamp."}]
+    child = Child("chat", str(trained.path))
+    await child.start()
+    heard: dict[str, str] = {"base": "", "tuned": ""}
+    answered: list[dict[str, Any]] = []
+    async for message in child.messages():
+        match message["kind"]:
+            case "ready":
+                assert message["four_bit"] is True and message["step"] == trained.state().step
+                request = {"messages": {"base": asked, "tuned": asked}, "settings": {"max_new_tokens": 24}}
+                await child.send(do="ask", id=1, **request)
+            case "token" if message["id"] == 1:
+                heard[message["column"]] += message["text"]
+            case "token":
+                await child.send(do="cancel")
+            case "answered" if message["id"] == 1:
+                answered.append(message)
+                request["settings"] = {"max_new_tokens": 400}
+                request["messages"] = {"base": asked}
+                await child.send(do="ask", id=2, **request)
+            case "answered":
+                answered.append(message)
+                break
+            case "error":
+                pytest.fail(message["message"])
+    await child.close()
+    first, second = answered
+    assert {column: told["text"] for column, told in first["columns"].items()} == heard
+    assert first["columns"]["tuned"]["ended"] and heard["base"] != heard["tuned"]
+    assert second["cancelled"] and second["columns"]["base"]["tokens"] < 400
+
+
+def test_stopping_keeps_what_was_learnt() -> None:
+    run = launched_until(small(steps=5000), lambda state: state.step >= 3)
+    assert runs.stop(run)
+    wait_for_end(run)
+    state = run.state()
+    assert state.status == "stopped" and 3 <= state.step < 5000
+    assert (run.adapter / "adapter_model.safetensors").is_file()
+    assert not list(run.path.glob("*.part"))
+
+
+def test_stopping_before_the_first_step_leaves_no_half_adapter() -> None:
+    run = launched_until(small(steps=5000), lambda state: state.status == "running")
+    assert runs.stop(run)
+    wait_for_end(run)
+    state = run.state()
+    assert (state.status, state.step) == ("stopped", 0) and "nothing was trained" in state.reason
+    assert not run.adapter.exists()
+
+
+def test_other_rows_than_those_previewed_are_not_trained_on() -> None:
+    plan = recipe.changed(small(steps=5), data={"digest": "0" * 64})
+    run = runs.create(plan)
+    runs.launch(run)
+    wait_for_end(run)
+    state = run.state()
+    assert state.status == "failed" and "not those that were previewed" in state.reason
+    assert state.step == 0 and not run.adapter.exists()
+
+
+def test_a_killed_worker_is_seen_and_a_hang_up_is_not() -> None:
+    run = launched_until(small(steps=5000), lambda state: state.step >= 2)
+    pid = int((run.path / "lock").read_text())
+    os.kill(pid, signal.SIGHUP)  # what a closed terminal sends
+    state, tail = RunState(), Tail(run.events)
+    before = run.state().step
+    while state.step < before + 3:
+        assert runs.is_alive(run)
+        for event in tail.read():
+            state.fold(event)
+    os.kill(pid, signal.SIGKILL)
+    wait_for_end(run)
+    assert run.state().status == "crashed"

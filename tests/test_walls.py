@@ -1,0 +1,37 @@
+"""Who may load what, looked at in fresh processes; lint-imports holds the same for the source."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"torch", "unsloth", "trl", "peft", "bitsandbytes", "datasets", "accelerate"}
+
+
+def loaded_after(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_light_half_knows_neither_torch_nor_screens() -> None:
+    modules = loaded_after(
+        "from engine import dataset, doctor, events, formats, hardware, metrics, models, recipe, render, runs"
+    )
+    assert not modules & (HEAVY | {"transformers", "numpy", "textual", "rich", "tui"})
+
+
+def test_the_app_opens_without_what_trains() -> None:
+    modules = loaded_after("import tui.app")
+    assert not modules & (HEAVY | {"transformers", "numpy", "tokenizers", "plotext", "engine.workers"})
+
+
+def test_the_data_worker_needs_no_torch() -> None:
+    assert not loaded_after("import engine.workers.data") & HEAVY
+
+
+@pytest.mark.parametrize("worker", ["pair"])
+def test_the_comparison_never_loads_unsloth(worker: str) -> None:
+    assert not loaded_after(f"import engine.workers.{worker}") & {"unsloth", "unsloth_zoo"}

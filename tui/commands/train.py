@@ -1,0 +1,86 @@
+"""Start a run and follow it, or let it go on by itself."""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from engine import dataset, doctor, recipe, runs
+from engine.errors import RunFailed, UserError
+from engine.recipe import Recipe
+from tui.commands import _follow, _print
+
+summary = "train a recipe's adapter; Ctrl-C saves and stops"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", metavar="RECIPE", help="a recipe file, or the name of a bundled one")
+    parser.add_argument("--detach", action="store_true", help="start it and return; it outlives the terminal")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a key, e.g. train.steps=20; nothing after = takes the key out",
+    )
+    parser.add_argument("--json", action="store_true", help="the run's events, one JSON object a line")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    plan = changed(recipe.load(arguments.recipe), arguments.set)
+    if problem := doctor.training_problem():
+        raise UserError(problem)
+    dataset.check(plan)
+    started = runs.create(plan)
+    try:
+        runs.launch(started)
+    except OSError as error:
+        raise RunFailed(f"{started.name}: the worker could not be started ({error})") from None
+    if arguments.detach:
+        if arguments.json:
+            _print.say_json({"run": started.name, "path": str(started.path)})
+        else:
+            _print.say(f"{started.name}\nfollow it: ift-tui attach {started.name}")
+        return 0
+    if not arguments.json:
+        _print.say(f"run {started.name}")
+    return _follow.follow(started, arguments.json, stop_on_interrupt=True)
+
+
+def changed(plan: Recipe, settings: list[str]) -> Recipe:
+    """The recipe with KEY=VALUE settings applied and checked again. Raises UserError naming the setting."""
+    if not settings:
+        return plan
+    document: dict[str, Any] = plan.model_dump(mode="json", exclude_none=True)
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UserError(f"--set {setting}: write KEY=VALUE, e.g. --set train.steps=20")
+        _put(document, key.strip(), value.strip())
+    return recipe.parse(document, "--set")
+
+
+def _put(document: dict[str, Any], key: str, value: str) -> None:
+    *tables, last = key.split(".")
+    place: Any = document
+    for name in tables:
+        try:
+            place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
+        except (ValueError, IndexError):
+            raise UserError(f"--set {key}: there is no {name} among {len(place)} entries") from None
+    if not isinstance(place, dict):
+        raise UserError(f"--set {key}: name a key of one table, e.g. data.sources.0.path")
+    if value:
+        place[last] = _value(value)
+    else:
+        place.pop(last, None)
+
+
+def _value(text: str) -> Any:
+    """A TOML value, else the bare text; a path from here, because the run does not stay in this folder."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return str(Path(text).expanduser().absolute()) if text.startswith((".", "~")) else text

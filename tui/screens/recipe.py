@@ -1,0 +1,177 @@
+"""The knobs that matter, what they come to, and the start."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Input
+
+from engine import recipe
+from engine.errors import UserError
+from engine.recipe import Recipe
+from tui.draft import Draft
+from tui.safe import clean
+from tui.screens.choose import AskScreen
+from tui.screens.messages import RecipeChanged, StartAsked
+from tui.screens.step import StepScreen
+from tui.widgets.knob import KNOBS, KnobRow
+from tui.widgets.quiet import Quiet
+from tui.widgets.stepper import Progress
+
+
+class RecipeScreen(StepScreen):
+    """A form whose every field is checked as it is typed."""
+
+    STEP = 4
+    HELP = (
+        "These are the settings that change most from run to run; each line says what its knob does, "
+        "and what is wrong as soon as something is. All others keep the recipe's values.\n\n"
+        "Tab and the arrow keys move between fields. ctrl+n (or ctrl+s) starts the run; it goes on by itself "
+        "and may be left at any time. ctrl+o writes the recipe to a file: the command shown then does "
+        "the same run without a screen."
+    )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+n,ctrl+s", "start", "Start", id="recipe.start", tooltip="Start the training"),
+        Binding("ctrl+o", "save", "Save as", id="recipe.save", tooltip="Write the recipe to a file"),
+        Binding("down,enter", "app.focus_next", "Next field", id="recipe.down", show=False),
+        Binding("up", "app.focus_previous", "Field before", id="recipe.up", show=False),
+    ]
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__()
+        self._plan = draft.recipe
+        self._saved: Path | None = None
+        self._wrong = ""
+        self._starting = False
+
+    def body(self) -> ComposeResult:
+        with Container(id="recipe"):
+            with VerticalScroll(classes="panel", id="knobs", can_focus=False) as knobs:
+                knobs.border_title = "Recipe"
+                for knob in KNOBS:
+                    yield KnobRow(knob, self._plan)
+            with Vertical(classes="panel", id="summary") as summary:
+                summary.border_title = "What it comes to"
+                yield Quiet(id="sums")
+
+    def progress(self) -> Progress:
+        progress = super().progress()
+        wanting = progress.wanting | ({4} if self._wrong else set())
+        return Progress(progress.done - wanting, frozenset(wanting))
+
+    def on_mount(self) -> None:
+        self.query_one("#train-steps Input").focus()
+        self.draft_changed()
+
+    def draft_changed(self) -> None:
+        self._sum_up()
+        self.refresh_bindings()
+
+    def on_knob_row_turned(self, _: KnobRow.Turned) -> None:
+        rows = list(self.query(KnobRow))
+        try:
+            plan = recipe.parse(typed(self._plan, rows))
+        except UserError as error:
+            self._complain(rows, str(error).removeprefix("recipe: "))
+        else:
+            self._complain(rows, "")
+            if plan != self._plan:
+                self._plan, self._saved = plan, None
+                self.post_message(RecipeChanged(plan))
+
+    def _complain(self, rows: list[KnobRow], sentence: str) -> None:
+        self._wrong = sentence
+        named = [row for row in rows if row.knob.is_named_in(sentence)]
+        # A contradiction names two keys, and no table of its own: it stands at the first of them.
+        named = named or [row for row in rows if sentence and row.knob.key in sentence.split()]
+        for row in rows:
+            row.complain(sentence if row in named[:1] else "")
+        self.mark_progress()
+        self.draft_changed()
+
+    def _sum_up(self) -> None:
+        if self.draft is not None:
+            lines = summary(self.draft, self._saved)
+            if self._wrong:
+                lines = Content.assemble((f"✗ {clean(self._wrong)}\n", "$text-error"), lines)
+            self.query_one("#sums", Quiet).show(lines)
+
+    def refuse(self, sentence: str) -> None:
+        self._starting = False
+        super().refuse(sentence)
+        self.query_one("#sums", Quiet).show(Content.styled(f"✗ {clean(sentence)}", "$text-error"))
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        ready = not self._wrong and not self._starting
+        if action == "start":
+            return ready and self.draft is not None and not self.draft.problem
+        return ready if action == "save" else True
+
+    def on_input_submitted(self, _: Input.Submitted) -> None:
+        self.focus_next()
+
+    def action_start(self) -> None:
+        self._starting = True
+        self.query_one("#sums", Quiet).show("starting the run …")
+        self.refresh_bindings()
+        self.post_message(StartAsked())
+
+    def action_save(self) -> None:
+        def write(path: str | None) -> None:
+            if path is not None and self.draft is not None:
+                self._write(Path(path).expanduser(), self.draft.planned)
+
+        self.app.push_screen(AskScreen("Write the recipe to", f"{self._plan.name}.toml"), write)
+
+    def _write(self, path: Path, plan: Recipe) -> None:
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(recipe.dumps(plan))
+        except FileExistsError:
+            self.notify(f"{clean(str(path))} is there already; it was left as it is", severity="error", markup=False)
+        except OSError as error:
+            self.notify(f"{clean(str(path))}: {error.strerror}", severity="error", markup=False)
+        else:
+            self._saved = path
+            self._sum_up()
+
+
+def typed(plan: Recipe, rows: list[KnobRow]) -> dict[str, Any]:
+    """The recipe's document with what stands in the fields."""
+    document = plan.model_dump()
+    for row in rows:
+        table = document[row.knob.table] if row.knob.table else document
+        table[row.knob.key] = row.value
+    return document
+
+
+def summary(draft: Draft, saved: Path | None) -> Content:
+    """Steps, rows and tokens, and the command line that does the same."""
+    plan, scan = draft.recipe, draft.scan
+    each = plan.train.batch_size * plan.train.gradient_accumulation
+    if scan is None:
+        steps = plan.train.steps
+        size = "counting rows and tokens …"
+    else:
+        steps = plan.train.total_steps(scan["rows"])
+        size = f"{scan['rows']:,} rows, {scan['tokens']:,} tokens an epoch"
+    length = f"{steps:,} steps of {each} rows" if steps else f"steps of {each} rows"
+    passes = f" = {steps * each / scan['rows']:.3g} epochs" if scan and steps else ""
+    command = f"ift-tui train {shlex.quote(str(saved or plan.name + '.toml'))}"
+    note = "" if saved else "  (^o writes it)"
+    return Content.assemble(
+        (length + passes, "bold"),
+        f"\n{size}\n",
+        (f"{clean(plan.model.id)} · {'4-bit' if plan.model.load_in_4bit else '16-bit'}\n", ""),
+        ("without a screen: ", "$foreground-muted"),
+        (clean(command, newlines=False), "$text-accent"),
+        (note, "$foreground-muted"),
+    )

@@ -1,0 +1,121 @@
+"""One knob of a recipe: its name, a field, and a line on what it does or what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Checkbox, Input, Label
+
+from engine.recipe import Recipe
+from tui.safe import clean
+from tui.widgets.quiet import Quiet
+
+
+@dataclass(frozen=True)
+class Knob:
+    """A key of the recipe that a person is asked for. `table` is empty for a key at the top."""
+
+    table: str
+    key: str
+    label: str
+    says: str
+    read: Callable[[str], Any]
+
+    @property
+    def id(self) -> str:
+        return f"{self.table}-{self.key}" if self.table else self.key
+
+    def value(self, plan: Recipe) -> Any:
+        return getattr(getattr(plan, self.table) if self.table else plan, self.key)
+
+    def is_named_in(self, sentence: str) -> bool:
+        """Whether an error sentence of the recipe is about this knob."""
+        if not self.table:
+            return sentence.startswith(f"{self.key}:")
+        return sentence.startswith((f"{self.table}.{self.key}:", f"{self.table}: {self.key}"))
+
+
+def whole(text: str) -> Any:
+    """A whole number; None for an empty field; else the text itself, which the recipe then refuses."""
+    try:
+        return int(text) if text else None
+    except ValueError:
+        return text
+
+
+def number(text: str) -> Any:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return text
+
+
+KNOBS = (
+    Knob("", "name", "Name", "becomes part of the run's folder", str),
+    Knob("train", "steps", "Steps", "optimizer steps; or leave it to epochs", whole),
+    Knob("train", "epochs", "Epochs", "passes over all rows; or steps above", number),
+    Knob("train", "batch_size", "Batch size", "rows at once: faster, takes memory", whole),
+    Knob("train", "gradient_accumulation", "Accumulation", "batches to one step; costs no memory", whole),
+    Knob("train", "learning_rate", "Learning rate", "2e-4 suits most; tiny models take more", number),
+    Knob("lora", "rank", "LoRA rank", "size of the adapter: 8 to 64", whole),
+    Knob("lora", "alpha", "LoRA alpha", "alpha / rank scales what the adapter adds", whole),
+    Knob("lora", "dropout", "LoRA dropout", "0 to 0.1; against learning rows by heart", number),
+    Knob("data", "max_length", "Longest row", "in tokens; longer ones are left out", whole),
+    Knob("train", "eval_every", "Evaluate every", "steps between validation losses; 0: never", whole),
+    Knob("train", "seed", "Seed", "the same seed gives the same run", whole),
+    Knob("model", "load_in_4bit", "4-bit weights", "NF4: a quarter of the memory of 16-bit", bool),
+)
+
+
+class KnobRow(Horizontal):
+    """Draws a knob and tells what is typed into it."""
+
+    class Turned(Message):
+        """The field holds something else than before."""
+
+    def __init__(self, knob: Knob, plan: Recipe) -> None:
+        super().__init__(id=knob.id)
+        self.knob = knob
+        self._first = knob.value(plan)
+
+    def compose(self) -> ComposeResult:
+        yield Label(self.knob.label, classes="knob-label", markup=False)
+        if self.knob.read is bool:
+            yield Checkbox("", value=self._first, compact=True)
+        else:
+            yield Input(written(self._first), compact=True, select_on_focus=False)
+        yield Quiet(self.knob.says, classes="knob-says")
+
+    @property
+    def value(self) -> Any:
+        """What the field holds, as the recipe wants it; an empty field is None."""
+        if self.knob.read is bool:
+            return self.query_one(Checkbox).value
+        return self.knob.read(self.query_one(Input).value.strip())
+
+    def complain(self, sentence: str) -> None:
+        """Show what is wrong, or where nothing is, what the knob does."""
+        self.set_class(bool(sentence), "-wrong")
+        says = Content(f"✗ {clean(sentence)}" if sentence else self.knob.says)
+        self.query_one(Quiet).show(says)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(self.Turned())
+
+    def on_checkbox_changed(self, event: Checkbox.Changed) -> None:
+        event.stop()
+        self.post_message(self.Turned())
+
+
+def written(value: Any) -> str:
+    """A value as one would type it."""
+    if value is None:
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value)
