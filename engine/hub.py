@@ -103,8 +103,7 @@ def fetch_tokenizer(model_id: str) -> Path:
         path = Path(snapshot_download(model_id, allow_patterns=TOKENIZER_FILES, cache_dir=home()))
     except GatedRepoError:
         raise UserError(
-            f"{model_id}: asks to accept its terms first; do so at https://huggingface.co/{model_id}, "
-            "then `hf auth login`"
+            f"{model_id}: asks to accept its terms first; do so on its page on the hub, then `hf auth login`"
         ) from None
     except RepositoryNotFoundError:
         raise UserError(

@@ -30,6 +30,8 @@ WORKER_ENVIRONMENT = {
 }
 """Environment of every worker process; what the user has set wins."""
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
 LOG_TAIL_BYTES = 16_384
 
 
@@ -117,6 +119,9 @@ def launch(run: Run) -> None:
         if not _acquire(lock):
             raise RunFailed(f"{run.name} is already being worked on; attach to it instead")
         log = os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        # Signals wait until the worker listens: one that comes while it is still starting would
+        # else end it without a last word (StopFlag unblocks them).
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             # -P: a folder named "engine" where the user stands must not be taken for ours.
             worker = subprocess.Popen(
@@ -129,6 +134,7 @@ def launch(run: Run) -> None:
                 env={**WORKER_ENVIRONMENT, **os.environ, LOCK_FD: str(lock)},
             )
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.close(log)
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(worker.pid).encode(), 0)

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from engine import runs
+
 Request = dict[str, Any]
 
 
@@ -41,6 +43,7 @@ class StopFlag:
         signal.signal(signal.SIGTERM, self._set)
         signal.signal(signal.SIGINT, self._set)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, runs.STOP_SIGNALS)  # the launcher blocked them
 
     def _set(self, *_: object) -> None:
         self.wanted = True

@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 import traceback
+from collections import deque
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -40,7 +41,7 @@ TOKENIZER_FILES = (
     "special_tokens_map.json",
     "tokenizer.model",
 )
-STEPS_FOR_RATE = 50
+STEPS_FOR_RATE = 20
 
 
 class Stopped(Exception):
@@ -315,14 +316,14 @@ def _trainer(
 
         def __init__(self) -> None:
             self.trainer: Any = None
-            self.seconds: list[float] = []
+            self.recent: deque[tuple[float, int]] = deque(maxlen=STEPS_FOR_RATE)  # (seconds, tokens)
             self.told = (0, 0)
 
         def on_step_begin(self, *_: Any, **__: Any) -> None:
             self.began = time.perf_counter()
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            self.seconds = [*self.seconds, time.perf_counter() - self.began][-STEPS_FOR_RATE:]
+            self.took = time.perf_counter() - self.began
             control.should_training_stop |= stop.wanted
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
@@ -342,6 +343,8 @@ def _trainer(
             tokens, trained = self.trainer.tokens, self.trainer.trained_tokens
             new_tokens, new_trained = tokens - self.told[0], trained - self.told[1]
             self.told = (tokens, trained)
+            self.recent.append((self.took, new_tokens))
+            seconds, recent_tokens = map(sum, zip(*self.recent, strict=True))
             log.write(
                 "step",
                 step=state.global_step,
@@ -351,10 +354,12 @@ def _trainer(
                 grad_norm=float(logs.get("grad_norm", 0.0)),
                 tokens=new_tokens,
                 trained_tokens=new_trained,
-                tokens_per_s=round(new_tokens / self.seconds[-1], 1),
+                tokens_per_s=round(recent_tokens / seconds, 1),
                 memory=memory(),
                 epoch=round(float(state.epoch or 0.0), 4),
-                eta=round((state.max_steps - state.global_step) * statistics.median(self.seconds), 1),
+                eta=round(
+                    (state.max_steps - state.global_step) * statistics.median(s for s, _ in self.recent), 1
+                ),
             )
             if loss != loss or loss in (float("inf"), float("-inf")):
                 raise FloatingPointError(f"the loss is {loss} at step {state.global_step}")

@@ -105,7 +105,7 @@ def follow(run: Run, as_json: bool, stop_on_interrupt: bool) -> int:
                     "saving and stopping; the adapter so far is kept (Ctrl-C again leaves the run alone)"
                 )
             if asked and not stopping:
-                stopping = runs.stop(run)  # False while the worker is being started: asked again
+                stopping = runs.stop(run)
             time.sleep(POLL)
 
 
@@ -126,11 +126,17 @@ def _last_word(run: Run, state: RunState, as_json: bool) -> int:
         return 1
     if not as_json:
         seconds = _print.duration(state.updated_at - state.started_at)
-        _print.say(f"{state.status} at step {state.step} of {state.total} after {seconds}")
+        _print.say(f"{ended(run, state)} ({seconds})")
         if run.adapter.is_dir():
-            _print.say(f"adapter: {run.adapter}")
             _print.say(f"next: ift-tui eval {run.name}")
     return 0
+
+
+def ended(run: Run, state: RunState) -> str:
+    """How a run ended, in one line: where it stood, and where its adapter is or why there is none."""
+    where = f"{state.status} at step {state.step} of {state.total}" if state.total else state.status
+    kept = f"adapter: {run.adapter}" if run.adapter.is_dir() else state.reason or "no adapter"
+    return f"{where}; {kept}"
 
 
 def _loaded(event: Event) -> str:

@@ -50,9 +50,7 @@ def _four_bit() -> list[Finding]:
     try:
         checked = _ask.talk("check", what=check)
     except TimeoutError:
-        return [
-            Finding("4-bit", "warn", f"no answer in {LONGEST_CHECK:.0f} s", "try `ift-tui doctor` again")
-        ]
+        return [Finding("4-bit", "warn", f"no answer in {LONGEST_CHECK:.0f} s", "try `ift-tui doctor` again")]
     except RunFailed as error:
         return [Finding("4-bit", "missing", str(error), doctor.install_command())]
     return judged(checked, bool(hardware.gpus()))

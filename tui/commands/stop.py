@@ -7,7 +7,7 @@ import time
 
 from engine import runs
 from engine.errors import RunFailed, UserError
-from tui.commands import _print
+from tui.commands import _follow, _print
 
 summary = "save a run's adapter so far and stop it"
 
@@ -26,12 +26,13 @@ def run(arguments: argparse.Namespace) -> int:
     deadline = time.monotonic() + LONGEST_WAIT
     asked = False
     while runs.is_alive(found):
-        asked = asked or runs.stop(found)
+        # Before its first word the worker cannot hear: the signal would end it without a last one.
+        asked = asked or (found.state().status != "starting" and runs.stop(found))
         if time.monotonic() > deadline:
             raise RunFailed(f"{found.name} is still saving; `ift-tui attach {found.name}` shows how it ends")
         time.sleep(0.1)
     state = found.state()
     if state.status in ("failed", "crashed"):
         raise RunFailed(f"{found.name} {state.status}: {state.reason}. {state.mend}")
-    _print.say(f"{found.name} {state.status} at step {state.step} of {state.total}; adapter: {found.adapter}")
+    _print.say(f"{found.name} {_follow.ended(found, state)}")
     return 0

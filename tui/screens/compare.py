@@ -74,10 +74,8 @@ class CompareScreen(StepScreen):
         return Progress(frozenset({2, 3, 4, 5}))
 
     def on_mount(self) -> None:
-        for column, title in zip(COLUMNS, ("base", "tuned"), strict=True):
-            view = self.query_one(f"#{column}", AnswerColumn)
+        for view in self.query(AnswerColumn):
             view.add_class("panel")
-            view.head(title)
         self.query_one("#reference").display = False
         self.query_one("#question").focus()
         self._load()
@@ -114,8 +112,17 @@ class CompareScreen(StepScreen):
     def _greet(self, ready: dict[str, Any]) -> None:
         quantised = "4-bit" if ready["four_bit"] else "16-bit"
         base, tuned = (self.query_one(f"#{column}", AnswerColumn) for column in COLUMNS)
-        base.head(f"base · {ready['model']} · {quantised} · adapter off")
-        tuned.head(f"tuned · step {ready['step']} · adapter {ready['digest'][:8]} on")
+        model, step, digest = ready["model"], ready["step"], ready["digest"][:8]
+        base.head(
+            f"base · {model} in {quantised} · adapter off",
+            f"base · {model} · {quantised}",
+            f"base · {quantised}",
+        )
+        tuned.head(
+            f"tuned · {self._run.name} · step {step} · adapter {digest} on",
+            f"tuned · step {step} · adapter {digest}",
+            f"tuned · {digest}",
+        )
         self._ready = True
         self._idle()
 

@@ -66,6 +66,7 @@ class HomeScreen(StepScreen):
     def body(self) -> ComposeResult:
         with Vertical(id="runs", classes="panel") as panel:
             panel.border_title = "Runs"
+            panel.border_subtitle = "enter opens a run · n starts a new one"
             yield Quiet("looking for runs …", id="welcome")
             yield RunTable()
 

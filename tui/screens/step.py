@@ -96,4 +96,5 @@ def _place(active: ActiveBinding) -> tuple[int, bool]:
     """What a screen can do comes first in the footer, then what all screens can; short keys lead."""
     last = ("step.back", "compare.back", "app.help", "app.quit")
     binding = active.binding
-    return last.index(binding.id) + 1 if binding.id in last else 0, "+" in binding.key
+    place = last.index(binding.id) + 1 if binding.id in last else 0
+    return place, place > 0 and "+" in binding.key

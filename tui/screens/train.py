@@ -20,7 +20,7 @@ from tui.screens.choose import ConfirmScreen
 from tui.screens.messages import CompareAsked
 from tui.screens.step import StepScreen
 from tui.widgets.log import LogPane
-from tui.widgets.loss_plot import LossPlot
+from tui.widgets.loss_plot import LEGEND, LossPlot
 from tui.widgets.panels import memory_facts, outcome, progress_facts, status_line
 from tui.widgets.quiet import Quiet
 from tui.widgets.stepper import Progress
@@ -69,6 +69,7 @@ class TrainScreen(StepScreen):
         yield Quiet(id="outcome")
         with Horizontal(id="train"):
             with Vertical(classes="panel", id="loss") as loss:
+                loss.border_subtitle = LEGEND
                 loss.border_title = Content(f"Loss · {clean(self._run.name, newlines=False)}")
                 yield LossPlot()
             with Vertical(id="train-side"):

@@ -23,6 +23,7 @@ class AnswerColumn(VerticalScroll):
         super().__init__(id=column, can_focus=True)
         self.column = column
         self.history: list[ChatTurn] = []
+        self._titles: tuple[str, ...] = (column,)
         self._coming = ""
         self._dirty = False
         self._text = Static(markup=False)
@@ -31,12 +32,20 @@ class AnswerColumn(VerticalScroll):
         yield self._text
 
     def on_mount(self) -> None:
-        self.anchor()
         self.set_interval(1 / FRAMES_A_SECOND, self._flush)
 
-    def head(self, title: str) -> None:
-        """Say who answers here, and the state it is in."""
-        self.border_title = Content(clean(title, newlines=False))
+    def head(self, *titles: str) -> None:
+        """Say who answers here, in the longest of these ways that fits."""
+        self._titles = titles
+        self._show_title()
+
+    def on_resize(self) -> None:
+        self._show_title()
+
+    def _show_title(self) -> None:
+        room = self.size.width
+        fitting = [title for title in self._titles if len(title) <= room] or self._titles[-1:]
+        self.border_title = Content(clean(fitting[0], newlines=False))
 
     def restart(self) -> None:
         self.history = []
@@ -49,7 +58,6 @@ class AnswerColumn(VerticalScroll):
         self.history += turns
         self._coming = ""
         self.note("…")
-        self.anchor()
         self._paint()
 
     def take(self, text: str) -> None:
@@ -76,7 +84,10 @@ class AnswerColumn(VerticalScroll):
         turns = [spoken(turn) for turn in self.history]
         if self._coming:
             turns.append(Content(clean(self._coming)))
+        at_end = self.scroll_offset.y >= self.max_scroll_y
         self._text.update(Content("\n\n").join(turns))
+        if at_end:  # whoever has scrolled up to read is left there
+            self.scroll_end(animate=False)
 
 
 def spoken(turn: ChatTurn) -> Content:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf, isfinite
+from math import ceil, floor, isfinite, log10
 from statistics import median
 
 from textual import events
 from textual.color import Color
+from textual.content import Content
 from textual_plotext import PlotextPlot
 
 from engine.events import RunState
 from tui.widgets.figures import smoothed
 
 Point = tuple[float, float]
+Rgb = tuple[int, int, int]
+
+LEGEND = Content.assemble(
+    ("⠢ step", "$foreground-muted"), "  ", ("━ smoothed", "$text-primary"), "  ",
+    ("◆ validation", "$text-warning"), "  ", ("┄ base model", "$text-secondary"),
+)  # fmt: skip
 
 # A spike above this many times the middle value is drawn at the edge: the curve stays readable.
 HIGHEST_OVER_MEDIAN = 8.0
 SAMPLES_A_BUCKET = 32
+SMOOTHED_OVER = 8
 
 
 class LossPlot(PlotextPlot):
@@ -27,6 +35,7 @@ class LossPlot(PlotextPlot):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self.theme = "clear"  # no ground of its own: the panel's shows through
         self._state = RunState()
         self._drawn: object = None
 
@@ -45,45 +54,51 @@ class LossPlot(PlotextPlot):
         self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
 
     def _draw(self) -> None:
-        plt, state = self.plt, self._state
-        plt.clear_data()
-        plt.clear_figure()
-        if state.losses:
+        self.plt.clear_data()
+        self.plt.clear_figure()
+        if self._state.losses and self.size.width:
             self._draw_curves()
         self.refresh()
 
     def _draw_curves(self) -> None:
-        plt, state = self.plt, self._state
+        state, plt = self._state, self.plt
         finite = [(step, loss) for step, loss in state.losses if isfinite(loss)]
-        columns = max(8, self.size.width - 8)
-        raw = downsampled(finite, columns * 2)
-        soft = [(x, y) for x, y in zip((x for x, _ in raw), smoothed([y for _, y in raw]), strict=True)]
-        held_out = [(e.step, e.loss) for e in state.evaluations if isfinite(e.loss)]
-        top = ceiling([y for _, y in raw], [y for _, y in held_out] + [state.base_loss or 0.0])
-        last = max(state.total, state.step)
-        if state.base_loss is not None:
-            self._line([(1, state.base_loss), (last, state.base_loss)], "base model", "┄", "secondary")
-        self._dots(clipped(raw, top), "training", "braille", "foreground")
-        if len(soft) > 2:
-            self._line(clipped(soft, top), "smoothed", "hd", "primary")
-        self._dots(clipped(held_out, top), "validation", "◆", "warning")
-        low = min([y for _, y in raw + held_out] + [state.base_loss or inf])
-        plt.ylim(max(0.0, low - 0.08 * (top - low)), top * 1.02)
-        plt.xlim(1, max(2, last))
-        plt.xfrequency(5)
-        plt.yfrequency(5)
+        raw = downsampled(finite, 2 * self.size.width)
+        means = smoothed([loss for _, loss in raw], SMOOTHED_OVER)
+        held_out = [(float(e.step), e.loss) for e in state.evaluations if isfinite(e.loss)]
+        flat = [] if state.base_loss is None else [state.base_loss]
+        others = [loss for _, loss in held_out] + flat
+        top = ceiling([loss for _, loss in raw], others)
+        low = min([loss for _, loss in raw] + others, default=0.0)
+        last = float(max(state.total, state.step, 2))
+        for base in flat:
+            self._line([(1.0, base), (last, base)], "┄", self._colour("secondary"))
+        self._dots(clipped(raw, top), "braille", self._colour("foreground", 0.55))
+        mean = [(step, loss) for (step, _), loss in zip(raw, means, strict=True)]
+        self._line(clipped(mean, top), "braille", self._colour("primary"))
+        self._dots(clipped(held_out, top), "◆", self._colour("warning"))
+        margin = 0.05 * (top - low) or 0.1
+        plt.ylim(max(0.0, low - margin), top + margin)
+        plt.xlim(1, last)
+        plt.xaxes(True, False)
+        plt.yaxes(True, False)
+        plt.xticks(ticks := round_ticks(1.0, last, max(2, self.size.width // 14)), map("{:,.0f}".format, ticks))
+        plt.yticks(ticks := round_ticks(low, top, max(2, self.size.height // 4)), map("{:g}".format, ticks))
 
-    def _line(self, points: Sequence[Point], label: str, marker: str, colour: str) -> None:
-        xs, ys = [x for x, _ in points], [y for _, y in points]
-        self.plt.plot(xs, ys, label=label, marker=marker, color=self._rgb(colour))
+    def _line(self, points: Sequence[Point], marker: str, colour: Rgb) -> None:
+        if len(points) > 1:
+            xs, ys = zip(*points, strict=True)
+            self.plt.plot(xs, ys, marker=marker, color=colour)
 
-    def _dots(self, points: Sequence[Point], label: str, marker: str, colour: str) -> None:
+    def _dots(self, points: Sequence[Point], marker: str, colour: Rgb) -> None:
         if points:
-            xs, ys = [x for x, _ in points], [y for _, y in points]
-            self.plt.scatter(xs, ys, label=label, marker=marker, color=self._rgb(colour))
+            xs, ys = zip(*points, strict=True)
+            self.plt.scatter(xs, ys, marker=marker, color=colour)
 
-    def _rgb(self, variable: str) -> tuple[int, int, int]:
-        return Color.parse(self.app.theme_variables[variable]).rgb
+    def _colour(self, variable: str, strength: float = 1.0) -> Rgb:
+        variables = self.app.theme_variables
+        ground = Color.parse(variables["background"])
+        return ground.blend(Color.parse(variables[variable]), strength).rgb
 
 
 def downsampled(points: Sequence[tuple[int, float]], most: int) -> list[Point]:
@@ -113,3 +128,14 @@ def ceiling(losses: Sequence[float], others: Sequence[float]) -> float:
 def clipped(points: Sequence[Point], top: float) -> list[Point]:
     """The points with those above the plot drawn at its edge."""
     return [(x, min(y, top)) for x, y in points]
+
+
+def round_ticks(low: float, high: float, most: int) -> list[float]:
+    """Up to `most` round numbers between two, evenly spaced by 1, 2 or 5 times a power of ten."""
+    span = (high - low) / max(1, most - 1)
+    if span <= 0:
+        return [low]
+    power = 10.0 ** floor(log10(span))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= span * 0.999)
+    first = ceil(low / step - 1e-9)
+    return [round(number * step, 10) for number in range(first, floor(high / step + 1e-9) + 1)]

@@ -10,6 +10,9 @@ from tui.safe import clean
 from tui.widgets.figures import duration, figure, size
 from tui.widgets.marks import facts, meter, phase_words, status_mark
 
+# What a worker counts of its own memory.
+OWN = {"rss": "This run, host", "allocated": "This run, torch", "reserved": "Reserved by torch"}
+
 
 def progress_facts(snapshot: Snapshot, now: float, width: int) -> Content:
     """Step, epoch, rates and losses, aligned."""
@@ -46,10 +49,10 @@ def memory_facts(snapshot: Snapshot, width: int) -> Content:
         lines.append(Content.styled("no GPU: host memory", "bold"))
         lines += _filled(host.memory_used, host.memory_total, width)
         lines.append(facts([("Processor", f"{host.cpu:.0f}%")], width))
-    own = [(name.replace("_", " ").capitalize(), size(n)) for name, n in snapshot.state.memory.items()]
+    own = snapshot.state.memory
     if own:
-        lines.append(Content.styled("The run's own", "bold"))
-        lines.append(facts([(clean(name, newlines=False), n) for name, n in own], width))
+        named = [(OWN.get(name, clean(name, newlines=False)), size(own[name])) for name in own]
+        lines.append(facts(named, width))
     return Content("\n").join(lines) if lines else Content.styled("not known", "$foreground-muted")
 
 

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from rich.text import Text
-from textual.content import Content
+from textual import events
 from textual.widgets import DataTable
+from textual.widgets.data_table import ColumnKey
 
 from tui.feed import RunLine
 from tui.safe import clean
 from tui.widgets.figures import ago, figure
 from tui.widgets.marks import status_mark
 
-Cell = Content | Text
-COLUMNS = (("Run", 22), ("Model", 20), ("Status", 10), ("Step", 11), ("Loss", 6))
-LONGEST_NAME = 22
-LONGEST_MODEL = 20
+Justify = Literal["left", "right"]
+
+COLUMNS = {"Run": 17, "Model": 14, "Status": 10, "Step": 9, "Loss": 5, "Started": 10}
+RIGHT = {"Step", "Loss", "Started"}
+WIDEST_NAME = 40
 
 
 class RunTable(DataTable[Text]):
     """Rows are runs, newest first; the cursor stays on its run when others come."""
 
     def __init__(self) -> None:
-        super().__init__(cursor_type="row", zebra_stripes=False, show_cursor=True)
+        super().__init__(cursor_type="row", cell_padding=1)
         self._shown: dict[str, list[str]] = {}
 
     def on_mount(self) -> None:
-        for name, width in COLUMNS:
-            self.add_column(Text(name, style="bold"), width=width, key=name)
-        self.add_column(Text("Started", style="bold"), key="Started")
+        for name, width in COLUMNS.items():
+            header = Text(name, justify="right" if name in RIGHT else "left")
+            self.add_column(header, width=width, key=name)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Names take the room that a wider terminal has."""
+        spare = event.size.width - sum(COLUMNS.values()) - 2 * len(COLUMNS)
+        for name in ("Run", "Model"):
+            width = min(WIDEST_NAME, COLUMNS[name] + max(0, spare // 2))
+            self.columns[ColumnKey(name)].width = width
+        self.clear()
+        self._fill(self._shown)
 
     def show(self, lines: tuple[RunLine, ...], now: float) -> None:
         rows = {str(line.run.path): cells(line, now) for line in lines}
@@ -42,30 +55,30 @@ class RunTable(DataTable[Text]):
         held = keys[self.cursor_row] if self.cursor_row < len(keys) else None
         self.clear()
         for key, row in rows.items():
-            self.add_row(*map(self._text, row), key=key)
+            self.add_row(*map(self._text, COLUMNS, row), key=key)
         if held in rows:
             self.move_cursor(row=list(rows).index(held))
 
     def _amend(self, rows: dict[str, list[str]]) -> None:
-        names = [name for name, _ in COLUMNS] + ["Started"]
         for key, row in rows.items():
-            for name, new, old in zip(names, row, self._shown[key], strict=True):
+            for name, new, old in zip(COLUMNS, row, self._shown[key], strict=True):
                 if new != old:
-                    self.update_cell(key, name, self._text(new))
+                    self.update_cell(key, name, self._text(name, new))
 
-    def _text(self, words: str) -> Text:
-        return Text(words, no_wrap=True)
+    def _text(self, column: str, words: str) -> Text:
+        justify: Justify = "right" if column in RIGHT else "left"
+        return Text(words, no_wrap=True, overflow="ellipsis", justify=justify)
 
 
 def cells(line: RunLine, now: float) -> list[str]:
     """A run's figures, aligned, in the order of the columns."""
-    steps = f"{line.step:>5}/{line.total:<5}" if line.total else ""
+    steps = f"{line.step}/{line.total}" if line.total else ""
     return [
-        clean(line.name, newlines=False)[:LONGEST_NAME],
-        clean(model_name(line.model), newlines=False)[:LONGEST_MODEL],
+        clean(line.name, newlines=False),
+        clean(model_name(line.model), newlines=False),
         status_mark(line.status).plain,
         steps,
-        figure(line.loss, 3).rjust(6),
+        figure(line.loss, 3),
         ago(max(0.0, now - line.started_at)),
     ]
 

@@ -1,0 +1,48 @@
+"""The choices on the way to a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from engine import recipe
+from tui.draft import Draft, bundled_sources, source_at
+
+
+def scanned() -> Draft:
+    draft = Draft(recipe.load("first-steps"))
+    return replace(draft, opened={"sources": []}, scan={"digest": "abc", "rows": 10})
+
+
+def test_another_learning_rate_leaves_the_rows_as_they_were_read() -> None:
+    draft = scanned()
+    other = draft.with_recipe(recipe.changed(draft.recipe, train={"learning_rate": 1e-4}))
+    assert other.scan is draft.scan
+
+
+def test_another_model_or_length_renders_other_rows() -> None:
+    draft = scanned()
+    assert draft.with_model("builtin:other").scan is None
+    shorter = recipe.changed(draft.recipe, data={"max_length": 64})
+    assert draft.with_recipe(shorter).opened is None
+
+
+def test_a_run_is_bound_to_the_rows_that_were_shown() -> None:
+    draft = scanned()
+    assert draft.planned.data.digest == "abc"
+    assert draft.with_model("builtin:other").planned.data.digest is None
+
+
+def test_steps_that_were_passed_are_done_unless_they_want_something() -> None:
+    draft = scanned().at(4)
+    assert draft.steps_done == {2, 3}
+    assert replace(draft, problem="no such file").steps_done == {2}
+
+
+def test_a_typed_path_becomes_absolute_and_a_bundled_set_stays() -> None:
+    assert source_at("rows.jsonl").path.startswith("/")
+    assert source_at("builtin:reviews").path == "builtin:reviews"
+
+
+def test_bundled_sets_are_measured_as_the_bundled_recipe_does() -> None:
+    metrics = {source.path: source.metric for source in bundled_sources()}
+    assert metrics == {"builtin:products": "fields", "builtin:reviews": "exact"}

@@ -1,0 +1,129 @@
+"""The bridge: children that answer, fall silent or end; runs that are followed by their files."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from engine import recipe
+from engine.errors import RunFailed
+from engine.events import EventLog
+from tui.feed import Dialogue, RowsFeed, RunFeed, RunsFeed
+from tui_stage import NOW, Script, Stage, alive, record, step_events
+
+
+class Talker(Script):
+    """A script that can be told to fail or to end."""
+
+    def answers(self, request: dict[str, Any]) -> Any:
+        if request["do"] == "fail":
+            yield {"kind": "error", "message": "no such row"}
+        elif request["do"] == "die":
+            self.say(kind="error", message="the chat worker ended (1): out of memory")
+            self._said.put_nowait(None)
+        else:
+            yield from super().answers(request)
+
+
+async def opened(worker: str = "data") -> tuple[Dialogue, Talker]:
+    child = Talker(worker)
+    dialogue = Dialogue(child)  # type: ignore[arg-type]
+    await dialogue.start()
+    return dialogue, child
+
+
+async def test_answers_find_their_questions() -> None:
+    dialogue, _ = await opened()
+    rows = await asyncio.gather(*(dialogue.answer("row", part="train", index=index) for index in range(5)))
+    assert [row["index"] for row in rows] == [0, 1, 2, 3, 4]
+    await dialogue.close()
+
+
+async def test_an_error_is_raised_where_it_was_asked_for() -> None:
+    dialogue, _ = await opened()
+    with pytest.raises(RunFailed, match="no such row"):
+        await dialogue.answer("fail")
+    assert (await dialogue.answer("row", part="train", index=0))["index"] == 0
+    await dialogue.close()
+
+
+async def test_a_child_that_ends_is_told_to_all_who_wait_and_all_who_ask_later() -> None:
+    dialogue, _ = await opened()
+    with pytest.raises(RunFailed, match="out of memory"):
+        await dialogue.answer("die")
+    with pytest.raises(RunFailed, match="out of memory"):
+        await dialogue.answer("row", part="train", index=0)
+    with pytest.raises(RunFailed, match="out of memory"):
+        [message async for message in dialogue.unasked("ready")]
+    await dialogue.close()
+
+
+async def test_a_model_says_when_it_is_ready() -> None:
+    dialogue, _ = await opened("chat")
+    kinds = [message["kind"] async for message in dialogue.unasked("ready")]
+    assert kinds == ["phase", "phase", "ready"]
+    await dialogue.close()
+
+
+async def test_rows_are_asked_while_the_set_is_scanned_by_another_child() -> None:
+    stage, first_steps = Stage(), recipe.load("first-steps")
+    rows = RowsFeed(stage.edges.child)
+    await rows.open(first_steps)
+    scan = rows.scan(first_steps)
+    assert (await anext(scan))["kind"] == "progress"
+    assert (await rows.row("test", 3))["index"] == 3
+    assert (await anext(scan))["kind"] == "scanned"
+    with pytest.raises(StopAsyncIteration):
+        await anext(scan)
+    reader, scanner = stage.children
+    assert scanner.closed and not reader.closed
+    await rows.close()
+    assert reader.closed
+
+
+async def test_rows_that_are_not_open_say_so() -> None:
+    with pytest.raises(RunFailed, match="not open"):
+        await RowsFeed(Script).row("train", 0)  # type: ignore[arg-type]
+
+
+def test_a_snapshot_is_taken_only_when_something_has_changed() -> None:
+    run = record("live", step_events(10, end=None))
+    feed = RunFeed(run, Stage().edges)
+    with alive(run):
+        first = feed.poll()
+        assert first is not None and first.state.step == 10 and first.alive
+        assert feed.poll() is None
+        log = EventLog(run.events, clock=lambda: NOW)
+        log.write("step", step=11, total=400, loss=1.0)
+        log.close()
+        second = feed.poll()
+        assert second is not None and second.state.step == 11
+    assert len(first.state.losses) == 10, "a snapshot does not change afterwards"
+
+
+def test_a_worker_that_vanished_has_crashed() -> None:
+    snapshot = RunFeed(record("gone", step_events(3, end=None)), Stage().edges).poll()
+    assert snapshot is not None
+    assert snapshot.state.status == "crashed" and not snapshot.alive
+
+
+def test_the_list_has_the_newest_first_and_reads_a_finished_run_once() -> None:
+    record("old", step_events(400), minutes_ago=90)
+    run = record("new", step_events(20, end=None), minutes_ago=5)
+    feed = RunsFeed()
+    with alive(run):
+        lines = feed.poll()
+        assert [(line.name, line.status) for line in lines] == [
+            ("new", "running"), ("old", "finished"),
+        ]  # fmt: skip
+        assert lines[0].step == 20
+        assert feed.poll()[1] is lines[1]
+    assert feed.poll()[0].status == "crashed"
+
+
+def test_a_run_with_a_torn_recipe_is_still_listed() -> None:
+    run = record("torn", step_events(5))
+    (run.path / "recipe.toml").write_text("name = ")
+    assert RunsFeed().poll()[0].name == run.name

@@ -1,0 +1,267 @@
+"""A stage for the app: a home with recorded runs, a scripted child in place of each worker, a fixed clock."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+
+from engine import recipe, runs
+from engine.hardware import Gpu, Host
+from engine.models import ModelInfo
+from engine.recipe import Recipe
+from engine.runs import Run
+from tui.app import IftTui
+from tui.feed import Edges
+
+NOW = 1_800_000_000.0
+GB = 10**9
+
+HOST = Host(
+    memory_total=32 * GB,
+    memory_available=24 * GB,
+    memory_used=8 * GB,
+    cpu=50.0,
+    cores=2,
+    disk_free=100 * GB,
+    disk_total=200 * GB,
+)
+GPU = Gpu(0, "NVIDIA H200", 150 * GB, 41 * GB, 109 * GB, 97, 61, 512.0, "580.95")
+
+MODELS = [
+    ModelInfo(
+        "builtin:tiny", "tiny", "builtin", Path("/models/tiny"), "LlamaForCausalLM", 2_200_000, 512,
+        "Apache-2.0", 4_400_000, 1_700_000, True,
+    ),
+    ModelInfo(
+        "/models/broken", "broken", "folder", Path("/models/broken"),
+        problem="/models/broken: no tokenizer.json; save the tokenizer beside the weights",
+    ),
+    ModelInfo(
+        "org/eight-b", "Eight B", "catalogue", None, "LlamaForCausalLM", 8_030_000_000, 131_072,
+        "Llama 3.1", 16_060_000_000, 5_400_000_000, None, gated=True, note="A well-known one.",
+    ),
+]  # fmt: skip
+
+TEXT = "<|im_start|>user\nIs this [good]?\n\nThe lamp is bright.<|im_end|>\n<|im_start|>assistant\n"
+ANSWER = "positive, 5 stars<|im_end|>"
+
+OPENED = {
+    "kind": "opened",
+    "model": "builtin:tiny",
+    "template": "the model's own",
+    "sources": [
+        {
+            "path": f"builtin:{name}",
+            "format": "alpaca",
+            "columns": ["instruction", "input", "output"],
+            "mapping": "instruction + input -> output",
+            "rows": {"train": 1200, "validation": 100, "test": 200},
+            "left_out": left_out,
+        }
+        for name, left_out in (("products", 0), ("reviews", 3))
+    ],
+}
+SCANNED = {
+    "kind": "scanned",
+    "rows": 2400,
+    "tokens": 161_789,
+    "trained_tokens": 34_311,
+    "digest": "5e55ed0123456789abcdef",
+    "longest": 91,
+    "lengths": [[91, 2400]],
+    "left_out": {"not an object": 3},
+}
+
+
+def row(part: str, index: int, count: int = 2400) -> dict[str, Any]:
+    """A `row` message, as the data worker sends it."""
+    return {
+        "kind": "row", "part": part, "index": index, "count": count,
+        "file": f"/data/{part}.jsonl", "line": index + 1, "source": {"instruction": "Is this [good]?"},
+        "messages": [
+            {"role": "user", "content": f"Is this [good]? Row {index + 1}."},
+            {"role": "assistant", "content": "positive, 5 stars"},
+        ],
+        "text": TEXT + ANSWER, "spans": [[len(TEXT), len(TEXT + ANSWER)]],
+        "tokens": 40, "trained_tokens": 7, "refused": "",
+    }  # fmt: skip
+
+
+class Script:
+    """Stands where Child stands: answers each request from a script, at once."""
+
+    def __init__(self, worker: str, *arguments: str) -> None:
+        import asyncio
+
+        self.worker = worker
+        self.arguments = arguments
+        self.asked: list[dict[str, Any]] = []
+        self.closed = False
+        self._said: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+
+    async def start(self) -> None:
+        if self.worker == "chat":
+            self.say(kind="phase", phase="import")
+            self.say(kind="phase", phase="load")
+            self.say(
+                kind="ready", model="builtin:tiny", four_bit=True, step=400,
+                digest="c0ffee0123456789", seconds=4.0,
+            )  # fmt: skip
+
+    async def send(self, **request: Any) -> None:
+        self.asked.append(request)
+        for message in self.answers(request):
+            self.say(**{"id": request.get("id"), **message})
+
+    def say(self, **message: Any) -> None:
+        self._said.put_nowait(message)
+
+    def answers(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        match request["do"]:
+            case "open":
+                yield OPENED
+            case "row":
+                count = {"train": 2400, "validation": 200, "test": 400}[request["part"]]
+                index = min(max(request["index"], 0), count - 1)
+                yield row(request["part"], index, count)
+            case "scan":
+                yield {"kind": "progress", "done": 0, "total": 2400}
+                yield SCANNED
+            case "ask":
+                yield from self.answer(request)
+
+    def answer(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        base = "The lamp is bright. The lamp was on the table, and it was a very good lamp."
+        for word in base.split(" "):
+            yield {"kind": "token", "column": "base", "text": word + " "}
+        yield {"kind": "token", "column": "tuned", "text": "positive, 5 stars"}
+        yield {
+            "kind": "answered", "cancelled": False, "seconds": 1.0,
+            "columns": {
+                "base": {"text": base, "tokens": 96, "ended": False},
+                "tuned": {"text": "positive, 5 stars", "tokens": 7, "ended": True},
+            },
+        }  # fmt: skip
+
+    async def messages(self) -> AsyncIterator[dict[str, Any]]:
+        while (message := await self._said.get()) is not None:
+            yield message
+
+    async def close(self) -> None:
+        self.closed = True
+        self._said.put_nowait(None)
+
+
+class Stage:
+    """The app on scripted workers. What was started and which children were made is kept to be asked."""
+
+    def __init__(self, gpus: list[Gpu] | None = None, child: type[Script] = Script) -> None:
+        self.children: list[Script] = []
+        self.started: list[Recipe] = []
+        self.stopped: list[Run] = []
+        self._child = child
+        self.edges = replace(
+            Edges(),
+            clock=lambda: NOW,
+            models=lambda: MODELS,
+            describe=lambda id: replace(MODELS[2], id=id, name=id),
+            gpus=lambda: gpus or [],
+            host=lambda: HOST,
+            start=self._start,
+            stop=self._stop,
+            child=self._make,  # type: ignore[arg-type]
+        )
+
+    def app(self) -> IftTui:
+        return IftTui(self.edges)
+
+    def but(self, **edges: Any) -> Edges:
+        """The stage's edges with some others in their place."""
+        return replace(self.edges, **edges)
+
+    def _make(self, worker: str, *arguments: str) -> Script:
+        self.children.append(self._child(worker, *arguments))
+        return self.children[-1]
+
+    def _start(self, plan: Recipe) -> Run:
+        self.started.append(plan)
+        return record(plan.name, step_events(400), plan=plan)
+
+    def _stop(self, run: Run) -> bool:
+        self.stopped.append(run)
+        return True
+
+
+def record(
+    name: str, events: list[dict[str, Any]], minutes_ago: float = 30, plan: Recipe | None = None
+) -> Run:
+    """A run directory with these events, begun some minutes before now."""
+    began = NOW - 60 * minutes_ago
+    plan = plan or recipe.load("first-steps").model_copy(update={"name": name})
+    run = runs.create(plan, datetime(2027, 1, 15, 8) - timedelta(minutes=minutes_ago))
+    lines = [{"seq": number, "time": began + number, **event} for number, event in enumerate(events, 1)]
+    run.events.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    run.log.write_text("Unsloth: loaded\nTraining \x1b[31mred\x1b[0m [bold]log[/bold]\n", "utf-8")
+    return run
+
+
+def step_events(steps: int, total: int = 400, end: str | None = "finished") -> list[dict[str, Any]]:
+    """What a healthy run says, up to a step, with its last word."""
+    events: list[dict[str, Any]] = [
+        {"kind": "started", "name": "first-steps", "model": "builtin:tiny"},
+        {"kind": "phase", "phase": "load"},
+        {"kind": "phase", "phase": "render"},
+        {"kind": "phase", "phase": "baseline"},
+        {"kind": "evaluated", "step": 0, "loss": 4.18, "rows": 200, "adapter": False},
+        {"kind": "phase", "phase": "train"},
+    ]
+    for step in range(1, steps + 1):
+        events.append(
+            {
+                "kind": "step", "step": step, "total": total, "loss": loss_at(step), "lr": 4e-3,
+                "grad_norm": 0.8, "tokens": 1078, "trained_tokens": 228, "tokens_per_s": 6900.0,
+                "memory": {"rss": 766_000_000}, "epoch": step / 150, "eta": (total - step) * 0.16,
+            }
+        )  # fmt: skip
+        if step % 50 == 0:
+            loss = loss_at(step) + 0.1
+            events.append({"kind": "evaluated", "step": step, "loss": loss, "rows": 200})
+    if end is not None:
+        events.append({"kind": end, "step": steps, "path": "adapter"})
+    return events
+
+
+def loss_at(step: int) -> float:
+    """A loss that falls, with a ripple that is the same on every machine."""
+    return round(0.3 + 3.9 * math.exp(-step / 60) + 0.12 * math.sin(step * 1.7), 4)
+
+
+@contextmanager
+def alive(run: Run) -> Iterator[None]:
+    """The run has a worker: its lock is held, from a descriptor of its own."""
+    lock = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+async def until(pilot: Pilot[Any], condition: Any, seconds: float = 10.0) -> None:
+    """Let the app work until something holds; fails after a bounded wait."""
+    for _ in range(int(seconds / 0.05)):
+        if condition():
+            await pilot.pause()
+            return
+        await pilot.pause(0.05)
+    raise AssertionError(f"did not come to hold within {seconds} s")
