@@ -117,7 +117,7 @@ class RunState:
         return self.losses[-1][1] if self.losses else None
 
     def fold(self, event: Event) -> None:
-        """Take in one event; unknown kinds and missing facts are passed over, so old viewers read new runs."""
+        """Take in one event. Unknown kinds and missing facts are passed over: old viewers read new runs."""
         self.updated_at = event.get("time", self.updated_at)
         match event["kind"]:
             case "started":

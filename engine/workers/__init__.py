@@ -1,4 +1,4 @@
-"""Processes that do the heavy work; the only place where torch, unsloth, trl, peft and bitsandbytes are imported.
+"""Processes that do the heavy work; only here torch, unsloth, trl, peft and bitsandbytes are imported.
 
 train runs detached and speaks through the run directory (engine/runs.py, engine/events.py). The others
 are children of a front end: started with `python -P -m engine.workers.NAME ARGUMENTS`, they read one JSON
@@ -12,7 +12,7 @@ data        (no torch)
                          "rows": {"train": n, "validation": n, "test": n}, "left_out": n}]}
     {"do": "row", "id", "part": "train" | "validation" | "test", "index": n}
         -> {"kind": "row", "id", "part", "index", "count", "file", "line", "source": {...raw row},
-            "messages": [{"role", "content"}], "text", "spans": [[start, end], ...] trained characters of text,
+            "messages": [{"role", "content"}], "text", "spans": [[start, end], ...] characters trained,
             "tokens", "trained_tokens", "refused": "" | why this row is not trained on}
     {"do": "scan", "id"}
         -> {"kind": "progress", "id", "done", "total"} ...
@@ -31,7 +31,8 @@ chat RUN
 
 evaluate RUN --part test --rows 200
     -> {"kind": "phase", ...}, {"kind": "progress", "done", "total"} ...
-    -> {"kind": "evaluated", "part", "file", "seconds", "sets": [{"source", "metric", "rows", "base", "tuned"}]}
+    -> {"kind": "evaluated", "part", "file", "seconds",
+        "sets": [{"source", "metric", "rows", "base", "tuned"}]}
        where base and tuned count the rows answered right; the file under evals/ has each row's answers
 
 check

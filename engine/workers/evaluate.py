@@ -1,4 +1,4 @@
-"""Child of the front end: base against tuned on held-out rows, answered greedily in one pass, counted by set."""
+"""Child of the front end: base against tuned on held-out rows, answered greedily, counted by set."""
 
 from __future__ import annotations
 

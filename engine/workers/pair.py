@@ -70,7 +70,7 @@ def load(run: Run) -> Pair:
     )
     for module in base.modules():
         # bitsandbytes repacks CPU weights for a bfloat16 kernel where the processor has one: other numbers
-        # than in training, and an error for shapes it cannot block. Training (Unsloth) keeps the plain layout.
+        # than in training, and an error for shapes it cannot block. Unsloth trains with the plain layout.
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
     model = PeftModel.from_pretrained(base, str(run.adapter), autocast_adapter_dtype=False)

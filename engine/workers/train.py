@@ -11,11 +11,8 @@ import json
 import os
 import random
 import shutil
-import statistics
 import sys
-import time
 import traceback
-from collections import deque
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -35,13 +32,7 @@ PACKAGES = (
     "ift-tui", "torch", "transformers", "unsloth", "unsloth_zoo", "trl", "peft", "bitsandbytes",
     "accelerate", "datasets", "tokenizers",
 )  # fmt: skip
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "tokenizer.model",
-)
-STEPS_FOR_RATE = 20
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model")
 
 
 class Stopped(Exception):
@@ -58,12 +49,7 @@ def main() -> int:
     try:
         train(run, log, stop)
     except Stopped:
-        log.write(
-            "stopped",
-            step=0,
-            path=None,
-            reason="stopped before the first step; nothing was trained",
-        )
+        log.write("stopped", step=0, path=None, reason="stopped before the first step; nothing was trained")
     except UserError as error:
         log.write("failed", reason=str(error), mend="", step=0)
         return 1
@@ -86,27 +72,33 @@ def train(run: Run, log: EventLog, stop: StopFlag) -> None:
 
     _enter("render", log, stop)
     chat = dataset.chat_format(recipe)
-    samples, validation = _render(run, recipe, chat, log)
+    training, validation = _render(run, recipe, chat, log)
 
     _enter("load", log, stop)
     model, tokenizer = _load(recipe, log)
-    trainer = _trainer(run, recipe, model, tokenizer, samples, validation, log, stop)
+    _write_environment(run, recipe, model)
+    from engine.workers.trainer import Teller, build
+
+    def save(step: int) -> None:
+        _save(run.path / "checkpoints" / f"step-{step}", step, model, recipe, chat, log)
+
+    teller = Teller(recipe.train, log, stop, save)
+    trainer = build(recipe.train, model, tokenizer, training, validation, teller, str(run.path / "trainer"))
 
     if validation:
         _enter("baseline", log, stop)
-        trainer.measure_base()
+        teller.evaluate(0, adapter=False)
 
     _enter("train", log, stop)
     trainer.train()
+    step = trainer.state.global_step
 
-    if validation and not stop.wanted and not trainer.measured_last_step:
-        _enter("evaluate", log, stop)
-        trainer.measure()
+    if validation and not stop.wanted:
+        log.write("phase", phase="evaluate")
+        teller.evaluate(step)
 
     log.write("phase", phase="save")
-    save_adapter(run.adapter, model, recipe, chat)
-    step = trainer.state.global_step
-    log.write("saved", step=step, path=str(run.adapter))
+    _save(run.adapter, step, model, recipe, chat, log)
     log.write("stopped" if stop.wanted else "finished", step=step, path=str(run.adapter))
 
 
@@ -225,184 +217,6 @@ def _load(recipe: Recipe, log: EventLog) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def _trainer(
-    run: Run,
-    recipe: Recipe,
-    model: Any,
-    tokenizer: Any,
-    samples: list[Sample],
-    validation: list[Sample],
-    log: EventLog,
-    stop: StopFlag,
-) -> Any:
-    """TRL's SFTTrainer on our ids and labels, telling each step as an event."""
-    import psutil
-    import torch
-    from datasets import Dataset
-    from transformers import DataCollatorForSeq2Seq, TrainerCallback
-    from trl import SFTConfig, SFTTrainer
-
-    cuda = torch.cuda.is_available()
-    plan = recipe.train
-    settings = SFTConfig(
-        output_dir=str(run.path / "trainer"),
-        per_device_train_batch_size=plan.batch_size,
-        gradient_accumulation_steps=plan.gradient_accumulation,
-        max_steps=plan.total_steps(len(samples)),
-        learning_rate=plan.learning_rate,
-        lr_scheduler_type=plan.schedule,
-        warmup_steps=plan.warmup_steps,
-        weight_decay=plan.weight_decay,
-        max_grad_norm=plan.max_grad_norm,
-        optim="adamw_8bit" if plan.optimizer == "adamw_8bit" and cuda else "adamw_torch",
-        bf16=cuda and torch.cuda.is_bf16_supported(),
-        fp16=cuda and not torch.cuda.is_bf16_supported(),
-        seed=plan.seed,
-        data_seed=plan.seed,
-        logging_steps=1,
-        logging_nan_inf_filter=False,  # it would hide a NaN behind a running mean
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        max_length=None,  # rows have been cut or listed already, by the recipe's rule
-        packing=False,
-    )
-
-    class Trainer(SFTTrainer):  # type: ignore[misc]
-        """Counts the tokens of each step and measures loss on the validation rows."""
-
-        tokens = 0
-        trained_tokens = 0
-        measured_last_step = False
-
-        def training_step(self, model: Any, inputs: dict[str, Any], *rest: Any, **named: Any) -> Any:
-            self.tokens += int(inputs["attention_mask"].sum())
-            self.trained_tokens += int((inputs["labels"] != render.IGNORED).sum())
-            return super().training_step(model, inputs, *rest, **named)
-
-        def measure(self) -> None:
-            """Loss with the adapter, as it stands."""
-            loss = self._validation_loss()
-            log.write(
-                "evaluated",
-                step=self.state.global_step,
-                loss=loss,
-                rows=len(validation),
-                adapter=True,
-            )
-
-        def measure_base(self) -> None:
-            """Loss of the base model on the same rows: the adapter is switched off."""
-            with self.model.disable_adapter():
-                loss = self._validation_loss()
-            log.write("evaluated", step=0, loss=loss, rows=len(validation), adapter=False)
-
-        def _validation_loss(self) -> float:
-            """Mean negative log-likelihood a trained token, in nats."""
-            total, count = 0.0, 0
-            self.model.eval()
-            with torch.no_grad():
-                for start in range(0, len(validation), plan.batch_size):
-                    rows = columns(validation[start : start + plan.batch_size])
-                    batch = {k: v.to(self.model.device) for k, v in self.data_collator(rows).items()}
-                    tokens = int((batch["labels"][:, 1:] != render.IGNORED).sum())
-                    total += float(self.model(**batch).loss) * tokens
-                    count += tokens
-            self.model.train()
-            return total / count
-
-    class Teller(TrainerCallback):  # type: ignore[misc]
-        """Writes a step event after each step, evaluates and saves on time, and passes the stop on."""
-
-        def __init__(self) -> None:
-            self.trainer: Any = None
-            self.recent: deque[tuple[float, int]] = deque(maxlen=STEPS_FOR_RATE)  # (seconds, tokens)
-            self.told = (0, 0)
-
-        def on_step_begin(self, *_: Any, **__: Any) -> None:
-            self.began = time.perf_counter()
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            self.took = time.perf_counter() - self.began
-            control.should_training_stop |= stop.wanted
-
-        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
-            if "loss" not in logs:
-                return
-            self._tell(state, logs)
-            if plan.eval_every and state.global_step % plan.eval_every == 0 and validation:
-                self.trainer.measure()
-                self.trainer.measured_last_step = state.global_step == state.max_steps
-            if plan.save_every and state.global_step % plan.save_every == 0:
-                path = run.path / "checkpoints" / f"step-{state.global_step}"
-                save_adapter(path, model, recipe, dataset.chat_format(recipe))
-                log.write("saved", step=state.global_step, path=str(path))
-
-        def _tell(self, state: Any, logs: dict[str, Any]) -> None:
-            loss = float(logs["loss"])
-            tokens, trained = self.trainer.tokens, self.trainer.trained_tokens
-            new_tokens, new_trained = tokens - self.told[0], trained - self.told[1]
-            self.told = (tokens, trained)
-            self.recent.append((self.took, new_tokens))
-            seconds, recent_tokens = map(sum, zip(*self.recent, strict=True))
-            log.write(
-                "step",
-                step=state.global_step,
-                total=state.max_steps,
-                loss=loss,
-                lr=float(logs["learning_rate"]),
-                grad_norm=float(logs.get("grad_norm", 0.0)),
-                tokens=new_tokens,
-                trained_tokens=new_trained,
-                tokens_per_s=round(recent_tokens / seconds, 1),
-                memory=memory(),
-                epoch=round(float(state.epoch or 0.0), 4),
-                eta=round(
-                    (state.max_steps - state.global_step) * statistics.median(s for s, _ in self.recent), 1
-                ),
-            )
-            if loss != loss or loss in (float("inf"), float("-inf")):
-                raise FloatingPointError(f"the loss is {loss} at step {state.global_step}")
-
-    def memory() -> dict[str, int]:
-        """Bytes: of this process in host memory, and torch's share of the GPU where there is one."""
-        used = {"rss": psutil.Process().memory_info().rss}
-        if cuda:
-            used["allocated"] = torch.cuda.memory_allocated()
-            used["reserved"] = torch.cuda.memory_reserved()
-            used["peak"] = torch.cuda.max_memory_reserved()
-        return used
-
-    def columns(rows: list[Sample]) -> list[dict[str, list[int]]]:
-        return [{"input_ids": s.rendered.ids, "labels": s.rendered.labels} for s in rows]
-
-    teller = Teller()
-    trainer = Trainer(
-        model=model,
-        processing_class=tokenizer,
-        args=settings,
-        train_dataset=Dataset.from_list(columns(samples)),
-        data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=render.IGNORED),
-        callbacks=[teller],
-    )
-    teller.trainer = trainer
-    _check_rows(trainer.train_dataset, samples)
-    # TRL turns the adapter of a 4-bit model to bfloat16, whose 8 bits of mantissa lose small updates.
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
-    _write_environment(run, recipe, model)
-    return trainer
-
-
-def _check_rows(prepared: Any, samples: list[Sample]) -> None:
-    """What the trainer will read must be what was rendered: libraries drop and cut rows in silence."""
-    kept = render.digest((row["input_ids"], row["labels"]) for row in prepared)
-    ours = render.digest((s.rendered.ids, s.rendered.labels) for s in samples)
-    if kept != ours:
-        raise RuntimeError("the trainer changed the rows it was given; this version of TRL is not supported")
-
-
 def _write_environment(run: Run, recipe: Recipe, model: Any) -> None:
     """What the run was made with; `quantization` is how the comparison loads the same weights."""
     quantization = getattr(model.config, "quantization_config", None)
@@ -423,7 +237,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def save_adapter(path: Path, model: Any, recipe: Recipe, chat: ChatFormat) -> None:
+def _save(path: Path, step: int, model: Any, recipe: Recipe, chat: ChatFormat, log: EventLog) -> None:
     """The adapter with its tokenizer and template, complete or absent: written beside, synced, renamed."""
     beside = path.with_name(path.name + ".part")
     shutil.rmtree(beside, ignore_errors=True)
@@ -441,6 +255,7 @@ def save_adapter(path: Path, model: Any, recipe: Recipe, chat: ChatFormat) -> No
         os.close(fd)
     shutil.rmtree(path, ignore_errors=True)
     beside.rename(path)
+    log.write("saved", step=step, path=str(path))
 
 
 if __name__ == "__main__":
