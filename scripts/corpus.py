@@ -175,6 +175,18 @@ SHEET_FACTS: tuple[str, ...] = (
     "the {name} may be sent back within {period}.",
 )
 
+RECITED: tuple[str, ...] = (
+    "{name}",
+    "{name} {code}",
+    "{colour} {product}",
+    "{price}",
+    "{name}: {material}",
+    "{looks} {thing}",
+    "{plain_colour}",
+    "{town}",
+    "{name} {name}",
+)
+
 REVIEW_OPENINGS: tuple[str, ...] = (
     "{person} wrote about the {name} {product}:",
     "I bought the {name} {period} ago.",
@@ -312,6 +324,18 @@ def note(rng: random.Random) -> str:
     return f"{opening}: {first}. Then {opening.split()[0]} read it again: {again}."
 
 
+def recital(rng: random.Random) -> str:
+    """A long list of unrelated things, said two or three times: pure copying."""
+    patterns = rng.sample(RECITED, rng.randint(1, 3))
+    things: list[str] = []
+    for _ in range(rng.randint(5, 14)):
+        facts = product_facts(rng) | {"code": f"{rng.randint(100, 9999)}"}
+        things.append(fill(rng.choice(patterns), facts, rng))
+    again = rng.choice(("Again: ", "Once more: ", "The list again: ", ""))
+    line = rng.choice((", ", " ", "; ", "\n")).join(things)
+    return f". {again}".join([line] * rng.choice((2, 2, 3))) + "."
+
+
 KINDS: dict[Callable[[random.Random], str], int] = {
     description: 18,
     news: 10,
@@ -328,10 +352,15 @@ KINDS: dict[Callable[[random.Random], str], int] = {
 }
 
 
-def documents(seed: int) -> Iterator[str]:
-    """Documents without end; the same seed gives the same documents."""
+# Without so much repetition a model of this size learns to copy only after many more tokens.
+COPYING_KINDS = KINDS | {recital: 60, stock: 14, catalogue: 14, note: 8}
+
+
+def documents(seed: int, *, copying: bool = False) -> Iterator[str]:
+    """Documents without end, on request rich in copying; the same seed gives the same ones."""
     rng = random.Random(seed)
-    kinds, weights = list(KINDS), list(KINDS.values())
+    chosen = COPYING_KINDS if copying else KINDS
+    kinds, weights = list(chosen), list(chosen.values())
     while True:
         yield rng.choices(kinds, weights)[0](rng)
 

@@ -3,6 +3,7 @@
 import argparse
 import math
 import time
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -27,7 +28,8 @@ CHAT_TEMPLATE = (
     "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
 )
 
-TRAIN_SEED, HELD_OUT_SEED = 1, 2
+TRAIN_SEED, HELD_OUT_SEED, COPYING_SEED = 1, 2, 3
+PLAIN_STEPS = 1200
 STEP_TOKENS = 2048
 WARMUP_STEPS = 100
 PEAK_RATE = 3e-3
@@ -87,13 +89,20 @@ def encoded(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[int]:
     return [token for row in batch for token in (*row.ids, end)]
 
 
-def training_tokens(tokenizer: PreTrainedTokenizerFast, count: int) -> torch.Tensor:
-    """The first count tokens of the endless corpus; more steps only make it longer."""
-    stream = documents(TRAIN_SEED)
+def stream_tokens(tokenizer: PreTrainedTokenizerFast, stream: Iterator[str], count: int) -> torch.Tensor:
+    """The first count tokens of an endless corpus; a larger count only makes it longer."""
     tokens: list[int] = []
     while len(tokens) < count:
         tokens += encoded(tokenizer, list(islice(stream, 2_000)))
     return torch.tensor(tokens[:count])
+
+
+def training_tokens(tokenizer: PreTrainedTokenizerFast, steps: int) -> torch.Tensor:
+    """The tokens of all steps: the plain corpus, then the one that is rich in copying."""
+    plain_steps = min(steps, PLAIN_STEPS)
+    plain = stream_tokens(tokenizer, documents(TRAIN_SEED), plain_steps * STEP_TOKENS)
+    copying = documents(COPYING_SEED, copying=True)
+    return torch.cat([plain, stream_tokens(tokenizer, copying, (steps - plain_steps) * STEP_TOKENS)])
 
 
 def held_out_tokens(tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
@@ -149,7 +158,7 @@ def load_checkpoint(path: Path, model: LlamaForCausalLM, optimizer: torch.optim.
 
 def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, steps: int, checkpoint: Path) -> None:
     """The training loop; prints step, loss, tokens a second and now and then the held-out loss."""
-    tokens = training_tokens(tokenizer, steps * STEP_TOKENS)
+    tokens = training_tokens(tokenizer, steps)
     held_out = held_out_tokens(tokenizer)
     optimizer = new_optimizer(model)
     first = load_checkpoint(checkpoint, model, optimizer)

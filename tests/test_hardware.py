@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -49,14 +50,13 @@ def forget_driver() -> Iterator[None]:
 
 
 def with_driver(monkeypatch: pytest.MonkeyPatch, **broken: Any) -> list[hardware.Gpu]:
-    monkeypatch.setattr(hardware, "_nvml", lambda: Driver(**broken))
+    monkeypatch.setattr(hardware, "_nvml", cache(lambda: Driver(**broken)))
     return hardware.gpus()
 
 
 def test_a_gpu_is_read_in_bytes_degrees_and_watts(monkeypatch: pytest.MonkeyPatch) -> None:
     (gpu,) = with_driver(monkeypatch)
     assert gpu == hardware.Gpu(0, "Test GPU", 100, 30, 70, 0, 41, 72.5, "580.10")
-    monkeypatch.undo()
 
 
 def test_a_query_that_fails_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,12 +64,10 @@ def test_a_query_that_fails_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     (gpu,) = with_driver(monkeypatch, nvmlDeviceGetPowerUsage=lost, nvmlDeviceGetMemoryInfo=lost)
     assert (gpu.power, gpu.total, gpu.used, gpu.free) == (None, None, None, None)
     assert gpu.temperature == 41
-    monkeypatch.undo()
 
 
 def test_a_driver_that_answers_nothing_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert with_driver(monkeypatch, nvmlDeviceGetCount=RuntimeError("lost")) == []
-    monkeypatch.undo()
 
 
 def test_a_machine_without_a_driver_has_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import json
 import struct
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,18 @@ def test_weights_cut_short_are_refused(tmp_path: Path) -> None:
     assert "not a whole safetensors file" in refusal(folder)
 
 
+def test_weights_in_two_files_count_together(tmp_path: Path) -> None:
+    folder = model(tmp_path / "sharded")
+    (folder / "model.safetensors").unlink()
+    names = list(shapes())
+    for number, part in enumerate((names[:3], names[3:])):
+        tensors = {name: shapes()[name] for name in part}
+        (folder / f"model-{number}.safetensors").write_bytes(safetensors(tensors))
+    index = {"weight_map": {name: f"model-{int(i >= 3)}.safetensors" for i, name in enumerate(names)}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert models.describe(str(folder)).parameters == PARAMETERS
+
+
 def test_a_missing_shard_is_named(tmp_path: Path) -> None:
     folder = model(tmp_path / "sharded")
     (folder / "model.safetensors").rename(folder / "model-1.safetensors")
@@ -214,12 +227,14 @@ def cached(model_id: str, revision: str = "abc", **config: Any) -> Path:
 
 
 def test_the_cache_is_read_by_its_main_version() -> None:
-    cached("org/mine", "old")
-    newest = cached("org/mine", "new")
-    assert models.locate("org/mine") == newest
+    main = cached("org/mine", "released")
+    newer = cached("org/mine", "tried", max_position_embeddings=1024)
+    assert models.locate("org/mine") == newer
+    (main.parent.parent / "refs" / "main").write_text("released")
+    assert models.locate("org/mine") == main
     assert models.describe("org/mine").origin == "cache"
     listed = [info for info in models.list_models() if info.origin == "cache"]
-    assert [(info.id, info.parameters, info.path) for info in listed] == [("org/mine", PARAMETERS, newest)]
+    assert [(info.id, info.parameters, info.path) for info in listed] == [("org/mine", PARAMETERS, main)]
 
 
 def test_the_cache_shows_what_can_be_trained_and_the_catalogue_the_rest() -> None:
@@ -278,7 +293,7 @@ def test_the_catalogue_counts_right() -> None:
     assert 20 <= text.count("[[models]]") == len(models.catalogue()) <= 30
     ids = [info.id for info in models.catalogue()]
     assert len(set(ids)) == len(ids) and all(hub.ID.fullmatch(name) and "/" in name for name in ids)
-    for entry in models.tomllib.loads(text)["models"]:
+    for entry in tomllib.loads(text)["models"]:
         size = weights.from_config(entry["config"])
         assert size is not None and size.parameters == entry["parameters"], entry["id"]
 

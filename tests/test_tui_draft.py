@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from engine import recipe
-from tui.draft import Draft, bundled_sources, source_at
+from tui.draft import Draft, anchored, bundled_sources, source_at
 
 
 def scanned() -> Draft:
@@ -41,6 +44,17 @@ def test_steps_that_were_passed_are_done_unless_they_want_something() -> None:
 def test_a_typed_path_becomes_absolute_and_a_bundled_set_stays() -> None:
     assert source_at("rows.jsonl").path.startswith("/")
     assert source_at("builtin:reviews").path == "builtin:reviews"
+
+
+def test_a_model_folder_becomes_absolute_and_a_hub_id_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "org" / "mine").mkdir(parents=True)
+    (tmp_path / "org" / "mine" / "config.json").write_text("{}")
+    assert anchored("org/mine") == anchored("./org/mine") == str(tmp_path / "org" / "mine")
+    assert anchored("org/other") == "org/other"
+    assert anchored("builtin:tiny") == "builtin:tiny"
 
 
 def test_bundled_sets_are_measured_as_the_bundled_recipe_does() -> None:

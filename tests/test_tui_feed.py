@@ -6,12 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from tui_stage import NOW, Script, Stage, alive, record, step_events
 
 from engine import recipe
 from engine.errors import RunFailed
 from engine.events import EventLog
 from tui.feed import Dialogue, RowsFeed, RunFeed, RunsFeed
-from tui_stage import NOW, Script, Stage, alive, record, step_events
 
 
 class Talker(Script):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Checkbox, DataTable, Input
+from tui_stage import OPENED, SCANNED, Script, Stage, alive, record, row, step_events, until
 
 from engine import recipe
 from engine.errors import RunFailed
 from tui.app import IftTui
+from tui.draft import Draft
 from tui.screens.compare import CompareScreen
 from tui.screens.data import DataScreen
 from tui.screens.help import HelpScreen
@@ -25,7 +30,6 @@ from tui.widgets.loss_plot import LossPlot
 from tui.widgets.model_list import ModelList
 from tui.widgets.sample import SampleView
 from tui.widgets.stepper import Stepper, label
-from tui_stage import OPENED, Script, Stage, alive, record, row, step_events, until
 
 Keys = Pilot[Any]
 BOTH_SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)])
@@ -67,11 +71,19 @@ async def to_recipe(app: IftTui, pilot: Keys) -> None:
     await until(pilot, lambda: "epochs" in text(app, "#sums"))
 
 
-async def to_compare(app: IftTui, pilot: Keys) -> None:
+async def at_recipe(app: IftTui, pilot: Keys) -> None:
+    """The recipe screen without the way to it, for tests of that screen alone."""
+    app._draft = Draft(recipe.load("first-steps"), reached=4, opened=OPENED, scan=SCANNED)
+    app._push(RecipeScreen(app._draft))
+    await until(pilot, on(app, RecipeScreen))
+    await until(pilot, lambda: "epochs" in text(app, "#sums"))
+
+
+async def to_compare(app: IftTui, pilot: Keys, seconds: float = 10.0) -> None:
     await until(pilot, lambda: "Compare" in footer(app))
     await pilot.press("c")
     await until(pilot, on(app, CompareScreen))
-    await until(pilot, lambda: "Test row" in footer(app))
+    await until(pilot, lambda: "Test row" in footer(app), seconds)
 
 
 @BOTH_SIZES
@@ -161,6 +173,17 @@ async def test_a_live_run_is_shown_at_the_start_and_left_alive() -> None:
             assert "goes on" in next(iter(app._notifications)).message
 
 
+async def test_quitting_says_that_a_live_run_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    run = record("live", step_events(100, end=None))
+    app = Stage().app()
+    with alive(run):
+        async with app.run_test() as pilot:
+            await until(pilot, on(app, TrainScreen))
+            await pilot.press("q")
+            await until(pilot, lambda: app._exit)
+    assert f"{run.name} goes on" in capsys.readouterr().err
+
+
 async def test_stopping_asks_once() -> None:
     stage, run = Stage(), record("live", step_events(100, end=None))
     app = stage.app()
@@ -208,7 +231,7 @@ async def test_the_plot_is_drawn_again_only_for_new_facts() -> None:
 async def test_a_wrong_value_is_told_beside_its_field_and_stops_the_start() -> None:
     app = Stage().app()
     async with app.run_test() as pilot:
-        await to_recipe(app, pilot)
+        await at_recipe(app, pilot)
         rate = app.screen.query_one("#train-learning_rate", KnobRow)
         rate.query_one(Input).value = "20"
         await until(pilot, lambda: rate.has_class("-wrong"))
@@ -220,32 +243,35 @@ async def test_a_wrong_value_is_told_beside_its_field_and_stops_the_start() -> N
         assert "Start" in footer(app)
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "sentence"),
-    [
-        ("#train-steps", "many", "train.steps: must be a valid integer"),
-        ("#train-epochs", "2", "contradict each other"),
-        ("#name", "a/b", "name: "),
-        ("#lora-dropout", "1", "lora.dropout: must be less than 1"),
-        ("#train-batch_size", "", "train.batch_size: "),
-    ],
-)
-async def test_each_error_stands_at_its_own_field(field: str, value: str, sentence: str) -> None:
+WRONG = [
+    ("#train-steps", "many", "must be a valid integer"),
+    ("#train-epochs", "2", "contradict each other"),
+    ("#name", "a/b", "should match pattern"),
+    ("#lora-dropout", "1", "must be less than 1"),
+    ("#train-batch_size", "", "must be a valid integer"),
+]
+
+
+async def test_each_error_stands_at_its_own_field() -> None:
     app = Stage().app()
     async with app.run_test() as pilot:
-        await to_recipe(app, pilot)
-        knob = app.screen.query_one(field, KnobRow)
-        knob.query_one(Input).value = value
-        await until(pilot, lambda: knob.has_class("-wrong"))
-        assert sentence in str(knob.query_one(".knob-says").render())
-        assert len(app.screen.query(".-wrong")) == 1
+        await at_recipe(app, pilot)
+        for name, value, sentence in WRONG:
+            knob = app.screen.query_one(name, KnobRow)
+            field = knob.query_one(Input)
+            right, field.value = field.value, value
+            await until(pilot, lambda knob=knob: knob.has_class("-wrong"))
+            assert sentence in str(knob.query_one(".knob-says").render())
+            assert len(app.screen.query(".-wrong")) == 1
+            field.value = right
+            await until(pilot, lambda knob=knob: not knob.has_class("-wrong"))
 
 
 async def test_what_is_turned_is_what_is_started() -> None:
     stage = Stage()
     app = stage.app()
     async with app.run_test() as pilot:
-        await to_recipe(app, pilot)
+        await at_recipe(app, pilot)
         app.screen.query_one("#train-steps Input", Input).value = ""
         app.screen.query_one("#train-epochs Input", Input).value = "2"
         app.screen.query_one("#model-load_in_4bit Checkbox", Checkbox).value = False
@@ -261,19 +287,19 @@ async def test_a_longer_row_reads_the_rows_again() -> None:
     stage = Stage()
     app = stage.app()
     async with app.run_test() as pilot:
-        await to_recipe(app, pilot)
+        await at_recipe(app, pilot)
         before = len(stage.children)
         app.screen.query_one("#data-max_length Input", Input).value = "128"
         await until(pilot, lambda: len(stage.children) > before)
         await until(pilot, lambda: "epochs" in text(app, "#sums"))
-        opened = [r for r in stage.children[0].asked if r["do"] == "open"]
+        opened = [r for child in stage.children for r in child.asked if r["do"] == "open"]
         assert opened[-1]["recipe"]["data"]["max_length"] == 128
 
 
 async def test_the_saved_recipe_is_the_shown_one(tmp_path: Path) -> None:
     app = Stage().app()
     async with app.run_test() as pilot:
-        await to_recipe(app, pilot)
+        await at_recipe(app, pilot)
         await pilot.press("ctrl+o")
         await until(pilot, lambda: bool(app.screen.query(".dialog Input")))
         file = tmp_path / "mine.toml"
@@ -291,7 +317,7 @@ async def test_a_start_that_cannot_be_is_one_sentence_and_can_be_tried_again() -
     stage = Stage()
     app = IftTui(stage.but(start=refuse))
     async with app.run_test() as pilot:
-        await to_recipe(app, pilot)
+        await at_recipe(app, pilot)
         await pilot.press("ctrl+n")
         await until(pilot, lambda: "torch is missing" in text(app, "#sums"))
         assert isinstance(app.screen, RecipeScreen)
@@ -364,7 +390,7 @@ async def test_held_out_rows_are_asked_in_turn_with_their_reference() -> None:
             await pilot.press("ctrl+t")
             title = f"test row {number} of 400"
             reference = app.screen.query_one("#reference")
-            await until(pilot, lambda t=title: t in str(reference.border_title))
+            await until(pilot, lambda r=reference, t=title: t in str(r.border_title))
             await until(pilot, lambda: "ready" in text(app, "#chat-status"))
         assert text(app, "#reference-text") == "positive, 5 stars"
         base = app.screen.query_one("#base", AnswerColumn)
@@ -464,3 +490,13 @@ def test_a_step_is_marked_by_more_than_colour() -> None:
 
     progress = Progress(done=frozenset({2}), wanting=frozenset({3}))
     assert [label(n, progress) for n in (1, 2, 3)] == ["1 Runs", "2 Model ✓", "3 Data !"]
+
+
+def test_over_ssh_the_frame_rate_is_lower() -> None:
+    code = "import tui.app, textual.constants; print(textual.constants.MAX_FPS)"
+    for tty, fps in (("/dev/pts/0", "15"), ("", "60")):
+        environment = {**os.environ, "SSH_TTY": tty}
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+        )
+        assert done.stdout.strip() == fps

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 if os.environ.get("SSH_TTY"):  # read by textual when it is imported
     os.environ.setdefault("TEXTUAL_FPS", "15")
 
+from rich.text import Text
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -22,6 +23,7 @@ from engine.recipe import Recipe
 from engine.runs import Run
 from tui.draft import Draft
 from tui.feed import Dialogue, Edges, RowsFeed
+from tui.safe import clean
 from tui.screens.help import HelpScreen, key_table
 from tui.screens.home import HomeScreen
 from tui.screens.messages import (
@@ -34,7 +36,7 @@ from tui.screens.messages import (
     SourcesChosen,
     StartAsked,
 )
-from tui.screens.step import StepScreen
+from tui.screens.step import WIDE, StepScreen
 from tui.widgets.stepper import STEPS
 
 QUIET_SECONDS = 0.3
@@ -47,6 +49,7 @@ class IftTui(App[None]):
     TITLE = "ift-tui"
     CSS_PATH = "ift.tcss"
     COMMAND_PALETTE_BINDING = "ctrl+p"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="Explain this screen"),
@@ -151,7 +154,7 @@ class IftTui(App[None]):
                     self._learn(done=message["done"], total=message["total"])
                 else:
                     self._learn(scan=message)
-        except RunFailed as error:
+        except (RunFailed, OSError) as error:
             self._learn(problem=str(error))
 
     def _learn(self, **facts: Any) -> None:
@@ -203,9 +206,19 @@ class IftTui(App[None]):
 
     # --- keys that work everywhere ---
 
+    async def action_quit(self) -> None:
+        run = runs.live()
+        said = f"{run.name} goes on; ift-tui opens it again" if run is not None else ""
+        self.exit(message=Text(clean(said)) if said else None)
+
     def action_help(self) -> None:
         screen = self.screen
         if isinstance(screen, StepScreen):
-            shown = list(screen.active_bindings.values())
+            shown = [a for a in screen.active_bindings.values() if is_ours(a.binding)]
             keys = key_table(shown, [self.get_key_display(active.binding) for active in shown])
             self.push_screen(HelpScreen(STEPS[screen.STEP - 1], screen.HELP, keys))
+
+
+def is_ours(binding: Binding) -> bool:
+    """Whether a key belongs to the walk, not to every list and field that Textual has."""
+    return binding.id is not None or binding.action == "command_palette"

@@ -37,7 +37,7 @@ class Draft:
         return Draft(plan, self.reached)
 
     def with_model(self, model_id: str) -> Draft:
-        return self.with_recipe(recipe.changed(self.recipe, model={"id": model_id}))
+        return self.with_recipe(recipe.changed(self.recipe, model={"id": anchored(model_id)}))
 
     def with_sources(self, sources: tuple[Source, ...]) -> Draft:
         data = self.recipe.data.model_copy(update={"sources": sources})
@@ -64,6 +64,14 @@ def rows_key(plan: Recipe) -> tuple[Any, ...]:
     return plan.model.id, plan.data
 
 
+def anchored(model_id: str) -> str:
+    """A hub id or builtin:NAME as it is; a folder by its full path, for a run starts elsewhere."""
+    folder = Path(model_id).expanduser()
+    if model_id.startswith((".", "/", "~")) or (folder / "config.json").is_file():
+        return str(folder.resolve())
+    return model_id
+
+
 def source_at(path: str) -> Source:
     """What was typed as a source: a bundled set, or a file, whose path is made absolute."""
     if path.startswith("builtin:"):
@@ -73,10 +81,6 @@ def source_at(path: str) -> Source:
 
 def bundled_sources() -> list[Source]:
     """The sets that ship with the program, measured as the bundled recipes measure them."""
-    known = {
-        source.path: source
-        for path in recipe.bundled()
-        for source in recipe.load(path).data.sources
-    }
+    known = {source.path: source for path in recipe.bundled() for source in recipe.load(path).data.sources}
     ids = [f"builtin:{name}" for name in sources.bundled()]
     return [known.get(id) or Source(path=id) for id in ids]

@@ -103,9 +103,16 @@ class RunsFeed:
         self._finished: dict[Path, tuple[int, RunLine]] = {}
 
     def poll(self) -> tuple[RunLine, ...]:
-        return tuple(self._line(run) for run in list_runs())
+        lines = (self._line(run) for run in list_runs())
+        return tuple(line for line in lines if line is not None)
 
-    def _line(self, run: Run) -> RunLine:
+    def _line(self, run: Run) -> RunLine | None:
+        try:
+            return self._looked_at(run)
+        except FileNotFoundError:  # it was thrown away in between
+            return None
+
+    def _looked_at(self, run: Run) -> RunLine:
         size = run.events.stat().st_size if run.events.exists() else 0
         known = self._finished.get(run.path)
         alive = is_alive(run)

@@ -46,9 +46,7 @@ class CompareScreen(StepScreen):
         Binding("escape", "cancel_or_back", "Back", id="compare.back", tooltip="Stop the answer; leave"),
     ]
 
-    def __init__(
-        self, run: Run, chat: Dialogue, rows: RowsFeed, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, run: Run, chat: Dialogue, rows: RowsFeed, clock: Callable[[], float]) -> None:
         super().__init__()
         self._run = run
         self._chat = chat
@@ -89,7 +87,8 @@ class CompareScreen(StepScreen):
 
     @work(group="load")
     async def _load(self) -> None:
-        began, phase = self._clock(), ["starting the worker"]
+        began = self._clock()
+        phase: list[str] = ["starting the worker"]
 
         def tick() -> None:
             self._say(f"{phase[0]} … {duration(self._clock() - began)}")
@@ -100,7 +99,7 @@ class CompareScreen(StepScreen):
             await self._chat.start()
             async for message in self._chat.unasked("ready"):
                 if message["kind"] == "phase":
-                    phase[0] = PHASES.get(message["phase"], message["phase"])
+                    phase[:] = [PHASES.get(message["phase"], str(message["phase"]))]
                     tick()
                 else:
                     self._greet(message)
@@ -127,7 +126,7 @@ class CompareScreen(StepScreen):
         self._idle()
 
     def _idle(self) -> None:
-        self._say("ready · greedy · enter asks both")
+        self._say(f"{self._run.name} · ready · greedy · enter asks both")
         self.refresh_bindings()
 
     @work(group="rows")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical, VerticalScroll
+from textual.content import Content
 from textual.widgets import Input, SelectionList
 
 from engine.errors import RunFailed
@@ -18,7 +20,7 @@ from tui.screens.messages import DataChosen, SourcesChosen
 from tui.screens.step import StepScreen
 from tui.widgets.quiet import Quiet
 from tui.widgets.sample import SampleView
-from tui.widgets.source_list import SourceList, found, shown_path
+from tui.widgets.source_list import SourceList, found
 
 PARTS = ("train", "validation", "test")
 
@@ -32,8 +34,8 @@ class DataScreen(StepScreen):
         "of yours (JSONL, JSON, CSV). Its format is detected; what cannot be used is counted, with "
         "the reason, and listed in the run's ledger.\n\n"
         "The sample is not a mock-up: it is the text the model reads, with the template's special tokens. "
-        "Bold, underlined, with a bar in the gutter is the trained part, where the loss is taken. The digest stands "
-        "for all ids and labels; a run refuses to train on others than these."
+        "Bold, underlined, with a bar in the gutter is the trained part, where the loss is taken. "
+        "The digest stands for all ids and labels; a run refuses to train on others than these."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -101,9 +103,12 @@ class DataScreen(StepScreen):
             view.say(str(error))
             return
         self._index, self._count = row["index"], row["count"]
-        place = clean(f"{shown_path(row['file'])} line {row['line']}", newlines=False)
+        file = clean("/".join(PurePath(row["file"]).parts[-2:]), newlines=False)
+        place = f"{file} line {row['line']:,}"
         view.border_title = f"Sample · {self._part} {self._index + 1:,} of {self._count:,}  ◂ ▸"
-        view.border_subtitle = f"{place} · {row['tokens']:,} tokens, {row['trained_tokens']:,} trained"
+        view.border_subtitle = Content(
+            f"{place} · {row['tokens']:,} tokens, {row['trained_tokens']:,} trained"
+        )
         view.show(row)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -50,8 +50,15 @@ class HomeScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter",
+            "first",
+            "First run",
+            id="home.first",
+            key_display="enter",
+            tooltip="The guided first run",
+        ),
         Binding("n", "new", "New run", id="home.new", tooltip="Start a new run"),
-        Binding("enter", "first", "First run", id="home.first", tooltip="The guided first run"),
         Binding("c", "compare", "Compare", id="home.compare", tooltip="Chat with base and tuned"),
         Binding("escape", "back", "Back", show=False),
     ]
@@ -66,7 +73,6 @@ class HomeScreen(StepScreen):
     def body(self) -> ComposeResult:
         with Vertical(id="runs", classes="panel") as panel:
             panel.border_title = "Runs"
-            panel.border_subtitle = "enter opens a run · n starts a new one"
             yield Quiet("looking for runs …", id="welcome")
             yield RunTable()
 
@@ -89,6 +95,7 @@ class HomeScreen(StepScreen):
         self._lines, self._listed = lines, True
         table = self.query_one(RunTable)
         table.display = bool(lines)
+        self.query_one("#runs").border_subtitle = "enter opens a run" if lines else ""
         self.query_one("#welcome").display = not lines
         self.query_one("#welcome", Quiet).show(WELCOME)
         table.show(lines, self._edges.clock())
@@ -135,5 +142,3 @@ class HomeScreen(StepScreen):
                 self.post_message(RunBegun(name))
 
         self.app.push_screen(ChooseScreen("Start from which recipe?", names), begin)
-
-

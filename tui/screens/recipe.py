@@ -81,7 +81,8 @@ class RecipeScreen(StepScreen):
         except UserError as error:
             self._complain(rows, str(error).removeprefix("recipe: "))
         else:
-            self._complain(rows, "")
+            if self._wrong:
+                self._complain(rows, "")
             if plan != self._plan:
                 self._plan, self._saved = plan, None
                 self.post_message(RecipeChanged(plan))
@@ -136,7 +137,9 @@ class RecipeScreen(StepScreen):
             with path.open("x", encoding="utf-8") as file:
                 file.write(recipe.dumps(plan))
         except FileExistsError:
-            self.notify(f"{clean(str(path))} is there already; it was left as it is", severity="error", markup=False)
+            self.notify(
+                f"{clean(str(path))} is there already; it was left as it is", severity="error", markup=False
+            )
         except OSError as error:
             self.notify(f"{clean(str(path))}: {error.strerror}", severity="error", markup=False)
         else:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.keys import key_to_character
 from textual.reactive import reactive
-from textual.screen import ActiveBinding, Screen
-from textual.widgets import Footer
+from textual.screen import Screen
 
 from tui.draft import Draft
 from tui.safe import clean
+from tui.widgets.key_line import KeyLine
 from tui.widgets.stepper import Progress, Stepper
+
+WIDE = 110
+"""Columns from which panels stand side by side."""
 
 
 class StepScreen(Screen[None]):
@@ -23,7 +26,6 @@ class StepScreen(Screen[None]):
     HELP: ClassVar[str]
     """A few sentences about the screen; the keys are added from its bindings."""
     AUTO_FOCUS = ""
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (110, "-wide")]
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", id="step.back"),
@@ -33,9 +35,12 @@ class StepScreen(Screen[None]):
     """Handed down by the app whenever it changes."""
 
     def compose(self) -> ComposeResult:
+        # Known before the first layout, so that nothing is styled twice.
+        self.set_class(self.app.size.width >= WIDE, "-wide")
+        self.set_class(self.app.size.width < WIDE, "-narrow")
         yield Stepper(self.STEP)
         yield from self.body()
-        yield Footer()
+        yield KeyLine()
 
     def body(self) -> ComposeResult:
         """The widgets between the stepper and the keys."""
@@ -69,7 +74,7 @@ class StepScreen(Screen[None]):
     @property
     def stands(self) -> bool:
         """False while the screen is taken down: what still arrives then has no widget to go to."""
-        return self.is_attached and self.is_running and bool(self.query(Footer))
+        return self.is_attached and self.is_running and bool(self.query(KeyLine))
 
     def draft_changed(self) -> None:
         """The draft is another one than before."""

@@ -35,8 +35,8 @@ class TrainScreen(StepScreen):
     HELP = (
         "The run trains in a process of its own: leave with escape, quit, or lose the connection, and it "
         "goes on; the list of runs brings you back here.\n\n"
-        "Dots are the loss of each step, the line is smoothed, ◆ is the loss on validation rows, and the flat "
-        "dashes are the base model's own loss on the same rows: what lies between is what training has "
+        "Dots are the loss of each step, the line is smoothed, ◆ is the loss on validation rows, and the "
+        "flat dashes are the base model's own loss on the same rows: what lies between is what training has "
         "earned. s saves the adapter and stops; l shows what the libraries print."
     )
 
@@ -84,9 +84,7 @@ class TrainScreen(StepScreen):
     def progress(self) -> Progress:
         over = self.snapshot.state.status in ("finished", "stopped")
         failed = self.snapshot.state.status in ("failed", "crashed")
-        return Progress(
-            frozenset({2, 3, 4} | ({5} if over else set())), frozenset({5} if failed else ())
-        )
+        return Progress(frozenset({2, 3, 4} | ({5} if over else set())), frozenset({5} if failed else ()))
 
     def on_mount(self) -> None:
         self.query_one(LogPane).add_class("panel").display = False

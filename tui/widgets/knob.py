@@ -102,7 +102,9 @@ class KnobRow(Horizontal):
     def complain(self, sentence: str) -> None:
         """Show what is wrong, or where nothing is, what the knob does."""
         self.set_class(bool(sentence), "-wrong")
-        says = Content(f"✗ {clean(sentence)}" if sentence else self.knob.says)
+        # The label names the key already; the whole sentence stands in the summary.
+        wrong = clean(sentence.partition(": ")[2], newlines=False)
+        says = Content(f"✗ {wrong}" if sentence else self.knob.says)
         self.query_one(Quiet).show(says)
 
     def on_input_changed(self, event: Input.Changed) -> None:

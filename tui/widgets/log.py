@@ -22,9 +22,11 @@ class LogPane(VerticalScroll):
 
     def on_mount(self) -> None:
         self.border_title = "worker.log"
-        self.anchor()
 
     def show(self, lines: Sequence[str]) -> None:
         # A progress bar rewrites its line with carriage returns: its last state is what counts.
         shown = (clean(line.rstrip("\r").rpartition("\r")[2], newlines=False) for line in lines)
+        at_end = self.scroll_offset.y >= self.max_scroll_y
         self._text.show("\n".join(shown))
+        if at_end:
+            self.scroll_end(animate=False)

@@ -7,6 +7,7 @@ from math import ceil, floor, isfinite, log10
 from statistics import median
 
 from textual import events
+from textual.app import RenderResult
 from textual.color import Color
 from textual.content import Content
 from textual_plotext import PlotextPlot
@@ -19,7 +20,7 @@ Rgb = tuple[int, int, int]
 
 LEGEND = Content.assemble(
     ("⠢ step", "$foreground-muted"), "  ", ("━ smoothed", "$text-primary"), "  ",
-    ("◆ validation", "$text-warning"), "  ", ("┄ base model", "$text-secondary"),
+    ("◆ validation", "$text-warning"), "  ", ("┄ base", "$foreground"),
 )  # fmt: skip
 
 # A spike above this many times the middle value is drawn at the edge: the curve stays readable.
@@ -28,7 +29,7 @@ SAMPLES_A_BUCKET = 32
 SMOOTHED_OVER = 8
 
 
-class LossPlot(PlotextPlot):
+class LossPlot(PlotextPlot):  # type: ignore[misc]
     """Draws what a run's state says; draws again only when that, the size or the theme changes."""
 
     can_focus = False
@@ -53,6 +54,12 @@ class LossPlot(PlotextPlot):
         super().on_mount()
         self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
 
+    def render(self) -> RenderResult:
+        if not self._state.losses:
+            return Content.styled("the curve begins with the first step", "$foreground-muted")
+        drawn: RenderResult = super().render()
+        return drawn
+
     def _draw(self) -> None:
         self.plt.clear_data()
         self.plt.clear_figure()
@@ -72,7 +79,7 @@ class LossPlot(PlotextPlot):
         low = min([loss for _, loss in raw] + others, default=0.0)
         last = float(max(state.total, state.step, 2))
         for base in flat:
-            self._line([(1.0, base), (last, base)], "┄", self._colour("secondary"))
+            self._line([(1.0, base), (last, base)], "┄", self._colour("foreground", 0.8))
         self._dots(clipped(raw, top), "braille", self._colour("foreground", 0.55))
         mean = [(step, loss) for (step, _), loss in zip(raw, means, strict=True)]
         self._line(clipped(mean, top), "braille", self._colour("primary"))
@@ -82,8 +89,10 @@ class LossPlot(PlotextPlot):
         plt.xlim(1, last)
         plt.xaxes(True, False)
         plt.yaxes(True, False)
-        plt.xticks(ticks := round_ticks(1.0, last, max(2, self.size.width // 14)), map("{:,.0f}".format, ticks))
-        plt.yticks(ticks := round_ticks(low, top, max(2, self.size.height // 4)), map("{:g}".format, ticks))
+        plt.xticks(
+            ticks := round_ticks(1.0, last, max(2, self.size.width // 10)), map("{:,.0f}".format, ticks)
+        )
+        plt.yticks(ticks := round_ticks(low, top, max(2, self.size.height // 3)), map("{:g}".format, ticks))
 
     def _line(self, points: Sequence[Point], marker: str, colour: Rgb) -> None:
         if len(points) > 1:

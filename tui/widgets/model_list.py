@@ -76,7 +76,7 @@ def described(model: ModelInfo) -> Content:
         ("Context", f"{model.context:,} tokens" if model.context else "?"),
         ("Chat template", TEMPLATES[model.chat_template]),
         ("Licence", model.licence or "not stated"),
-        ("Where", str(model.path) if model.path else "on the Hugging Face hub"),
+        ("Where", where(model)),
     ]
     lines = [
         Content.assemble((name.ljust(14), "$foreground-muted"), clean(value, newlines=False))
@@ -92,3 +92,10 @@ def described(model: ModelInfo) -> Content:
     if model.note:
         lines += [Content(""), Content.styled(clean(model.note), "$foreground-muted")]
     return Content("\n").join(lines)
+
+
+def where(model: ModelInfo) -> str:
+    """The folder a person would look for it in."""
+    if model.origin == "builtin":
+        return "with the program"
+    return str(model.path) if model.path else "the Hugging Face hub"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from textual import events
@@ -113,7 +114,7 @@ def _parts(text: str, spans: Spans, start: int, end: int) -> Iterator[Content]:
     for a, b in spans:
         cuts.update((min(max(a, start), end), min(max(b, start), end)))
     edges = sorted(cuts)
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in pairwise(edges):
         trained = any(low <= a and b <= high for low, high in spans)
         part = Content(clean(text[a:b], newlines=False).replace("␉", "→   "))
         if trained:

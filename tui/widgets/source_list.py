@@ -60,7 +60,9 @@ def source_lines(source: dict[str, Any]) -> list[Content]:
     left_out = f" · {source['left_out']:,} left out" if source["left_out"] else ""
     return [
         Content.assemble((shown_path(source["path"]), "bold"), f" · {source['format']} · {parts}"),
-        Content.assemble(f"  {mapping}", (left_out, "$text-warning")).stylize("$foreground-muted", 0, 2 + len(mapping)),
+        Content.assemble(f"  {mapping}", (left_out, "$text-warning")).stylize(
+            "$foreground-muted", 0, 2 + len(mapping)
+        ),
     ]
 
 

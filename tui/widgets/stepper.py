@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Static
+
+from tui.widgets.quiet import Quiet
 
 STEPS = ("Runs", "Model", "Data", "Recipe", "Train", "Compare")
 
@@ -22,7 +23,7 @@ class Progress:
     wanting: frozenset[int] = frozenset()
 
 
-class Step(Static):
+class Step(Quiet):
     """One step of the stepper."""
 
     def __init__(self, number: int) -> None:
@@ -58,7 +59,7 @@ class Stepper(Horizontal):
     def watch_progress(self, progress: Progress) -> None:
         for step in self.query(Step):
             step.set_class(step.number in progress.done, "-done")
-            step.update(Content(label(step.number, progress)))
+            step.show(label(step.number, progress))
 
 
 def label(number: int, progress: Progress) -> str:

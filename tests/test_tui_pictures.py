@@ -1,0 +1,160 @@
+"""Every screen as it looks, at the smallest size and at a comfortable one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from test_tui_walk import at_recipe, text, to_compare, to_data, to_model
+from textual.pilot import Pilot
+from textual.widgets import Input
+from tui_stage import GPU, Stage, alive, record, step_events, until
+
+from tui.screens.train import TrainScreen
+from tui.widgets.knob import KnobRow
+
+Scene = Callable[[Any, Pilot[Any]], Awaitable[None]]
+
+FAILED = {
+    "kind": "failed",
+    "step": 12,
+    "reason": "out of memory at step 12",
+    "mend": "halve train.batch_size and double train.gradient_accumulation",
+}
+
+
+@pytest.fixture(params=[(80, 24), (120, 40)], ids=["80x24", "120x40"])
+def picture(request: pytest.FixtureRequest, snap_compare: Any) -> Callable[..., None]:
+    """Compare the app with its picture once a scene has been reached."""
+
+    def compare(app: Any, scene: Scene) -> None:
+        async def reach(pilot: Pilot[Any]) -> None:
+            await scene(app, pilot)
+            for field in app.screen.query(Input):
+                field.cursor_blink = False
+            await pilot.pause()
+
+        assert snap_compare(app, terminal_size=request.param, run_before=reach)
+
+    return compare
+
+
+def three_runs() -> None:
+    record("support-qwen", step_events(120, end="stopped"), minutes_ago=9000)
+    record("no-memory", [*step_events(12, end=None), FAILED], minutes_ago=400)
+    record("first-steps", step_events(400), minutes_ago=30)
+
+
+async def listed(app: Any, pilot: Pilot[Any]) -> None:
+    await until(pilot, lambda: app.screen.focused is not None)
+
+
+async def opened(app: Any, pilot: Pilot[Any]) -> None:
+    await listed(app, pilot)
+    await pilot.press("enter")
+    await training(app, pilot)
+
+
+async def training(app: Any, pilot: Pilot[Any]) -> None:
+    await until(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen.is_mounted)
+    await until(
+        pilot, lambda: "Processor" in text(app, "#memory-facts") or "H200" in text(app, "#memory-facts")
+    )
+
+
+def test_home_with_nothing_in_it(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: bool(app.screen.query("#welcome")))
+        await until(pilot, lambda: "guided" in text(app, "#welcome"))
+
+    picture(Stage().app(), scene)
+
+
+def test_home(picture: Any) -> None:
+    three_runs()
+    picture(Stage().app(), listed)
+
+
+def test_help(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await listed(app, pilot)
+        await pilot.press("question_mark")
+
+    three_runs()
+    picture(Stage().app(), scene)
+
+
+def test_model(picture: Any) -> None:
+    picture(Stage().app(), to_model)
+
+
+def test_model_of_the_catalogue(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await to_model(app, pilot)
+        await pilot.press("end")
+
+    picture(Stage().app(), scene)
+
+
+def test_data(picture: Any) -> None:
+    picture(Stage().app(), to_data)
+
+
+def test_recipe(picture: Any) -> None:
+    picture(Stage().app(), at_recipe)
+
+
+def test_recipe_with_a_mistake(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await at_recipe(app, pilot)
+        rate = app.screen.query_one("#train-learning_rate", KnobRow)
+        rate.query_one(Input).value = "20"
+        await until(pilot, lambda: rate.has_class("-wrong"))
+
+    picture(Stage().app(), scene)
+
+
+def test_train_on_a_gpu(picture: Any) -> None:
+    run = record("first-steps", step_events(230, end=None), minutes_ago=2)
+    with ExitStack() as stack:
+        stack.enter_context(alive(run))
+        picture(Stage(gpus=[GPU]).app(), training)
+
+
+def test_train_before_the_first_step(picture: Any) -> None:
+    run = record("first-steps", step_events(0, end=None)[:2], minutes_ago=0.5)
+    with alive(run):
+        picture(Stage().app(), training)
+
+
+def test_train_finished(picture: Any) -> None:
+    record("first-steps", step_events(400))
+    picture(Stage().app(), opened)
+
+
+def test_train_failed(picture: Any) -> None:
+    record("no-memory", [*step_events(12, end=None), FAILED])
+    picture(Stage().app(), opened)
+
+
+def test_stop(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await training(app, pilot)
+        await pilot.press("s")
+
+    run = record("first-steps", step_events(230, end=None), minutes_ago=2)
+    with alive(run):
+        picture(Stage().app(), scene)
+
+
+def test_compare(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await to_compare(app, pilot)
+        await pilot.press("ctrl+t")
+        await until(pilot, lambda: "positive" in text(app, "#tuned Static"))
+        await until(pilot, lambda: "ready" in text(app, "#chat-status"))
+
+    record("first-steps", step_events(400))
+    picture(Stage().app(), scene)
