@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import tempfile
@@ -53,15 +54,15 @@ def phase_seconds(run: runs.Run) -> dict[str, float]:
     """Seconds spent in each phase, by the events' times."""
     events = list(Tail(run.events).read())
     marks = [(e["phase"], e["time"]) for e in events if e["kind"] == "phase"] + [("end", events[-1]["time"])]
-    return {phase: after - at for (phase, at), (_, after) in zip(marks, marks[1:], strict=False)}
+    return {phase: after - at for (phase, at), (_, after) in itertools.pairwise(marks)}
 
 
 async def evaluated(run: runs.Run, rows: int) -> dict[str, Any]:
     child = Child("evaluate", str(run.path), "--rows", str(rows))
     await child.start()
     last: dict[str, Any] = {}
-    async for last in child.messages():
-        pass
+    async for message in child.messages():
+        last = message
     if last.get("kind") != "evaluated":
         raise SystemExit(json.dumps(last))
     return last

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from engine import formats, models, render, sources
+from engine import formats, hub, models, render, sources
 from engine.errors import UserError
 from engine.formats import Message, Shape, Unusable
 from engine.recipe import Data, Recipe, Source
@@ -119,6 +119,11 @@ def check(recipe: Recipe) -> None:
     Raises UserError, one sentence.
     """
     chat = chat_format(recipe)
+    variable = hub.offline()
+    if variable and models.locate(recipe.model.id) is None:
+        raise UserError(
+            f"{recipe.model.id}: its weights are not on this machine, and {variable} forbids to fetch them"
+        )
     for source in recipe.data.sources:
         reasons: list[LeftOut] = []
         one = recipe.model_copy(update={"data": recipe.data.model_copy(update={"sources": (source,)})})

@@ -34,7 +34,10 @@ class EventLog:
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._seq = sum(1 for _ in Tail(path).read()) if path.exists() else 0
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        size = os.fstat(self._fd).st_size
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            os.write(self._fd, b"\n")  # a line torn by a kill must not swallow the next one
 
     def write(self, kind: str, **facts: Any) -> None:
         self._seq += 1
@@ -103,6 +106,7 @@ class RunState:
     rendered: Event = field(default_factory=dict)
     loaded: Event = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    saved: bool = False  # whether there is an adapter to ask
     reason: str = ""
     mend: str = ""
 
@@ -142,6 +146,7 @@ class RunState:
                 self.status = last_word
                 self.reason = event.get("reason", "")
                 self.mend = event.get("mend", "")
+                self.saved = bool(event.get("path"))
                 self.eta = None
 
     def _fold_step(self, event: Event) -> None:

@@ -198,6 +198,8 @@ def find(name: str) -> Run:
     """A run by its name, a part of it that only one has, its folder, or "last"."""
     if (Path(name) / "recipe.toml").is_file():
         return Run(Path(name).resolve())
+    if not name:
+        raise UserError("name a run, or `last`; `ift-tui runs` lists them")
     known = list_runs()
     if name == "last" and known:
         return known[0]

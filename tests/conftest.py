@@ -29,7 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """The default recipe, trained to its end by the real detached worker. Shared: read it, do not change it."""
+    """The default recipe, trained to its end by the real detached worker. Shared: read it only."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IFT_TUI_HOME", str(tmp_path_factory.mktemp("trained")))
         patch.setenv("HF_HUB_OFFLINE", "1")

@@ -52,7 +52,7 @@ def test_parts_must_leave_rows_to_train_on() -> None:
 
 
 def test_a_missing_recipe_names_the_bundled_ones(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such recipe file; bundled recipes: .*first-steps"):
+    with pytest.raises(UserError, match=r"no such recipe file; bundled recipes: .*first-steps"):
         recipe.load(tmp_path / "nowhere.toml")
 
 

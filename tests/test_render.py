@@ -1,4 +1,4 @@
-"""What the model gets: the mask covers exactly the answers and their end tokens, whatever the template does."""
+"""What the model gets: the mask covers exactly the answers and their end tokens, whatever the template."""
 
 from __future__ import annotations
 

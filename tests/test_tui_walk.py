@@ -29,10 +29,9 @@ from tui.widgets.knob import KnobRow
 from tui.widgets.loss_plot import LossPlot
 from tui.widgets.model_list import ModelList
 from tui.widgets.sample import SampleView
-from tui.widgets.stepper import Stepper, label
+from tui.widgets.stepper import Step, Stepper, label
 
 Keys = Pilot[Any]
-BOTH_SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 
 
 def text(app: IftTui, selector: str) -> str:
@@ -86,11 +85,10 @@ async def to_compare(app: IftTui, pilot: Keys, seconds: float = 10.0) -> None:
     await until(pilot, lambda: "Test row" in footer(app), seconds)
 
 
-@BOTH_SIZES
-async def test_the_whole_walk(size: tuple[int, int]) -> None:
+async def test_the_whole_walk() -> None:
     stage = Stage()
     app = stage.app()
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await to_recipe(app, pilot)
         await pilot.press("ctrl+n")
         await until(pilot, on(app, TrainScreen))
@@ -475,6 +473,18 @@ async def test_resizing_breaks_nothing() -> None:
                 await pilot.resize_terminal(*size)
                 await pilot.pause()
             await until(pilot, lambda: "running" in text(app, "#status"))
+
+
+async def test_a_click_on_a_step_that_was_made_goes_back_to_it() -> None:
+    app = Stage().app()
+    async with app.run_test() as pilot:
+        await to_data(app, pilot)
+        steps = list(app.screen.query(Step))
+        await pilot.click(steps[5])
+        await pilot.pause()
+        assert isinstance(app.screen, DataScreen), "steps ahead are not reached by a click"
+        await pilot.click(steps[0])
+        await until(pilot, on(app, HomeScreen))
 
 
 async def test_the_palette_has_what_the_footer_has() -> None:

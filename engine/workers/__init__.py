@@ -3,7 +3,8 @@
 train runs detached and speaks through the run directory (engine/runs.py, engine/events.py). The others
 are children of a front end: started with `python -P -m engine.workers.NAME ARGUMENTS`, they read one JSON
 request a line on stdin and write one JSON message a line on stdout; closing stdin ends them. A message that
-answers a request carries its `id`. Any request can be answered by {"kind": "error", "id", "message"}.
+answers a request carries its `id`. Any request can be answered by {"kind": "error", "id", "message", "user":
+whether it is the person's mistake}; a worker that cannot load says so without an id and ends.
 
 data        (no torch)
     {"do": "open", "id", "recipe": {...}}

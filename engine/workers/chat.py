@@ -27,7 +27,7 @@ def main() -> int:
         channel.say("phase", phase="load")
         pair = pairs.load(run)
     except (UserError, OSError, ValueError, RuntimeError) as error:
-        channel.say("error", message=_sentence(error))
+        channel.error(error)
         return 1
     state = run.state()
     channel.say(
@@ -46,7 +46,7 @@ def main() -> int:
         try:
             _answer(pair, request, channel, cancel)
         except (RunFailed, Unusable, RuntimeError) as error:
-            channel.say("error", id=request.get("id"), message=_sentence(error))
+            channel.error(error, id=request.get("id"))
     return 0
 
 
@@ -87,11 +87,6 @@ def _answer(pair: Any, request: Request, channel: Channel, cancel: threading.Eve
             for column, answer in zip(columns, answers, strict=True)
         },
     )
-
-
-def _sentence(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 if __name__ == "__main__":

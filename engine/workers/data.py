@@ -43,9 +43,9 @@ def main() -> None:
                 case "scan" if opened:
                     channel.say("scanned", id=number, **_scan(opened, channel, number))
                 case other:
-                    channel.say("error", id=number, message=f"{other}: open a recipe first")
+                    raise UserError(f"{other}: open a recipe first")
         except (UserError, Unusable) as error:
-            channel.say("error", id=number, message=str(error))
+            channel.error(error, id=number)
 
 
 def _open(request: Request) -> tuple[Opened, dict[str, Any]]:

@@ -38,7 +38,7 @@ def main() -> int:
         channel.say("phase", phase="load")
         _evaluate(run, recipe, arguments.part, samples, channel)
     except (UserError, RunFailed, OSError, ValueError, RuntimeError) as error:
-        channel.say("error", message=(str(error).strip().splitlines() or [type(error).__name__])[0])
+        channel.error(error)
         return 1
     return 0
 

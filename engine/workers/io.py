@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine import runs
+from engine.errors import UserError
 
 Request = dict[str, Any]
 
@@ -28,6 +29,11 @@ class Channel:
         line = json.dumps({"kind": kind, **facts}, default=str)
         with self._lock:
             print(line, file=self._out, flush=True)
+
+    def error(self, error: Exception, **facts: Any) -> None:
+        """Say what went wrong, and whether it is the user's mistake, as one sentence."""
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        self.say("error", message=lines[0], user=isinstance(error, UserError), **facts)
 
     def requests(self) -> Iterator[Request]:
         """What the front end asks, until it closes its end."""

@@ -37,7 +37,7 @@ class Conversation:
                     return message
                 case {"kind": "error", "message": str(text)}:
                     _print.progress("")
-                    raise UserError(text) if message.get("id") else RunFailed(text)
+                    raise UserError(text) if message.get("user") else RunFailed(text)
                 case {"kind": "progress", "done": done, "total": total}:
                     _print.progress(f"{done:,} of {total:,}")
                 case {"kind": "phase", "phase": phase}:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+from engine import runs
 from engine.errors import RunFailed
 
 Message = dict[str, Any]
@@ -40,7 +41,7 @@ class Child:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=LONGEST_LINE,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**runs.WORKER_ENVIRONMENT, **os.environ},
         )
         self._errors = asyncio.create_task(self._keep_errors(self._process))
 
