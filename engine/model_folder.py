@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -12,6 +13,10 @@ from engine.errors import UserError
 
 CAUSAL = ("ForCausalLM", "LMHeadModel")
 """Ends of the names of architectures that continue text and do nothing else."""
+
+
+END_BYTES = 1 << 20
+"""Of each end of a weight file, for its fingerprint."""
 
 
 def resolve(path: Path) -> Path:
@@ -71,6 +76,24 @@ def has_template(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(settings, dict) and bool(settings.get("chat_template"))
+
+
+def fingerprint(path: Path) -> str:
+    """A sha256 by which a changed model is noticed: config, tokenizer, and both ends of each weight file.
+
+    Weights of many gigabytes are not read whole: another training changes every part of them.
+    """
+    total = hashlib.sha256()
+    for name in ("config.json", "tokenizer.json"):
+        total.update((path / name).read_bytes() if (path / name).is_file() else b"-")
+    for file in weights.shards(path):
+        size = file.stat().st_size
+        total.update(f"{file.name} {size}".encode())
+        with file.open("rb") as stream:
+            total.update(stream.read(END_BYTES))
+            stream.seek(max(0, size - END_BYTES))
+            total.update(stream.read(END_BYTES))
+    return total.hexdigest()
 
 
 def _json(file: Path) -> dict[str, Any]:

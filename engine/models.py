@@ -95,6 +95,12 @@ def locate(model_id: str) -> Path | None:
     return None
 
 
+def fingerprint(model_id: str) -> str | None:
+    """What tells one version of a model's files from another; None for a hub id that is not here."""
+    path = locate(model_id)
+    return None if path is None else model_folder.fingerprint(path)
+
+
 def tokenizer_folder(model_id: str) -> Path:
     """The folder with the model's tokenizer and config, fetched from the hub where it is not here.
 

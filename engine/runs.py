@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,6 +108,11 @@ def create(plan: Recipe, now: datetime | None = None) -> Run:
     except OSError as error:
         raise UserError(f"{base}: cannot write runs there ({error.strerror}); set IFT_TUI_HOME") from None
     return Run(path)
+
+
+def discard(run: Run) -> None:
+    """Remove a run that was made and never started."""
+    shutil.rmtree(run.path)
 
 
 def launch(run: Run) -> None:

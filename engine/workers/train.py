@@ -224,6 +224,7 @@ def _write_environment(run: Run, recipe: Recipe, model: Any) -> None:
         "versions": {name: _version(name) for name in PACKAGES},
         "python": sys.version.split()[0],
         "seed": recipe.train.seed,
+        "base": models.fingerprint(recipe.model.id),
         "dtype": str(model.dtype).removeprefix("torch."),
         "quantization": quantization.to_dict() if quantization is not None else None,
     }

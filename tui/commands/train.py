@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         runs.launch(started)
     except OSError as error:
+        runs.discard(started)
         raise RunFailed(f"{started.name}: the worker could not be started ({error})") from None
     if arguments.detach:
         if arguments.json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,7 +58,7 @@ def _start(plan: Recipe) -> Run:
     try:
         runs.launch(run)
     except (OSError, RunFailed):
-        shutil.rmtree(run.path)
+        runs.discard(run)
         raise
     return run
 

@@ -93,6 +93,8 @@ class RunLine:
     total: int
     loss: float | None
     started_at: float
+    saved: bool
+    """Whether there is an adapter to ask."""
 
 
 class RunsFeed:
@@ -134,4 +136,6 @@ class RunsFeed:
         except UserError:
             name, model = run.name, state.model or "?"
         started = state.started_at or run.path.stat().st_mtime
-        return RunLine(run, name, model, state.status, state.step, state.total, state.loss, started)
+        return RunLine(
+            run, name, model, state.status, state.step, state.total, state.loss, started, state.saved
+        )

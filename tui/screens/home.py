@@ -112,7 +112,7 @@ class HomeScreen(StepScreen):
             return self._listed and not self._lines
         if action == "compare":
             line = self._highlighted() if self._lines else None
-            return line is not None and line.status in ("finished", "stopped")
+            return line is not None and line.saved
         return action != "back"
 
     def on_data_table_row_selected(self, _: DataTable.RowSelected) -> None:

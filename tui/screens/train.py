@@ -82,7 +82,7 @@ class TrainScreen(StepScreen):
         yield LogPane()
 
     def progress(self) -> Progress:
-        over = self.snapshot.state.status in ("finished", "stopped")
+        over = self.snapshot.state.saved
         failed = self.snapshot.state.status in ("failed", "crashed")
         return Progress(frozenset({2, 3, 4} | ({5} if over else set())), frozenset({5} if failed else ()))
 
@@ -130,7 +130,7 @@ class TrainScreen(StepScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "compare":
-            return self.snapshot.state.status in ("finished", "stopped") and not self.snapshot.alive
+            return self.snapshot.state.saved and not self.snapshot.alive
         if action == "stop":
             return self.snapshot.alive
         return True

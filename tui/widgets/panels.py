@@ -73,7 +73,7 @@ def now_doing(snapshot: Snapshot) -> str:
         case "finished":
             return f"after {state.step:,} steps; the adapter is saved"
         case "stopped":
-            return f"at step {state.step:,}; the adapter is saved"
+            return f"at step {state.step:,}; the adapter is saved" if state.saved else state.reason
         case "failed" | "crashed":
             return f"at step {state.step:,}" if state.step else "before the first step"
         case _:
@@ -87,7 +87,7 @@ def outcome(state: RunState) -> Content:
         lines.append(Content.styled(f"✗ {clean(state.reason)}", "bold $text-error"))
         if state.mend:
             lines.append(Content(clean(state.mend)))
-    if state.status in ("finished", "stopped"):
+    if state.saved:
         lines.append(Content.assemble(gained(state), ("c", "bold $text-accent"), " compares base and tuned."))
     lines += [Content.styled(f"! {clean(text)}", "$text-warning") for text in state.warnings[-3:]]
     return Content("\n").join(lines)
