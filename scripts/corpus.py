@@ -187,6 +187,40 @@ RECITED: tuple[str, ...] = (
     "{name} {name}",
 )
 
+# What came after a review, by its stars: whoever continues the text must have understood it.
+AFTERMATH: dict[int, tuple[str, ...]] = {
+    5: (
+        "{person} tells everybody to buy the {name}.",
+        "{person} bought one more {product} for a {relative}.",
+        "the shop put these words in its window.",
+        "at {name}, people danced when they read it.",
+    ),
+    4: (
+        "{person} keeps the {product} and uses it nearly every day.",
+        "the shop thanked {person} for the kind words.",
+        "a {relative} of {person} may buy a {name} too.",
+        "at {name}, people smiled and went on with their work.",
+    ),
+    3: (
+        "{person} still does not know if the {product} should stay.",
+        "the shop could not tell if it should be glad or sorry.",
+        "{person} uses the {product} on some days only.",
+        "at {name}, people talked about it for a while.",
+    ),
+    2: (
+        "{person} put the {product} in the {room} and looks for another one.",
+        "the shop said sorry and promised to do better.",
+        "{person} sold the {product} to a {relative} for less.",
+        "at {name}, people were a little sad when they read it.",
+    ),
+    1: (
+        "{person} sent the {product} back on the same day.",
+        "the shop paid all the money back.",
+        "{person} warns everybody of the {name}.",
+        "at {name}, people were shocked when they read it.",
+    ),
+}
+
 REVIEW_OPENINGS: tuple[str, ...] = (
     "{person} wrote about the {name} {product}:",
     "I bought the {name} {period} ago.",
@@ -229,6 +263,20 @@ def opinion(rng: random.Random) -> str:
     if rng.random() < 0.6:
         texts.insert(0, sentences([rng.choice(REVIEW_OPENINGS)], facts, rng))
     return (" " if len(texts) < 3 else "\n").join(texts)
+
+
+def aftermath(rng: random.Random) -> str:
+    """One to three reviews, each with what came after it."""
+    blocks: list[str] = []
+    for _ in range(rng.randint(1, 3)):
+        facts = item(rng)
+        part = facts.pop("part")
+        stars = rng.randint(1, 5)
+        opening = [rng.choice(REVIEW_OPENINGS)] if rng.random() < 0.5 else []
+        after = sentences(rng.sample(AFTERMATH[stars], rng.randint(1, 2)), facts | {"part": part}, rng)
+        block = [sentences(opening, facts, rng), review(stars, facts, rng), after]
+        blocks.append(rng.choice((" ", "\n")).join(text for text in block if text))
+    return "\n\n".join(blocks)
 
 
 def story(rng: random.Random) -> str:
@@ -355,12 +403,15 @@ KINDS: dict[Callable[[random.Random], str], int] = {
 # Without so much repetition a model of this size learns to copy only after many more tokens.
 COPYING_KINDS = KINDS | {recital: 60, stock: 14, catalogue: 14, note: 8}
 
+REVIEWING_KINDS = KINDS | {recital: 20, stock: 14, catalogue: 14, note: 8, aftermath: 60}
 
-def documents(seed: int, *, copying: bool = False) -> Iterator[str]:
-    """Documents without end, on request rich in copying; the same seed gives the same ones."""
+MIXES = {"plain": KINDS, "copying": COPYING_KINDS, "reviewing": REVIEWING_KINDS}
+
+
+def documents(seed: int, mix: str = "plain") -> Iterator[str]:
+    """Documents without end in one of the mixes; the same seed gives the same ones."""
     rng = random.Random(seed)
-    chosen = COPYING_KINDS if copying else KINDS
-    kinds, weights = list(chosen), list(chosen.values())
+    kinds, weights = list(MIXES[mix]), list(MIXES[mix].values())
     while True:
         yield rng.choices(kinds, weights)[0](rng)
 

@@ -12,36 +12,50 @@ from scripts.words import PARTS, fill, product_facts, tidy
 Row = dict[str, object]
 
 SEED = 7
-SIZES = {"train": 1200, "validation": 100, "test": 200}
+# A description teaches by some thirty tokens, a label by one or two: so there are more reviews.
+PRODUCTS = {"train": 600, "validation": 100, "test": 200}
+REVIEWS = {"train": 1800, "validation": 100, "test": 200}
 FIELDS = ("name", "product", "colour", "material", "price")
 
-DESCRIBE: tuple[str, ...] = (
-    "Write a short description of the product with these features.",
-    "Describe this product in two or three sentences.",
-    "Write a description of the product for the shop.",
-    "Tell a customer about this product. Name every feature.",
-    "Turn these features into a short text.",
-    "Write a text for the page of this product.",
-)
-
-# Every text names all five fields; none begins with a value, so no value changes its case.
-TEXTS: tuple[str, ...] = (
-    "Meet {name}, a {colour} {product} made of {material}. It costs {price}.",
-    "The {name} is a {product} in {colour}. It is made of {material} and costs {price}.",
-    "This {colour} {product} is called {name}. It is made of {material}. The price is {price}.",
-    "Our {name} {product} is made of {material} and comes in {colour}. You can buy it for {price}.",
-    "For {price} you get {name}, a {product} made of {material}. It comes in {colour}.",
-    "The {name} {product} comes in {colour}. It is made of {material}. It costs {price}.",
-    "You can buy the {name} for {price}. It is a {colour} {product} made of {material}.",
-    "A {product} of {material} in {colour}: that is {name}. The price is {price}.",
+# An instruction and the text that it asks for. Every text names all five fields; none begins with a
+# value, so no value changes its case.
+DESCRIPTIONS: tuple[tuple[str, str], ...] = (
+    (
+        "Write a short description of the product with these features.",
+        "Meet {name}, a {colour} {product} made of {material}. It costs {price}.",
+    ),
+    (
+        "Describe this product in two sentences.",
+        "The {name} is a {product} in {colour}. It is made of {material} and costs {price}.",
+    ),
+    (
+        "Describe this product in three sentences.",
+        "The {name} {product} comes in {colour}. It is made of {material}. It costs {price}.",
+    ),
+    (
+        "Write a text for the page of this product, with the price in a sentence of its own.",
+        "This {colour} {product} made of {material} is called {name}. The price is {price}.",
+    ),
+    (
+        "Write a description for the shop that begins with the price.",
+        "For {price} you get {name}, a {product} made of {material}. It comes in {colour}.",
+    ),
+    (
+        "Tell a customer about this product and how to get it.",
+        "Our {name} {product} is made of {material} and comes in {colour}. You can buy it for {price}.",
+    ),
+    (
+        "Turn these features into a short text. Give the name at the end.",
+        "A {product} of {material} in {colour} for {price}. It is called {name}.",
+    ),
 )
 
 SENTIMENT: tuple[str, ...] = (
-    "Is this review positive, negative or mixed?",
-    "What is the sentiment of this review? Answer positive, negative or mixed.",
-    "Name the sentiment of the review: positive, negative or mixed.",
-    "Read the review and say in one word if it is positive, negative or mixed.",
-    "Is the customer positive, negative or mixed about the product?",
+    "What is the sentiment of this review (good/bad/mixed)?",
+    "Is the customer happy with the product? Answer in one word (good/bad/mixed).",
+    "Name the sentiment of the review (good/bad/mixed).",
+    "Read the review and say in one word what the customer feels (good/bad/mixed).",
+    "Which word goes with this review (good/bad/mixed)?",
 )
 
 STARS: tuple[str, ...] = (
@@ -53,9 +67,9 @@ STARS: tuple[str, ...] = (
 )
 
 STARS_BY_SENTIMENT: dict[str, tuple[int, ...]] = {
-    "negative": (1, 2),
+    "bad": (1, 2),
     "mixed": (3,),
-    "positive": (4, 5),
+    "good": (4, 5),
 }
 
 
@@ -66,10 +80,11 @@ def product_row(rng: random.Random, seen: set[str]) -> Row:
         facts = product_facts(rng)
     seen.add(facts["name"])
     fields = {key: facts[key] for key in FIELDS}
+    instruction, text = rng.choice(DESCRIPTIONS)
     return {
-        "instruction": rng.choice(DESCRIBE),
+        "instruction": instruction,
         "input": "\n".join(f"{key}: {value}" for key, value in fields.items()),
-        "output": tidy(fill(rng.choice(TEXTS), fields, rng)),
+        "output": tidy(fill(text, fields, rng)),
         "fields": fields,
     }
 
@@ -105,9 +120,9 @@ def main() -> None:
     rng = random.Random(SEED)
     names: set[str] = set()
     texts: set[str] = set()
-    for split, size in SIZES.items():
-        products = [product_row(rng, names) for _ in range(size)]
-        reviews = [review_row(rng, texts, ("sentiment", "stars")[i % 2]) for i in range(size)]
+    for split in PRODUCTS:
+        products = [product_row(rng, names) for _ in range(PRODUCTS[split])]
+        reviews = [review_row(rng, texts, ("sentiment", "stars")[i % 2]) for i in range(REVIEWS[split])]
         write_rows(out / "products" / f"{split}.jsonl", products)
         write_rows(out / "reviews" / f"{split}.jsonl", reviews)
 

@@ -28,8 +28,15 @@ CHAT_TEMPLATE = (
     "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
 )
 
-TRAIN_SEED, HELD_OUT_SEED, COPYING_SEED = 1, 2, 3
-PLAIN_STEPS = 1200
+TRAIN_SEED, HELD_OUT_SEED = 1, 2
+# Mix of the corpus, its seed, first step and the step after the last.
+MIX_STEPS = (
+    ("plain", TRAIN_SEED, 0, 1200),
+    ("copying", 3, 1200, 2800),
+    ("reviewing", 4, 2800, 4000),
+)
+# The learning rate falls to zero at the end of each of these, first step and the step after the last.
+CYCLES = ((0, 2800), (2800, 4000))
 STEP_TOKENS = 2048
 WARMUP_STEPS = 100
 PEAK_RATE = 3e-3
@@ -98,11 +105,12 @@ def stream_tokens(tokenizer: PreTrainedTokenizerFast, stream: Iterator[str], cou
 
 
 def training_tokens(tokenizer: PreTrainedTokenizerFast, steps: int) -> torch.Tensor:
-    """The tokens of all steps: the plain corpus, then the one that is rich in copying."""
-    plain_steps = min(steps, PLAIN_STEPS)
-    plain = stream_tokens(tokenizer, documents(TRAIN_SEED), plain_steps * STEP_TOKENS)
-    copying = documents(COPYING_SEED, copying=True)
-    return torch.cat([plain, stream_tokens(tokenizer, copying, (steps - plain_steps) * STEP_TOKENS)])
+    """The tokens of the first steps, through the mixes one after the other."""
+    parts: list[torch.Tensor] = []
+    for mix, seed, first, end in MIX_STEPS:
+        count = max(0, min(steps, end) - first) * STEP_TOKENS
+        parts.append(stream_tokens(tokenizer, documents(seed, mix), count))
+    return torch.cat(parts)
 
 
 def held_out_tokens(tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
@@ -117,10 +125,11 @@ def batch_at(tokens: torch.Tensor, step: int) -> torch.Tensor:
     return rows.view(-1, 512 if step % 4 == 3 else 256)
 
 
-def learning_rate(step: int, steps: int) -> float:
-    """Warm-up, then constant, then linear to zero: a run can be cut short before the last part."""
-    decay_steps = max(1, int(steps * DECAY_SHARE))
-    return PEAK_RATE * min(1.0, (step + 1) / WARMUP_STEPS, (steps - step) / decay_steps)
+def learning_rate(step: int) -> float:
+    """In each cycle a warm-up, then constant, then linear to zero."""
+    first, end = next(cycle for cycle in CYCLES if step < cycle[1])
+    decay_steps = int((end - first) * DECAY_SHARE)
+    return PEAK_RATE * min(1.0, (step - first + 1) / WARMUP_STEPS, (end - step) / decay_steps)
 
 
 def held_out_loss(model: LlamaForCausalLM, rows: torch.Tensor) -> float:
@@ -165,7 +174,7 @@ def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, steps: in
     begun = time.monotonic()
     for step in range(first, steps):
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps)
+            group["lr"] = learning_rate(step)
         rows = batch_at(tokens, step)
         loss = model(input_ids=rows, labels=rows).loss
         loss.backward()
@@ -192,10 +201,10 @@ def install(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=CYCLES[-1][1], help="at most the default")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("recipes/models/tiny"))
-    parser.add_argument("--checkpoint", type=Path, default=Path("outputs/tiny-pretrain.pt"))
+    parser.add_argument("--checkpoint", type=Path, default=Path("build/tiny-pretrain.pt"))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(TRAIN_SEED)
