@@ -61,7 +61,7 @@ def load(run: Run) -> Pair:
     recipe = run.recipe()
     made_with = json.loads((run.path / "environment.json").read_text("utf-8"))
     quantization = made_with["quantization"]
-    if made_with["base"] != models.fingerprint(recipe.model.id):
+    if made_with.get("base") != models.fingerprint(recipe.model.id):
         raise UserError(
             f"{recipe.model.id} is not the model that {run.name} was trained on: its files have changed;"
             " put the former ones back, or train again"
