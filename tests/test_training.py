@@ -6,8 +6,10 @@ import asyncio
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import stat
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,6 +161,16 @@ async def test_the_chat_worker_answers_both_at_once_and_stops_when_told(trained:
     assert {column: told["text"] for column, told in first["columns"].items()} == heard
     assert first["columns"]["tuned"]["ended"] and heard["base"] != heard["tuned"]
     assert second["cancelled"] and second["columns"]["base"]["tokens"] < 400
+
+
+def test_an_adapter_is_not_put_on_a_base_that_has_changed(trained: Run, tmp_path: Path) -> None:
+    copy = Run(tmp_path / trained.name)
+    shutil.copytree(trained.path, copy.path)
+    facts = json.loads((copy.path / "environment.json").read_text("utf-8"))
+    (copy.path / "environment.json").write_text(json.dumps({**facts, "base": "0" * 64}), "utf-8")
+    said = asyncio.run(last_message("chat", str(copy.path)))
+    assert said["kind"] == "error" and said["user"] is True
+    assert "builtin:tiny is not the model that" in said["message"]
 
 
 def test_stopping_keeps_what_was_learnt() -> None:

@@ -57,12 +57,15 @@ class Child:
     async def messages(self) -> AsyncIterator[Message]:
         """What the worker says, until it ends; an end with an error code becomes an error."""
         assert self._process is not None and self._process.stdout is not None
+        said_why = False
         while line := await self._process.stdout.readline():
-            yield json.loads(line)
+            message = json.loads(line)
+            said_why |= message["kind"] == "error" and "id" not in message
+            yield message
         code = await self._process.wait()
         if self._errors is not None:
             await self._errors
-        if code not in (0, -15):
+        if code not in (0, -15) and not said_why:
             last = next((line for line in reversed(self._last_words) if line.strip()), "")
             yield {"kind": "error", "message": f"the {self.worker} worker ended ({code}): {last}"}
 
