@@ -463,6 +463,28 @@ async def test_a_model_that_cannot_be_loaded_is_one_sentence() -> None:
         await until(pilot, lambda: "another base model" in text(app, "#chat-status"))
 
 
+class Loading(Script):
+    async def start(self) -> None:
+        if self.worker == "chat":
+            self.say(kind="phase", phase="load")
+        else:
+            await super().start()
+
+
+async def test_leaving_while_the_model_loads_leads_home() -> None:
+    record("done", step_events(400))
+    app = Stage(child=Loading).app()
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "Compare" in footer(app))
+        await pilot.press("c")
+        await until(pilot, on(app, CompareScreen))
+        await until(pilot, lambda: "loading the model" in text(app, "#chat-status"))
+        await pilot.press("escape")
+        await until(pilot, on(app, HomeScreen))
+        await until(pilot, lambda: "Compare" in footer(app))
+        assert app.is_running and app.return_code is None
+
+
 async def test_resizing_breaks_nothing() -> None:
     run = record("live", step_events(100, end=None))
     app = Stage().app()

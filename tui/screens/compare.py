@@ -83,7 +83,8 @@ class CompareScreen(StepScreen):
         await asyncio.gather(self._chat.close(), self._rows.close())
 
     def _say(self, words: str, style: str = "$foreground-muted") -> None:
-        self.query_one("#chat-status", Quiet).show(Content.styled(clean(words), style))
+        if self.stands:  # one who leaves while it loads or answers closes the worker, which is told here
+            self.query_one("#chat-status", Quiet).show(Content.styled(clean(words), style))
 
     @work(group="load")
     async def _load(self) -> None:
@@ -136,6 +137,8 @@ class CompareScreen(StepScreen):
             self._max_new_tokens = plan.evaluate.max_new_tokens
             opened = await self._rows.open(plan)
         except (RunFailed, UserError, OSError) as error:
+            if not self.stands:
+                return
             self.notify(f"no held-out rows: {clean(str(error))}", severity="warning", markup=False)
             return
         rows = [source["rows"] for source in opened["sources"]]
@@ -170,6 +173,8 @@ class CompareScreen(StepScreen):
         settings = {"max_new_tokens": self._max_new_tokens, "temperature": 0.0, "seed": 0}
         try:
             async for message in self._chat.ask("ask", messages=histories, settings=settings):
+                if not self.stands:
+                    return
                 if message["kind"] == "token":
                     views[message["column"]].take(message["text"])
                 elif message["kind"] == "answered":
