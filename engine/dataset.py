@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from engine import formats, hub, models, render, sources
+from engine import formats, hub, ledger, models, render, sources
 from engine.errors import UserError
 from engine.formats import Message, Shape, Unusable
+from engine.ledger import Entry
 from engine.recipe import Data, Recipe, Source
 from engine.render import ChatFormat, Rendered
-from engine.sources import LeftOut, Part, Row
+from engine.sources import Part, Row
 
 ROWS_TO_DETECT = 50
 
@@ -53,7 +54,7 @@ def shape_of(source: Source) -> Shape:
     return formats.detect(first, source.format)
 
 
-def rows(source: Source, data: Data, part: Part) -> Iterator[Row | LeftOut]:
+def rows(source: Source, data: Data, part: Part) -> Iterator[Row | Entry]:
     """The records of one part: of its own file, else those of the train file that fall to it."""
     files = sources.files(source)
     if part != "train" and part in files:
@@ -61,7 +62,7 @@ def rows(source: Source, data: Data, part: Part) -> Iterator[Row | LeftOut]:
         return
     own = set(files) - {"train"}
     for record in sources.read(files["train"]):
-        if isinstance(record, LeftOut):
+        if isinstance(record, Entry):
             if part == "train":  # told once, not once a part
                 yield record
         elif part_of(record, data, own) == part:
@@ -93,13 +94,13 @@ def samples(
     recipe: Recipe,
     part: Part,
     chat: ChatFormat,
-    left_out: Callable[[LeftOut], None] = lambda entry: None,
+    left_out: Callable[[Entry], None] = lambda entry: None,
 ) -> Iterator[Sample]:
     """All usable rows of a part, source by source, in the order of their files."""
     for source in recipe.data.sources:
         shape = shape_of(source)
         for record in rows(source, recipe.data, part):
-            if isinstance(record, LeftOut):
+            if isinstance(record, Entry):
                 left_out(record)
                 continue
             try:
@@ -108,9 +109,9 @@ def samples(
                 left_out(unused(record, error))
 
 
-def unused(row: Row, error: Unusable) -> LeftOut:
+def unused(row: Row, error: Unusable) -> Entry:
     """The ledger's entry for a row that could be read and not used."""
-    return LeftOut(row.file, row.line, error.reason, error.detail, sources.excerpt(row.data))
+    return Entry(row.file, row.line, error.reason, error.detail, ledger.excerpt(row.data))
 
 
 def check(recipe: Recipe) -> None:
@@ -125,13 +126,13 @@ def check(recipe: Recipe) -> None:
             f"{recipe.model.id}: its weights are not on this machine, and {variable} forbids to fetch them"
         )
     for source in recipe.data.sources:
-        reasons: list[LeftOut] = []
+        reasons: list[Entry] = []
         one = recipe.model_copy(update={"data": recipe.data.model_copy(update={"sources": (source,)})})
         if next(samples(one, "train", chat, reasons.append), None) is None:
             raise UserError(f"{source.path}: no row to train on{_why(reasons)}")
 
 
-def _why(reasons: list[LeftOut]) -> str:
+def _why(reasons: list[Entry]) -> str:
     if not reasons:
         return "; lower data.validation and data.test, or give more rows"
     first = reasons[0]

@@ -13,8 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from engine import RECIPES
 from engine.errors import UserError
+from engine.ledger import REASONS, Action
 
-Format = Literal["auto", "alpaca", "messages", "sharegpt", "pairs"]
+Format = Literal[
+    "auto", "alpaca", "messages", "sharegpt", "pairs", "instances", "preference", "text", "tokens", "template"
+]  # fmt: skip
 Metric = Literal["exact", "fields"]
 Schedule = Literal["cosine", "linear", "constant"]
 Count = Annotated[int, Field(ge=1)]
@@ -38,13 +41,59 @@ class Model(Table):
 
 
 class Source(Table):
-    """One set of rows: a file or builtin:NAME (whose own three parts are used)."""
+    """One set of rows and how it is read."""
 
+    # A file, a folder, builtin:NAME (with its own three parts), or hf:ORG/NAME.
     path: str = Field(min_length=1)
     format: Format = "auto"
+    # Which column plays which part, where names differ: {instruction = "Frage", output = "Antwort"}.
+    columns: dict[str, str] = {}
+    # Names of shipped prompt templates, or paths of template files; their wordings are taken in turns.
+    templates: tuple[str, ...] = ()
+    # How many wordings each row is asked in.
+    wordings: Count = 1
+    encoding: str | None = None
+    # Of a table: whether its first line names the columns, and what parts the cells.
+    header: bool = True
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    # Of a Hugging Face dataset with several configurations.
+    subset: str | None = None
+    # Files of their own for these parts; without them rows are set aside by [data].
     validation: str | None = None
     test: str | None = None
+    # All rows are test rows: a task that training never sees.
+    held_out: bool = False
+    # How often each row stands in an epoch: 0.5 takes half of them, 2 each twice.
+    weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    # At most that many training rows.
+    cap: Count | None = None
+    # Rows with the same value in this column stay in the same part.
+    group: str | None = None
+    # Each value of this column has its share in every part.
+    stratify: str | None = None
+    # Of documents: besides the text, a question for each file that the file answers; date goes in front.
+    questions: bool = False
+    date: str | None = None
     metric: Metric = "exact"
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Source:
+        if self.group and self.stratify:
+            raise ValueError("group and stratify contradict each other; keep one of them")
+        if self.templates and self.format not in ("auto", "template"):
+            raise ValueError(
+                f"templates and format = {self.format!r} contradict each other; keep one of them"
+            )
+        return self
+
+
+class Augment(Table):
+    """Copies of training rows with changed questions; answers are never touched."""
+
+    copies: Annotated[int, Field(ge=0, le=20)] = 0
+    # Share of the words that get a synonym, and of the characters that get a slip of the keyboard.
+    synonyms: Annotated[float, Field(ge=0, le=1)] = 0.1
+    noise: Annotated[float, Field(ge=0, le=0.2)] = 0.01
 
 
 class Data(Table):
@@ -52,19 +101,36 @@ class Data(Table):
 
     sources: tuple[Source, ...] = Field(min_length=1)
     max_length: Annotated[int, Field(ge=16, le=1_048_576)] = 2048
-    too_long: Literal["drop", "truncate"] = "drop"
-    # Parts of rows set aside where a source has no file of its own for them.
-    validation: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    test: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    # Rows set aside where a source has no file of its own for them: a share below 1, or a number of rows.
+    validation: Annotated[float, Field(ge=0)] = 0.05
+    test: Annotated[float, Field(ge=0)] = 0.0
     seed: int = 0
+    # What is done with a row for each reason of the ledger: keep, fix, drop or stop; engine/ledger.py.
+    policy: dict[str, Action] = {}
+    augment: Augment = Augment()
     # The digest that a preview printed: training refuses to start on other ids or labels.
     digest: str | None = None
 
     @model_validator(mode="after")
     def _parts_leave_rows(self) -> Data:
-        if self.validation + self.test >= 1:
+        for share in (self.validation, self.test):
+            if share > 1 and share != int(share):
+                raise ValueError(f"{share:g} is neither a share below 1 nor a whole number of rows")
+        if sum(share for share in (self.validation, self.test) if share < 1) >= 1:
             raise ValueError("validation and test together must leave rows to train on")
         return self
+
+    @field_validator("policy")
+    @classmethod
+    def _policy_is_known(cls, policy: dict[str, Action]) -> dict[str, Action]:
+        known = {name.replace(" ", "_"): reason for name, reason in REASONS.items()}
+        for name, action in policy.items():
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                raise ValueError(f"{name}: no such reason; did you mean {near[0] if near else 'malformed'}?")
+            if action not in known[name].actions:
+                raise ValueError(f"{name} can be: {', '.join(known[name].actions)} (found {action!r})")
+        return policy
 
 
 class Lora(Table):
@@ -193,13 +259,19 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
     """Make paths absolute, so that the run does not depend on where it was started."""
 
     def absolute(path: str | None) -> str | None:
-        if path is None or path.startswith("builtin:"):
+        if path is None or path.startswith(("builtin:", "hf:")):
             return path
         return str((folder / Path(path).expanduser()).resolve())
 
+    def template(name: str) -> str:
+        return absolute(name) or "" if name.endswith(".toml") else name
+
     sources = tuple(
         source.model_copy(
-            update={key: absolute(getattr(source, key)) for key in ("path", "validation", "test")}
+            update={
+                **{key: absolute(getattr(source, key)) for key in ("path", "validation", "test")},
+                "templates": tuple(map(template, source.templates)),
+            }
         )
         for source in recipe.data.sources
     )
@@ -240,7 +312,7 @@ def _sentence(error: ValidationError) -> str:
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     tables: dict[int | str, type[BaseModel]] = {
-        "model": Model, "data": Data, "sources": Source, "lora": Lora, "train": Train, "evaluate": Evaluate,
+        "model": Model, "data": Data, "sources": Source, "augment": Augment, "lora": Lora, "train": Train, "evaluate": Evaluate,
     }  # fmt: skip
     named = [tables[part] for part in location[:-1] if part in tables]
     return list((named[-1] if named else Recipe).model_fields)

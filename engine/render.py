@@ -170,7 +170,7 @@ def render(
 ) -> Rendered:
     """Text, ids, labels and spans of one conversation; only answers and their end tokens are trained.
 
-    max_length is in tokens; a longer row is cut at its end (too_long="truncate") or refused. Raises
+    max_length is in tokens; a longer row is cut at its end (too_long="fix") or refused. Raises
     Unusable with the reason.
     """
     text, spans = chat.apply(messages)

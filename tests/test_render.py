@@ -116,10 +116,10 @@ def test_long_rows_are_refused_or_cut_as_chosen(chat: ChatFormat) -> None:
     with pytest.raises(Unusable, match="too long"):
         render.render(chat, TALK, 20)
     whole = render.render(chat, TALK, 512)
-    cut = render.render(chat, TALK, len(whole.ids) - 3, too_long="truncate")
+    cut = render.render(chat, TALK, len(whole.ids) - 3, too_long="fix")
     assert cut.ids == whole.ids[:-3]
     with pytest.raises(Unusable, match="nothing to train on"):
-        render.render(chat, TALK, 4, too_long="truncate")
+        render.render(chat, TALK, 4, too_long="fix")
 
 
 def test_a_model_without_template_gets_the_plain_one(tmp_path: Path) -> None:

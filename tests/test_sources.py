@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from engine import sources
+from engine import ledger, sources
 from engine.errors import UserError
+from engine.ledger import Entry
 from engine.recipe import Source
-from engine.sources import LeftOut, Row
+from engine.sources import Row
 
 
-def read(path: Path) -> list[Row | LeftOut]:
+def read(path: Path) -> list[Row | Entry]:
     return list(sources.read(path))
 
 
@@ -28,15 +29,15 @@ def test_one_bad_line_does_not_cost_the_file(tmp_path: Path) -> None:
     records = read(written(tmp_path, "rows.jsonl", data))
     assert [(type(r).__name__, r.line) for r in records] == [
         ("Row", 1),
-        ("LeftOut", 3),
-        ("LeftOut", 4),
-        ("LeftOut", 5),
+        ("Entry", 3),
+        ("Entry", 4),
+        ("Entry", 5),
         ("Row", 6),
     ]
-    assert [r.reason for r in records if isinstance(r, LeftOut)] == [
-        "malformed line",
+    assert [r.reason for r in records if isinstance(r, Entry)] == [
+        "malformed",
         "not an object",
-        "not UTF-8",
+        "encoding",
     ]
 
 
@@ -50,7 +51,7 @@ def test_an_array_tells_where_each_record_begins(tmp_path: Path) -> None:
     text = '[\n  {"a": "x"},\n  {"a":\n "y"},\n 3]'
     records = read(written(tmp_path, "rows.json", text.encode()))
     assert [r.line for r in records] == [2, 3, 5]
-    assert isinstance(records[2], LeftOut)
+    assert isinstance(records[2], Entry)
 
 
 def test_json_lines_under_a_json_name(tmp_path: Path) -> None:
@@ -60,7 +61,7 @@ def test_json_lines_under_a_json_name(tmp_path: Path) -> None:
 
 def test_a_torn_array_keeps_what_stands_before_the_tear(tmp_path: Path) -> None:
     good, bad = read(written(tmp_path, "rows.json", b'[{"a": 1}, {"a": '))
-    assert isinstance(good, Row) and isinstance(bad, LeftOut)
+    assert isinstance(good, Row) and isinstance(bad, Entry)
     assert "nothing after it is read" in bad.detail
 
 
@@ -76,8 +77,8 @@ def test_a_table_finds_its_delimiter_and_keeps_quoted_newlines(tmp_path: Path, d
 def test_deep_nesting_is_a_line_in_the_ledger(tmp_path: Path) -> None:
     data = b'{"a": 1}\n' + b"[" * 100_000 + b"\n"
     records = read(written(tmp_path, "rows.jsonl", data))
-    assert isinstance(records[1], LeftOut)
-    assert len(records[1].excerpt) <= sources.EXCERPT
+    assert isinstance(records[1], Entry)
+    assert len(records[1].excerpt) <= ledger.EXCERPT
 
 
 @pytest.mark.parametrize(

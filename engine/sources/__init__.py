@@ -1,4 +1,4 @@
-"""Files to rows: every row is yielded as it stands, or as LeftOut with file, line and reason."""
+"""Files to rows: every row is yielded as it stands, or as Entry with file, line and reason."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 from engine import RECIPES
 from engine.errors import UserError
+from engine.ledger import Entry, Note, Unit, excerpt
 from engine.recipe import Source
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
-EXCERPT = 120
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 CSV_DELIMITERS = ",;\t|"
 LONGEST_CELL = 16 * 1024 * 1024
@@ -24,22 +24,20 @@ LONGEST_CELL = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record of a file. `line` counts from 1 and is where the record begins."""
+    """One record of a file. `line` counts from 1 and is where the record begins.
+
+    offset: where reading can begin again to yield this record first (a byte of the decoded file, or the
+    number of the row where unit is "row"). joins: it goes on with the document of the row before, as the
+    paragraphs of one file do. notes: what had to be changed to read it.
+    """
 
     file: str
     line: int
     data: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A record that is not used, and why. `reason` is a category, `detail` the particular."""
-
-    file: str
-    line: int
-    reason: str
-    detail: str = ""
-    excerpt: str = ""
+    offset: int = 0
+    unit: Unit = "line"
+    joins: bool = False
+    notes: tuple[Note, ...] = ()
 
 
 def bundled() -> list[str]:
@@ -63,7 +61,7 @@ def files(source: Source) -> dict[Part, Path]:
     return paths
 
 
-def read(path: Path) -> Iterator[Row | LeftOut]:
+def read(path: Path) -> Iterator[Row | Entry]:
     """The records of one file in order. Raises UserError where the file as a whole cannot be read."""
     _check(path)
     if path.suffix in (".csv", ".tsv"):
@@ -71,12 +69,6 @@ def read(path: Path) -> Iterator[Row | LeftOut]:
     if path.suffix == ".json":
         return _read_json(path)
     return _read_lines(path)
-
-
-def excerpt(value: Any) -> str:
-    """The beginning of a record, short enough for a ledger line."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= EXCERPT else text[: EXCERPT - 1] + "…"
 
 
 def _check(path: Path) -> None:
@@ -90,7 +82,7 @@ def _check(path: Path) -> None:
         raise UserError(f"{path}: the file is empty")
 
 
-def _read_lines(path: Path) -> Iterator[Row | LeftOut]:
+def _read_lines(path: Path) -> Iterator[Row | Entry]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
@@ -98,23 +90,23 @@ def _read_lines(path: Path) -> Iterator[Row | LeftOut]:
                 yield _parsed(str(path), number, line)
 
 
-def _parsed(file: str, number: int, line: bytes) -> Row | LeftOut:
+def _parsed(file: str, number: int, line: bytes) -> Row | Entry:
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         shown = excerpt(line.decode("utf-8", "replace").strip())
-        return LeftOut(file, number, "not UTF-8", f"byte {error.start + 1}", shown)
+        return Entry(file, number, "encoding", f"byte {error.start + 1}", shown)
     try:
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
-        return LeftOut(file, number, "malformed line", _short(error), excerpt(text.strip()))
+        return Entry(file, number, "malformed", _short(error), excerpt(text.strip()))
     return _as_row(file, number, record)
 
 
-def _as_row(file: str, number: int, record: Any) -> Row | LeftOut:
+def _as_row(file: str, number: int, record: Any) -> Row | Entry:
     if not isinstance(record, dict):
         kind = type(record).__name__
-        return LeftOut(file, number, "not an object", f"a {kind} was found", excerpt(record))
+        return Entry(file, number, "not an object", f"a {kind} was found", excerpt(record))
     return Row(file, number, record)
 
 
@@ -122,7 +114,7 @@ def _short(error: Exception) -> str:
     return "nested too deep" if isinstance(error, RecursionError) else str(error)
 
 
-def _read_json(path: Path) -> Iterator[Row | LeftOut]:
+def _read_json(path: Path) -> Iterator[Row | Entry]:
     """An array of objects; anything else under this name is taken for JSON Lines."""
     try:
         text = path.read_text("utf-8-sig")
@@ -142,11 +134,11 @@ def _read_json(path: Path) -> Iterator[Row | LeftOut]:
         try:
             record, position = decoder.raw_decode(text, position)
         except (ValueError, RecursionError) as error:
-            shown = excerpt(text[position : position + EXCERPT])
-            yield LeftOut(
+            shown = excerpt(text[position : position + 120])
+            yield Entry(
                 str(path),
                 line,
-                "malformed array",
+                "malformed",
                 f"{_short(error)}; nothing after it is read",
                 shown,
             )
@@ -160,7 +152,7 @@ def _skip(text: str, position: int, characters: str) -> int:
     return position
 
 
-def _read_csv(path: Path) -> Iterator[Row | LeftOut]:
+def _read_csv(path: Path) -> Iterator[Row | Entry]:
     csv.field_size_limit(LONGEST_CELL)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -176,7 +168,7 @@ def _read_csv(path: Path) -> Iterator[Row | LeftOut]:
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 ({error.reason}); convert it to UTF-8") from None
     except csv.Error as error:
-        yield LeftOut(str(path), line, "malformed table", f"{error}; nothing after it is read")
+        yield Entry(str(path), line, "malformed", f"{error}; nothing after it is read")
 
 
 def _delimiter(text: str) -> str:
@@ -186,8 +178,8 @@ def _delimiter(text: str) -> str:
         return ","
 
 
-def _csv_row(file: str, line: int, header: list[str], cells: list[str]) -> Row | LeftOut:
+def _csv_row(file: str, line: int, header: list[str], cells: list[str]) -> Row | Entry:
     if len(cells) != len(header):
         detail = f"{len(cells)} cells under {len(header)} headings"
-        return LeftOut(file, line, "wrong number of cells", detail, excerpt(cells))
+        return Entry(file, line, "wrong number of cells", detail, excerpt(cells))
     return Row(file, line, dict(zip(header, cells, strict=True)))

@@ -9,9 +9,10 @@ from typing import Any
 from engine import dataset, recipe, render, sources
 from engine.errors import UserError
 from engine.formats import Shape, Unusable
+from engine.ledger import Entry
 from engine.recipe import Recipe, Source
 from engine.render import IGNORED, ChatFormat
-from engine.sources import LeftOut, Part, Row
+from engine.sources import Part, Row
 from engine.workers.io import Channel, Request
 
 ROWS_BETWEEN_WORDS = 500
@@ -25,7 +26,7 @@ class Opened:
     plan: Recipe
     chat: ChatFormat
     parts: dict[Part, list[tuple[Source, Shape, Row]]]
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: list[Entry] = field(default_factory=list)
 
 
 def main() -> None:
@@ -62,7 +63,7 @@ def _open_source(opened: Opened, source: Source) -> dict[str, Any]:
     left_out_before = len(opened.left_out)
     for part in sources.PARTS:
         for record in dataset.rows(source, opened.plan.data, part):
-            if isinstance(record, LeftOut):
+            if isinstance(record, Entry):
                 opened.left_out.append(record)
             else:
                 opened.parts[part].append((source, shape, record))

@@ -22,10 +22,10 @@ from engine import dataset, models, render, runs
 from engine.dataset import Sample
 from engine.errors import UserError
 from engine.events import EventLog
+from engine.ledger import Entry
 from engine.recipe import Recipe
 from engine.render import ChatFormat
 from engine.runs import Run
-from engine.sources import LeftOut
 from engine.workers.io import StopFlag
 
 PACKAGES = (
@@ -139,7 +139,7 @@ def _render(run: Run, recipe: Recipe, chat: ChatFormat, log: EventLog) -> tuple[
     left_out = 0
     with run.ledger.open("w", encoding="utf-8") as ledger:
 
-        def note(entry: LeftOut) -> None:
+        def note(entry: Entry) -> None:
             nonlocal left_out
             left_out += 1
             ledger.write(json.dumps(asdict(entry), ensure_ascii=True) + "\n")
