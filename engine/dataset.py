@@ -87,7 +87,12 @@ def part_of(row: Row, data: Data, own: set[Part]) -> Part:
 def sample(source: Source, shape: Shape, row: Row, chat: ChatFormat, data: Data) -> Sample:
     """One row as the model gets it. Raises Unusable with the reason."""
     messages = formats.conversation(row, shape)
-    return Sample(source, row, messages, render.render(chat, messages, data.max_length, data.too_long))
+    return Sample(
+        source,
+        row,
+        messages,
+        render.render(chat, messages, data.max_length, data.policy.get("too_long", "drop")),
+    )
 
 
 def samples(

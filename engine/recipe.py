@@ -312,7 +312,8 @@ def _sentence(error: ValidationError) -> str:
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     tables: dict[int | str, type[BaseModel]] = {
-        "model": Model, "data": Data, "sources": Source, "augment": Augment, "lora": Lora, "train": Train, "evaluate": Evaluate,
+        "model": Model, "data": Data, "sources": Source, "augment": Augment, "lora": Lora, "train": Train,
+        "evaluate": Evaluate,
     }  # fmt: skip
     named = [tables[part] for part in location[:-1] if part in tables]
     return list((named[-1] if named else Recipe).model_fields)
