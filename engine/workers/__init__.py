@@ -9,16 +9,41 @@ whether it is the person's mistake}; a worker that cannot load says so without a
 data        (no torch)
     {"do": "open", "id", "recipe": {...}}
         -> {"kind": "opened", "id", "model": id, "template": "the model's own" | "plain",
-            "sources": [{"path", "format", "columns": [...], "mapping": "instruction + input -> output",
-                         "rows": {"train": n, "validation": n, "test": n}, "left_out": n}]}
-    {"do": "row", "id", "part": "train" | "validation" | "test", "index": n}
-        -> {"kind": "row", "id", "part", "index", "count", "file", "line", "source": {...raw row},
-            "messages": [{"role", "content"}], "text", "spans": [[start, end], ...] characters trained,
+            "sources": [SET, ...], "survey": COUNTS | null}       (small sets are counted at once; large ones by "scan")
+       SET: {"path", "format": "" where no shape is known, "mapping": in words, "instruction -> output",
+             "roles": {role: column}, "columns": [...], "notes": [sentence, ...],
+             "question": what has to be agreed to before training, or "",
+             "fitting": [{"name", "task", "language", "columns": {template's column: set's column}}, ...],
+             "files": [{"part", "path", "kind"}, ...], "first": {first row's data}}
+       COUNTS: {"folder": for "adopt", "sources": [{"rows": {"train": n, "validation": n, "test": n},
+             "left_out": n}, ...], "parts": {"train": n, "validation": n, "test": n}, "ledger": [TOTAL, ...]}
+       TOTAL: {"reason", "done": "left out" | "changed" | "kept" | "added", "rows": n, "meaning",
+             "action": what the recipe does with it, "actions": what it could do,
+             "details": [[detail, n], ...], "first": ["rows.jsonl line 5", ...]}
+    {"do": "row", "id", "part": "train" | "validation" | "test", "index": n, "variant": 0}
+        -> {"kind": "row", "id", "part", "index", "count": n | null while not counted,
+            "set": number of the source, "file", "line", "unit": "line" | "row", "source": {...raw row},
+            "variant", "variants": how many samples the row makes, "times": how often it stands in an epoch,
+            "notes": [{"reason", "detail", "done"}, ...], "piece": "" | "piece 2 of 5, lines 10-40",
+            "messages": [{"role", "content", ...}], "text", "spans": [[start, end], ...] characters trained,
             "tokens", "trained_tokens", "refused": "" | why this row is not trained on}
+    {"do": "try", "id", "source": {...a data.sources entry}, "template": {...} | null, "rows": n}
+        -> {"kind": "tried", "id", "set": SET, "rows": [{"file", "line", "data", "messages", "text",
+            "refused", "notes"}, ...]}      (the first rows of a source read in another way; what is opened stays)
     {"do": "scan", "id"}
-        -> {"kind": "progress", "id", "done", "total"} ...
-        -> {"kind": "scanned", "id", "rows", "tokens", "trained_tokens", "digest", "longest",
-            "lengths": [[upper bound, rows], ...], "left_out": {reason: n}}
+        -> {"kind": "progress", "id", "phase": "count" | "render", "done", "total"} ...
+        -> {"kind": "surveyed", "id", **COUNTS}, after "count"
+        -> {"kind": "scanned", "id", "rows": samples, "tokens", "trained_tokens", "digest", "longest",
+            "lengths": [[upper bound, samples], ...], "left_out": {reason: n}, "ledger": [TOTAL, ...],
+            "file": the ledger's, "report": REPORT}
+       REPORT: {"sources": [{"path", "samples", "tokens", "trained_tokens"}, ...],
+             "labels": [[answer, n], ...] or [], "languages": [[name, share], ...], "near_empty": {"rows": n, "first": [place, ...]},
+             "longest": [{"place", "tokens"}, ...] ten, "conflicts": {"questions": n, "first": [place, ...]},
+             "warnings": [sentence, ...]}
+    {"do": "adopt", "id", "folder"} -> {"kind": "adopted", "id", **COUNTS}    (what another worker counted)
+    {"do": "ledger", "id", "reason": null | reason, "start": n, "rows": n}
+        -> {"kind": "ledger", "id", "total": n, "entries": [{"file", "line", "unit", "reason", "detail",
+            "excerpt", "done", "offset"}, ...]}
 
 chat RUN
     -> {"kind": "phase", "phase": "import" | "load"} ... {"kind": "ready", "model", "four_bit", "step",
