@@ -1,43 +1,77 @@
-"""From a recipe to rendered rows, part by part; what is left out goes to the ledger, line by line."""
+"""From a recipe to rendered rows, part by part; what is left out or changed goes to the ledger."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
 
-from engine import formats, hub, ledger, models, render, sources
+from engine import augment, formats, hub, ledger, models, render, sets
 from engine.errors import UserError
-from engine.formats import Message, Shape, Unusable
-from engine.ledger import Entry
-from engine.recipe import Data, Recipe, Source
+from engine.formats import Conversation, Example, Message, Text, Unusable
+from engine.ledger import Action, Entry
+from engine.recipe import Augment, Data, Recipe, Source
 from engine.render import ChatFormat, Rendered
-from engine.sources import Part, Row
+from engine.sets import Records, RowSet
+from engine.sources import Row
 
-ROWS_TO_DETECT = 50
+QUESTION_ROOM = 128
+"""Tokens left free for the question where a piece of a document is also an answer."""
+
+Noted = Callable[[Entry], None]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A row that can be used: where it stood, what it says, what the model gets."""
+    """What the model gets of a row: one conversation, one piece of text, or given tokens."""
 
-    source: Source
+    one: RowSet
     row: Row
-    messages: list[Message]
+    example: Example
     rendered: Rendered
 
     @property
+    def source(self) -> Source:
+        return self.one.source
+
+    @property
+    def messages(self) -> list[Message]:
+        return self.example.messages if isinstance(self.example, Conversation) else []
+
+    @property
     def question(self) -> list[Message]:
-        """The turns before the last answer."""
+        """The turns before the last answer; none of a text."""
         return self.messages[:-1]
 
     @property
     def reference(self) -> str:
         """The last answer, which is what a model should say."""
-        return self.messages[-1]["content"]
+        return self.messages[-1]["content"] if self.messages else ""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A recipe's sets, with the tokenizer and chat template that their rows are rendered with."""
+
+    data: Data
+    chat: ChatFormat
+    sets: list[RowSet]
+    actions: dict[str, Action]
+
+    @property
+    def room(self) -> int:
+        """Tokens that paragraphs of running text are joined up to: begin and end tokens are added."""
+        free = self.data.max_length - 2
+        asked = any(one.source.questions for one in self.sets)
+        return max(free - QUESTION_ROOM, free // 2) if asked else free
+
+    def tokens(self, text: str) -> int:
+        """How many tokens a text has."""
+        return len(self.chat.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def records(self, one: RowSet, file: int, start: int = 0, line: int = 1) -> Records:
+        """The records of one of a set's files."""
+        return sets.records(one, one.found.files[file], self.room, self.tokens, start, line)
 
 
 def chat_format(recipe: Recipe) -> ChatFormat:
@@ -45,82 +79,95 @@ def chat_format(recipe: Recipe) -> ChatFormat:
     return render.load(models.tokenizer_folder(recipe.model.id))
 
 
-def shape_of(source: Source) -> Shape:
-    """The format of a source by its first rows. Raises UserError, also where it has no rows."""
-    path = sources.files(source)["train"]
-    first = [row for row in islice(sources.read(path), ROWS_TO_DETECT) if isinstance(row, Row)]
-    if not first:
-        raise UserError(f"{path}: no usable row in its first {ROWS_TO_DETECT} records")
-    return formats.detect(first, source.format)
+def opened(recipe: Recipe, chat: ChatFormat | None = None) -> Opened:
+    """The recipe's sets, of which only the first rows are read. Raises UserError."""
+    data = recipe.data
+    return Opened(data, chat or chat_format(recipe), sets.opened(data.sources), ledger.actions(data.policy))
 
 
-def rows(source: Source, data: Data, part: Part) -> Iterator[Row | Entry]:
-    """The records of one part: of its own file, else those of the train file that fall to it."""
-    files = sources.files(source)
-    if part != "train" and part in files:
-        yield from sources.read(files[part])
-        return
-    own = set(files) - {"train"}
-    for record in sources.read(files["train"]):
-        if isinstance(record, Entry):
-            if part == "train":  # told once, not once a part
-                yield record
-        elif part_of(record, data, own) == part:
-            yield record
+def of_row(
+    data: Opened, one: RowSet, row: Row, number: int, trained: bool = True, note: Noted = lambda entry: None
+) -> Iterator[Sample]:
+    """What the model gets of one row. Raises Unusable where that is nothing.
 
-
-def part_of(row: Row, data: Data, own: set[Part]) -> Part:
-    """Which part a row of the train file falls to, by its content alone.
-
-    So rows that are added later move no other row, and exact duplicates never stand on both sides.
+    number: the row's own, by which wordings take turns. Of several conversations in a row those that cannot
+    be used are noted one by one.
     """
-    content = json.dumps(row.data, sort_keys=True, ensure_ascii=True, default=str)
-    place = int.from_bytes(hashlib.sha256(f"{data.seed}:{content}".encode()).digest()[:8]) / 2**64
-    validation = 0.0 if "validation" in own else data.validation
-    if place < validation:
-        return "validation"
-    if place < validation + (0.0 if "test" in own else data.test):
-        return "test"
-    return "train"
+    refused: list[Unusable] = []
+    rendered = 0
+    examples = _examples(data, one, row, number)
+    for index, example in enumerate(examples):
+        try:
+            for piece in render.render(data.chat, example, data.data.max_length, data.actions):
+                rendered += 1
+                for found in piece.notes:
+                    note(sets.entry(row, found.reason, found.detail, found.done))
+                yield Sample(one, row, example, piece)
+        except Unusable as error:
+            if len(examples) == 1:
+                raise
+            refused.append(error)
+            detail = f"conversation {index + 1} of {len(examples)}: {error.detail}"
+            note(sets.settled(sets.entry(row, error.reason, detail), data.actions))
+        else:
+            if trained and isinstance(example, Conversation):
+                yield from _copies(data, one, row, example, number, note)
+    if refused and not rendered:
+        raise refused[0]
 
 
-def sample(source: Source, shape: Shape, row: Row, chat: ChatFormat, data: Data) -> Sample:
-    """One row as the model gets it. Raises Unusable with the reason."""
-    messages = formats.conversation(row, shape)
-    return Sample(
-        source,
-        row,
-        messages,
-        render.render(chat, messages, data.max_length, data.policy.get("too_long", "drop")),
+def _examples(data: Opened, one: RowSet, row: Row, number: int) -> list[Example]:
+    shape = one.agreed
+    wordings = one.source.wordings if shape.templates else 1
+    said = [formats.read(row, shape, data.actions, number + k) for k in range(wordings)]
+    examples = [_placed(example, row) for each in said for example in each.examples]
+    if one.source.questions and "path" in row.data and shape.format == "text":
+        examples.append(_asked_for(one.source, row, shape.columns["text"]))
+    return examples
+
+
+def _placed(example: Example, row: Row) -> Example:
+    """A piece of a document with where it begins, and whether the document ends with it."""
+    if not isinstance(example, Text):
+        return example
+    return example._replace(line=row.line, ends=row.data.get("ends", True) is not False)
+
+
+def _asked_for(source: Source, row: Row, column: str) -> Conversation:
+    """A question that this piece of a document answers."""
+    path, lines = row.data["path"], row.data.get("lines")
+    what = f"do lines {lines[0]} to {lines[1]} of {path}" if lines else f"does {path}"
+    asked = f"{source.date + ': w' if source.date else 'W'}hat {what} contain?"
+    return Conversation(
+        [Message(role="user", content=asked), Message(role="assistant", content=row.data[column])]
     )
 
 
-def samples(
-    recipe: Recipe,
-    part: Part,
-    chat: ChatFormat,
-    left_out: Callable[[Entry], None] = lambda entry: None,
+def _copies(
+    data: Opened, one: RowSet, row: Row, example: Conversation, number: int, note: Noted
 ) -> Iterator[Sample]:
-    """All usable rows of a part, source by source, in the order of their files."""
-    for source in recipe.data.sources:
-        shape = shape_of(source)
-        for record in rows(source, recipe.data, part):
-            if isinstance(record, Entry):
-                left_out(record)
-                continue
-            try:
-                yield sample(source, shape, record, chat, recipe.data)
-            except Unusable as error:
-                left_out(unused(record, error))
+    """Copies with other words in the questions; one that comes out the same is not made."""
+    plan = data.data.augment
+    for copy in range(plan.copies):
+        seed = f"{data.data.seed}:{one.number}:{number}:{copy}"
+        messages = [
+            _reworded(message, plan, f"{seed}:{i}") if message["role"] == "user" else message
+            for i, message in enumerate(example.messages)
+        ]
+        if messages == example.messages:
+            continue
+        changed = example._replace(messages=messages)
+        for piece in render.render(data.chat, changed, data.data.max_length, data.actions):
+            note(sets.entry(row, "augmented", f"copy {copy + 1}", "added"))
+            yield Sample(one, row, changed, piece)
 
 
-def unused(row: Row, error: Unusable) -> Entry:
-    """The ledger's entry for a row that could be read and not used."""
-    return Entry(row.file, row.line, error.reason, error.detail, ledger.excerpt(row.data))
+def _reworded(message: Message, plan: Augment, seed: str) -> Message:
+    return {**message, "content": augment.changed(message["content"], plan.synonyms, plan.noise, seed)}
 
 
 def check(recipe: Recipe) -> None:
-    """What can be known before anything is started: the model is there, each source has a row to train on.
+    """What can be known before anything is started: the model is there, each set has a row to train on.
 
     Raises UserError, one sentence.
     """
@@ -130,16 +177,39 @@ def check(recipe: Recipe) -> None:
         raise UserError(
             f"{recipe.model.id}: its weights are not on this machine, and {variable} forbids to fetch them"
         )
-    for source in recipe.data.sources:
-        reasons: list[Entry] = []
-        one = recipe.model_copy(update={"data": recipe.data.model_copy(update={"sources": (source,)})})
-        if next(samples(one, "train", chat, reasons.append), None) is None:
-            raise UserError(f"{source.path}: no row to train on{_why(reasons)}")
+    data = opened(recipe, chat)
+    for one in data.sets:
+        _check_set(data, one)
+    if all(one.source.held_out for one in data.sets):
+        raise UserError("every set is held out; a run needs rows to train on")
 
 
-def _why(reasons: list[Entry]) -> str:
-    if not reasons:
-        return "; lower data.validation and data.test, or give more rows"
-    first = reasons[0]
-    place = f"{Path(first.file).name} line {first.line}"
-    return f"; {place}: {first.reason}{': ' + first.detail if first.detail else ''}"
+def _check_set(data: Opened, one: RowSet) -> None:
+    """Whether some row of a set can be used. Raises UserError with the commonest reason."""
+    refused: Counter[str] = Counter()
+    first: list[Entry] = []
+    for file in range(len(one.found.files)):
+        for record in data.records(one, file):
+            found = _refused(data, one, record)
+            if found is None:
+                return
+            refused[f"{found.reason}{': ' + found.detail if found.detail else ''}"] += 1
+            first = first or [found]
+    commonest = "".join(f", {n:,} for: {reason}" for reason, n in refused.most_common(1))
+    total = refused.total()
+    raise UserError(
+        f"{one.source.path}: no row to train on; {total:,} row{'s' * (total > 1)} left out{commonest}"
+        f" (the first is {sets.place(first[0])})"
+        if first
+        else f"{one.source.path}: no row to train on"
+    )
+
+
+def _refused(data: Opened, one: RowSet, record: Row | Entry) -> Entry | None:
+    if isinstance(record, Entry):
+        return sets.settled(record, data.actions)
+    try:
+        next(of_row(data, one, record, 0))
+    except Unusable as error:
+        return sets.settled(sets.entry(record, error.reason, error.detail), data.actions)
+    return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 Action = Literal["keep", "fix", "drop", "stop"]
@@ -56,6 +57,7 @@ REASONS: dict[str, Reason] = {
     "tools": Reason(("drop", "stop"), "tool calls that the chat template does not take"),
     "bad tokens": Reason(("drop", "stop"), "ids or labels that the model cannot take"),
     "template failed": Reason(("drop", "stop"), "the prompt template could not be filled in"),
+    "empty column": Reason(("keep", "drop", "stop"), "a column that a prompt template wrote out empty"),
     "control characters": Reason(("keep", "drop", "stop"), "terminal escapes and their like, left in"),
     "bidi controls": Reason(("keep", "drop", "stop"), "characters that turn the reading order"),
     "special tokens": Reason(("keep", "drop", "stop"), "control tokens of the model inside people's text"),
@@ -115,3 +117,10 @@ def excerpt(value: Any) -> str:
     """The beginning of a record, short enough for a line."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= EXCERPT else text[: EXCERPT - 1] + "…"
+
+
+def read(path: Path) -> Iterator[Entry]:
+    """The entries of a ledger file, in its order."""
+    with path.open(encoding="ascii") as file:
+        for line in file:
+            yield Entry(**json.loads(line))

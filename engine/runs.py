@@ -59,6 +59,11 @@ class Run:
         return self.path / "ledger.jsonl"
 
     @property
+    def rows(self) -> Path:
+        """What was counted of the rows, and the rows as they are trained on."""
+        return self.path / "rows"
+
+    @property
     def adapter(self) -> Path:
         return self.path / "adapter"
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tui_stage import PREFERENCE, found
 
 from engine import recipe
 from tui.draft import Draft, anchored, bundled_sources, source_at
@@ -41,9 +42,33 @@ def test_steps_that_were_passed_are_done_unless_they_want_something() -> None:
     assert replace(draft, problem="no such file").steps_done == {2}
 
 
+def test_a_set_of_no_known_shape_or_with_a_question_wants_something() -> None:
+    draft = replace(scanned().at(4), opened={"sources": [found("a", format=""), found("b"), PREFERENCE]})
+    assert (draft.shapeless, draft.questions) == ([0], [2])
+    assert draft.steps_wanting == {3}
+    assert replace(draft, opened={"sources": [PREFERENCE]}).steps_wanting == {3}
+    assert not replace(draft, opened={"sources": [found("b")]}).steps_wanting
+
+
+def test_one_source_is_read_in_another_way_and_the_others_stay() -> None:
+    draft = scanned()
+    first, second = draft.recipe.data.sources
+    other = draft.with_source(1, second.model_copy(update={"weight": 2.0}))
+    assert other.recipe.data.sources == (first, second.model_copy(update={"weight": 2.0}))
+    assert other.scan is None
+
+
+def test_the_ledger_is_that_of_all_rows_once_they_are_rendered() -> None:
+    draft = Draft(recipe.load("first-steps"))
+    assert draft.ledger is None
+    assert replace(draft, survey={"ledger": [1]}).ledger == [1]
+    assert replace(draft, survey={"ledger": [1]}, scan={"ledger": [1, 2]}).ledger == [1, 2]
+
+
 def test_a_typed_path_becomes_absolute_and_a_bundled_set_stays() -> None:
     assert source_at("rows.jsonl").path.startswith("/")
     assert source_at("builtin:reviews").path == "builtin:reviews"
+    assert source_at("hf:org/name").path == "hf:org/name"
 
 
 def test_a_model_folder_becomes_absolute_and_a_hub_id_stays(

@@ -74,13 +74,34 @@ async def test_rows_are_asked_while_the_set_is_scanned_by_another_child() -> Non
     scan = rows.scan(first_steps)
     assert (await anext(scan))["kind"] == "progress"
     assert (await rows.row("test", 3))["index"] == 3
-    assert (await anext(scan))["kind"] == "scanned"
+    assert [(await anext(scan))["kind"] for _ in range(3)] == ["surveyed", "progress", "scanned"]
     with pytest.raises(StopAsyncIteration):
         await anext(scan)
     reader, scanner = stage.children
     assert scanner.closed and not reader.closed
+    assert (await rows.ledger("missing field", 0, 50))["total"] == 3
     await rows.close()
     assert reader.closed
+
+
+async def test_a_scan_that_is_left_early_ends_its_worker() -> None:
+    stage, first_steps = Stage(), recipe.load("first-steps")
+    scan = RowsFeed(stage.edges.child).scan(first_steps)
+    await anext(scan)
+    await scan.aclose()
+    assert [child.closed for child in stage.children] == [True]
+
+
+async def test_a_source_is_tried_before_anything_is_open() -> None:
+    stage = Stage()
+    rows = RowsFeed(stage.edges.child)
+    source = recipe.load("first-steps").data.sources[0].model_copy(update={"format": "pairs"})
+    first, second = await asyncio.gather(
+        rows.tried(source), rows.tried(source, {"wordings": [{"prompt": "?"}]})
+    )
+    assert first["set"]["format"] == "pairs" and second["set"]["format"] == "template"
+    assert len(stage.children) == 1
+    await rows.close()
 
 
 async def test_rows_that_are_not_open_say_so() -> None:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
+from test_tui_data import (
+    Shapeless,
+    Varied,
+    at_data,
+    at_ledger,
+    at_source,
+    at_templates,
+    at_writing,
+    pick,
+)
 from test_tui_walk import at_recipe, text, to_compare, to_data, to_model
 from textual.pilot import Pilot
-from textual.widgets import Input
-from tui_stage import GPU, Stage, alive, record, step_events, until
+from textual.widgets import Input, TextArea
+from tui_stage import GPU, Stage, alive, record, small_library, step_events, until
 
+from engine import templates
 from tui.screens.train import TrainScreen
 from tui.widgets.knob import KnobRow
 
@@ -39,6 +51,11 @@ def picture(request: pytest.FixtureRequest, snap_compare: Any) -> Callable[..., 
         assert snap_compare(app, terminal_size=request.param, run_before=reach)
 
     return compare
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(templates, "TEMPLATES", small_library(tmp_path))
 
 
 def three_runs() -> None:
@@ -100,6 +117,109 @@ def test_model_of_the_catalogue(picture: Any) -> None:
 
 def test_data(picture: Any) -> None:
     picture(Stage().app(), to_data)
+
+
+def test_data_of_no_known_shape(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await at_data(app, pilot, "no known shape")
+
+    picture(Stage(child=Shapeless).app(), scene)
+
+
+def test_row_with_variants_and_notes(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await to_data(app, pilot)
+        await pilot.press("v")
+        await until(pilot, lambda: "variant 2 of 3" in str(app.screen.query_one("#sample").border_title))
+
+    picture(Stage(child=Varied).app(), scene)
+
+
+def test_source(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await at_source(app, pilot)
+        await pilot.press("enter")
+        await pick(app, pilot, *"question")
+        await until(pilot, lambda: "pairs" in text(app, "#tried Quiet"))
+
+    picture(Stage(child=Shapeless).app(), scene)
+
+
+def test_source_with_a_mistake(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await at_source(app, pilot)
+        knob = app.screen.query_one("#weight", KnobRow)
+        knob.query_one(Input).value = "0"
+        await until(pilot, lambda: knob.has_class("-wrong"))
+
+    picture(Stage(child=Shapeless).app(), scene)
+
+
+def test_columns_to_choose_from(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await at_source(app, pilot)
+        app.screen.query_one("#pick-group Value").focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(app.screen.query(".pick")))
+        await pilot.press(*"49")
+
+    picture(Stage(child=Shapeless).app(), scene)
+
+
+def test_templates(picture: Any, library: None) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await at_templates(app, pilot)
+        await pilot.press("space")
+        await until(pilot, lambda: "template" in text(app, "#tried Quiet"))
+
+    picture(Stage(child=Shapeless).app(), scene)
+
+
+def test_template_being_written(picture: Any, library: None) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await at_writing(app, pilot)
+        for area in app.screen.query(TextArea):
+            area.cursor_blink = False
+        await pilot.press(*"Is this good?", "enter", "ctrl+t")
+        await pick(app, pilot)
+        await pilot.press("tab", *"It is ", "ctrl+t")
+        await pick(app, pilot, *"odd")
+        await until(pilot, lambda: "Is this good?" in text(app, "#tried Quiet"))
+
+    picture(Stage(child=Shapeless).app(), scene)
+
+
+def test_ledger(picture: Any) -> None:
+    picture(Stage().app(), at_ledger)
+
+
+def test_policy(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await at_ledger(app, pilot)
+        await pilot.press("down", "p")
+        await until(pilot, lambda: bool(app.screen.query(".pick")))
+
+    picture(Stage().app(), scene)
+
+
+def test_entries(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await at_ledger(app, pilot)
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: bool(app.screen.query("#whole")))
+        await until(pilot, lambda: "line 5" in text(app, "#whole"))
+
+    picture(Stage().app(), scene)
+
+
+def test_report(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await to_data(app, pilot)
+        await pilot.press("r")
+        await until(pilot, lambda: bool(app.screen.query("#report-text")))
+        await until(pilot, lambda: "Longest" in text(app, "#report-text"))
+
+    picture(Stage().app(), scene)
 
 
 def test_recipe(picture: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from engine import recipe, runs
+from engine import ledger, recipe, runs
 from engine.hardware import Gpu, Host
 from engine.models import ModelInfo
 from engine.recipe import Recipe
@@ -55,21 +55,85 @@ MODELS = [
 TEXT = "<|im_start|>user\nIs this [good]?\n\nThe lamp is bright.<|im_end|>\n<|im_start|>assistant\n"
 ANSWER = "positive, 5 stars<|im_end|>"
 
+
+def found(path: str, **facts: Any) -> dict[str, Any]:
+    """A SET of the data worker: how one source was found."""
+    return {
+        "path": path,
+        "format": "alpaca",
+        "mapping": "instruction + input -> output",
+        "roles": {"instruction": "instruction", "input": "input", "output": "output"},
+        "columns": ["instruction", "input", "output"],
+        "notes": [],
+        "question": "",
+        "fitting": [],
+        "files": [{"part": "train", "path": path, "kind": "jsonl"}],
+        "first": {"instruction": "Is this [good]?", "input": "The lamp is bright.", "output": "positive"},
+        **facts,
+    }
+
+
+TABLE = found(
+    "/data/reviews.csv",
+    format="",
+    mapping="",
+    roles={},
+    columns=["text", "label", "odd name", *(f"c{number}" for number in range(5000))],
+    notes=["UTF-16"],
+    fitting=[{"name": "review-sentiment", "task": "sentiment", "language": "en", "columns": {}}],
+    first={"text": "A [fine] lamp.", "label": 1, "odd name": "x"},
+)
+PREFERENCE = found(
+    "/data/pairs.jsonl",
+    format="preference",
+    mapping="prompt -> chosen",
+    roles={"prompt": "prompt", "chosen": "chosen"},
+    columns=["prompt", "chosen", "rejected"],
+    question="This is preference data: train on the chosen answers only?",
+    first={"prompt": "Say red.", "chosen": "red", "rejected": "blue"},
+)
+
+
+def total(reason: str, rows: int, done: str = "left out", **facts: Any) -> dict[str, Any]:
+    """A TOTAL of the data worker: what the ledger holds of one reason."""
+    known = ledger.REASONS[reason]
+    return {
+        "reason": reason, "done": done, "rows": rows, "meaning": known.meaning,
+        "action": known.actions[0], "actions": list(known.actions), "details": [["output", rows]],
+        "first": [f"train.jsonl line {5 * number}" for number in range(1, min(rows, 5) + 1)], **facts,
+    }  # fmt: skip
+
+
+TOTALS = [
+    total("missing field", 3),
+    total("role renamed", 120, "changed", details=[["developer -> system", 118], ["bot -> assistant", 2]]),
+]
+COUNTS = {
+    "folder": "/tmp/counted",
+    "sources": [
+        {"rows": {"train": 1200, "validation": 100, "test": 200}, "left_out": left_out} for left_out in (0, 3)
+    ],
+    "parts": {"train": 2400, "validation": 200, "test": 400},
+    "ledger": TOTALS,
+}
 OPENED = {
     "kind": "opened",
     "model": "builtin:tiny",
     "template": "the model's own",
+    "sources": [found(f"builtin:{name}") for name in ("products", "reviews")],
+    "survey": COUNTS,
+}
+REPORT = {
     "sources": [
-        {
-            "path": f"builtin:{name}",
-            "format": "alpaca",
-            "columns": ["instruction", "input", "output"],
-            "mapping": "instruction + input -> output",
-            "rows": {"train": 1200, "validation": 100, "test": 200},
-            "left_out": left_out,
-        }
-        for name, left_out in (("products", 0), ("reviews", 3))
+        {"path": "builtin:products", "samples": 1200, "tokens": 100_789, "trained_tokens": 30_000},
+        {"path": "/data/[odd] reviews.csv", "samples": 1200, "tokens": 61_000, "trained_tokens": 4_311},
     ],
+    "labels": [["positive", 700], ["negative", 480], ["[mixed]", 20]],
+    "languages": [["English", 0.9], ["Chinese", 0.1]],
+    "near_empty": {"rows": 7, "first": ["train.jsonl line 4", "train.jsonl line 9"]},
+    "longest": [{"place": f"train.jsonl line {n}", "tokens": 600 - n} for n in range(1, 11)],
+    "conflicts": {"questions": 2, "first": ["train.jsonl line 12", "train.jsonl line 77"]},
+    "warnings": ["58% of the answers are \x1bpositive: a model may learn to say only that."],
 }
 SCANNED = {
     "kind": "scanned",
@@ -78,23 +142,48 @@ SCANNED = {
     "trained_tokens": 34_311,
     "digest": "5e55ed0123456789abcdef",
     "longest": 91,
-    "lengths": [[91, 2400]],
-    "left_out": {"not an object": 3},
+    "lengths": [[32, 300], [64, 1600], [128, 450], [256, 45], [512, 5]],
+    "left_out": {"missing field": 3},
+    "ledger": TOTALS,
+    "file": "/tmp/ledger.jsonl",
+    "report": REPORT,
 }
 
 
-def row(part: str, index: int, count: int = 2400) -> dict[str, Any]:
+def row(part: str, index: int, count: int | None = 2400, **facts: Any) -> dict[str, Any]:
     """A `row` message, as the data worker sends it."""
     return {
-        "kind": "row", "part": part, "index": index, "count": count,
-        "file": f"/data/{part}.jsonl", "line": index + 1, "source": {"instruction": "Is this [good]?"},
+        "kind": "row", "part": part, "index": index, "count": count, "set": 0,
+        "file": f"/data/{part}.jsonl", "line": index + 1, "unit": "line",
+        "source": {"instruction": "Is this [good]?"}, "variant": 0, "variants": 1, "times": 1,
+        "notes": [], "piece": "",
         "messages": [
             {"role": "user", "content": f"Is this [good]? Row {index + 1}."},
             {"role": "assistant", "content": "positive, 5 stars"},
         ],
         "text": TEXT + ANSWER, "spans": [[len(TEXT), len(TEXT + ANSWER)]],
-        "tokens": 40, "trained_tokens": 7, "refused": "",
+        "tokens": 40, "trained_tokens": 7, "refused": "", **facts,
     }  # fmt: skip
+
+
+def entry(number: int, reason: str) -> dict[str, Any]:
+    """An entry of a `ledger` message."""
+    return {
+        "file": "/data/train.jsonl", "line": 5 * number, "unit": "line", "reason": reason, "detail": "output",
+        "excerpt": f'{{"instruction": "Is [this] \x1b good {number}?"}}', "done": "left out",
+        "offset": 640 * number,
+    }  # fmt: skip
+
+
+def small_library(folder: Path) -> Path:
+    """Two prompt templates in the place of the shipped ones: one that fits TABLE, one that does not."""
+    for name, label, body in (("mood", "label", "text"), ("other-table", "absent", "body")):
+        (folder / f"{name}.toml").write_text(
+            f'name = "{name}"\ntask = "{name}"\nlanguage = "en"\nmetric = "exact"\n'
+            f'description = "About [{name}]."\n[columns]\n{label} = "one"\n{body} = "two"\n'
+            f'[[wordings]]\nprompt = "Is {{{{ {body} }}}} good?"\nanswer = "{{{{ {label} }}}}"\n'
+        )
+    return folder
 
 
 class Script:
@@ -133,12 +222,44 @@ class Script:
             case "row":
                 count = {"train": 2400, "validation": 200, "test": 400}[request["part"]]
                 index = min(max(request["index"], 0), count - 1)
-                yield row(request["part"], index, count)
+                yield row(request["part"], index, count, variant=request.get("variant", 0))
             case "scan":
-                yield {"kind": "progress", "done": 0, "total": 2400}
+                yield {"kind": "progress", "phase": "count", "done": 0, "total": 2400}
+                yield {"kind": "surveyed", **COUNTS}
+                yield {"kind": "progress", "phase": "render", "done": 0, "total": 2400}
                 yield SCANNED
+            case "try":
+                yield self.tried(request)
+            case "adopt":
+                yield {"kind": "adopted", **COUNTS}
+            case "ledger":
+                rows = next(total["rows"] for total in TOTALS if total["reason"] == request["reason"])
+                numbers = range(request["start"], min(rows, request["start"] + request["rows"]))
+                entries = [entry(number + 1, request["reason"]) for number in numbers]
+                yield {"kind": "ledger", "total": rows, "entries": entries}
             case "ask":
                 yield from self.answer(request)
+
+    def tried(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Rows of a table, read as the source says."""
+        source = request["source"]
+        named = request["template"] is not None or source["templates"]
+        if source["encoding"] == "klingon":
+            return {"kind": "error", "message": "/data/reviews.csv: no such encoding: klingon"}
+        format = "template" if named else source["format"].replace("auto", "")
+        shape = {"format": format, "mapping": " + ".join(source["columns"].values()) or "as it is"}
+        said = request["template"]["wordings"][0] if request["template"] else {"prompt": "A [fine] lamp."}
+        rows = [
+            {
+                "file": "/data/reviews.csv", "line": line, "data": TABLE["first"], "text": "",
+                "messages": [
+                    {"role": "user", "content": said["prompt"]}, {"role": "assistant", "content": "positive"},
+                ] if format else [],
+                "refused": "" if format else "no known shape", "notes": [],
+            }
+            for line in (2, 3, 4)
+        ]  # fmt: skip
+        return {"kind": "tried", "set": {**TABLE, **shape}, "rows": rows}
 
     def answer(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         base = "The lamp is bright. The lamp was on the table, and it was a very good lamp."

@@ -29,6 +29,7 @@ from tui.screens.home import HomeScreen
 from tui.screens.messages import (
     CompareAsked,
     DataChosen,
+    DataLeft,
     ModelChosen,
     RecipeChanged,
     RunBegun,
@@ -130,6 +131,9 @@ class IftTui(App[None]):
         self._set_draft(self._draft.with_sources(message.sources))
         self._read_rows()
 
+    def on_data_left(self, _: DataLeft) -> None:
+        self.workers.cancel_group(self, "rows")
+
     def on_data_chosen(self, _: DataChosen) -> None:
         from tui.screens.recipe import RecipeScreen
 
@@ -148,14 +152,25 @@ class IftTui(App[None]):
         assert self._draft is not None
         plan = self._draft.recipe
         try:
-            self._learn(opened=await self._rows.open(plan), problem="")
-            async for message in self._rows.scan(plan):
-                if message["kind"] == "progress":
-                    self._learn(done=message["done"], total=message["total"])
-                else:
-                    self._learn(scan=message)
+            opened = await self._rows.open(plan)
+            self._learn(opened=opened, survey=opened["survey"], problem="")
+            if not self._draft.shapeless:
+                async for message in self._rows.scan(plan):
+                    await self._count(message, counted=opened["survey"] is not None)
         except (RunFailed, OSError) as error:
             self._learn(problem=str(error))
+
+    async def _count(self, message: dict[str, Any], counted: bool) -> None:
+        """Take in what the scan says; `counted`: the worker of the rows knows how many there are."""
+        match message["kind"]:
+            case "progress":
+                self._learn(**{fact: message[fact] for fact in ("phase", "done", "total")})
+            case "surveyed":
+                if not counted:
+                    await self._rows.adopt(message["folder"])
+                self._learn(survey=message)
+            case "scanned":
+                self._learn(scan=message)
 
     def _learn(self, **facts: Any) -> None:
         if self._draft is not None:

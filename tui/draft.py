@@ -21,6 +21,9 @@ class Draft:
     reached: int = 2
     """The furthest step that was opened."""
     opened: dict[str, Any] | None = None
+    survey: dict[str, Any] | None = None
+    """How many rows each part has, and the ledger as far as reading them goes."""
+    phase: str = ""
     done: int = 0
     total: int = 0
     scan: dict[str, Any] | None = None
@@ -43,6 +46,29 @@ class Draft:
         data = self.recipe.data.model_copy(update={"sources": sources})
         return self.with_recipe(self.recipe.model_copy(update={"data": data}))
 
+    def with_source(self, number: int, source: Source) -> Draft:
+        """One source read in another way, the others as they are."""
+        sources = self.recipe.data.sources
+        return self.with_sources((*sources[:number], source, *sources[number + 1 :]))
+
+    @property
+    def ledger(self) -> list[dict[str, Any]] | None:
+        """The totals of the ledger: of all rows once they are rendered, before that of reading them."""
+        known = self.scan or self.survey
+        return known["ledger"] if known else None
+
+    @property
+    def shapeless(self) -> list[int]:
+        """Numbers of the sources that cannot be read before columns or a template are chosen."""
+        found = self.opened["sources"] if self.opened else []
+        return [number for number, source in enumerate(found) if not source["format"]]
+
+    @property
+    def questions(self) -> list[int]:
+        """Numbers of the sources whose reading has to be agreed to."""
+        found = self.opened["sources"] if self.opened else []
+        return [number for number, source in enumerate(found) if source["format"] and source["question"]]
+
     @property
     def planned(self) -> Recipe:
         """The recipe as it is started: with the digest of the rows that were shown, if it is known."""
@@ -56,7 +82,7 @@ class Draft:
 
     @property
     def steps_wanting(self) -> frozenset[int]:
-        return frozenset({3}) if self.problem else frozenset()
+        return frozenset({3}) if self.problem or self.shapeless or self.questions else frozenset()
 
 
 def rows_key(plan: Recipe) -> tuple[Any, ...]:
@@ -73,8 +99,8 @@ def anchored(model_id: str) -> str:
 
 
 def source_at(path: str) -> Source:
-    """What was typed as a source: a bundled set, or a file, whose path is made absolute."""
-    if path.startswith("builtin:"):
+    """What was typed: a bundled set, a Hugging Face id, or a file or folder, whose path is made absolute."""
+    if path.startswith(("builtin:", "hf:")):
         return Source(path=path)
     return Source(path=str(Path(path).expanduser().resolve()))
 

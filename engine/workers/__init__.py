@@ -9,7 +9,7 @@ whether it is the person's mistake}; a worker that cannot load says so without a
 data        (no torch)
     {"do": "open", "id", "recipe": {...}}
         -> {"kind": "opened", "id", "model": id, "template": "the model's own" | "plain",
-            "sources": [SET, ...], "survey": COUNTS | null}       (small sets are counted at once; large ones by "scan")
+            "sources": [SET, ...], "survey": COUNTS | null}    (null: large sets are counted by "scan")
        SET: {"path", "format": "" where no shape is known, "mapping": in words, "instruction -> output",
              "roles": {role: column}, "columns": [...], "notes": [sentence, ...],
              "question": what has to be agreed to before training, or "",
@@ -29,17 +29,19 @@ data        (no torch)
             "tokens", "trained_tokens", "refused": "" | why this row is not trained on}
     {"do": "try", "id", "source": {...a data.sources entry}, "template": {...} | null, "rows": n}
         -> {"kind": "tried", "id", "set": SET, "rows": [{"file", "line", "data", "messages", "text",
-            "refused", "notes"}, ...]}      (the first rows of a source read in another way; what is opened stays)
+            "refused", "notes"}, ...]}    (the first rows of a source, read so; what is opened stays)
     {"do": "scan", "id"}
-        -> {"kind": "progress", "id", "phase": "count" | "render", "done", "total"} ...
+        -> {"kind": "progress", "id", "phase": "count" (in MB) | "render" (in rows), "done", "total"} ...
         -> {"kind": "surveyed", "id", **COUNTS}, after "count"
         -> {"kind": "scanned", "id", "rows": samples, "tokens", "trained_tokens", "digest", "longest",
             "lengths": [[upper bound, samples], ...], "left_out": {reason: n}, "ledger": [TOTAL, ...],
             "file": the ledger's, "report": REPORT}
        REPORT: {"sources": [{"path", "samples", "tokens", "trained_tokens"}, ...],
-             "labels": [[answer, n], ...] or [], "languages": [[name, share], ...], "near_empty": {"rows": n, "first": [place, ...]},
-             "longest": [{"place", "tokens"}, ...] ten, "conflicts": {"questions": n, "first": [place, ...]},
+             "labels": [[answer, n], ...] or [], "languages": [[name, share], ...],
+             "near_empty": {"rows": n, "first": [place, ...]}, "longest": [{"place", "tokens"}, ...] ten,
+             "conflicts": {"questions": n, "first": [place, ...]},
              "warnings": [sentence, ...]}
+    {"do": "count", "id"} -> {"kind": "progress", ...} ..., {"kind": "counted", "id", **COUNTS}
     {"do": "adopt", "id", "folder"} -> {"kind": "adopted", "id", **COUNTS}    (what another worker counted)
     {"do": "ledger", "id", "reason": null | reason, "start": n, "rows": n}
         -> {"kind": "ledger", "id", "total": n, "entries": [{"file", "line", "unit", "reason", "detail",

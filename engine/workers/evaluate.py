@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from engine import dataset, metrics, sources
+from engine import dataset, metrics, sources, usable
 from engine.dataset import Sample
 from engine.errors import RunFailed, UserError
 from engine.recipe import Recipe
@@ -46,11 +46,14 @@ def main() -> int:
 def held_out(recipe: Recipe, part: Part, rows: int) -> list[Sample]:
     """At most `rows` samples of each set, the same ones for the same recipe. Raises UserError."""
     chat = dataset.chat_format(recipe)
-    chosen: list[Sample] = []
-    every = list(dataset.samples(recipe, part, chat))
-    for source in recipe.data.sources:
-        own = [sample for sample in every if sample.source == source]
-        chosen += random.Random(recipe.data.seed).sample(own, min(rows, len(own)))
+    data = dataset.opened(recipe, chat)
+    few = [usable.Few(rows, recipe.data.seed) for _ in data.sets]
+    with TemporaryDirectory() as folder:
+        counted = usable.surveyed(data, Path(folder))
+        for _, sample in usable.samples(data, counted, (part,)):
+            if sample.messages:  # a piece of text asks nothing
+                few[sample.one.number].offer(sample)
+    chosen = [sample for own in few for sample in own.samples]
     if not chosen:
         raise UserError(
             f"the recipe has no {part} rows; name a file in data.sources.{part}, or take another part"

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import sys
 import traceback
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from engine import dataset, models, render, runs
+from engine import dataset, models, render, runs, survey, usable
 from engine.dataset import Sample
 from engine.errors import UserError
 from engine.events import EventLog
@@ -26,6 +26,7 @@ from engine.ledger import Entry
 from engine.recipe import Recipe
 from engine.render import ChatFormat
 from engine.runs import Run
+from engine.workers import fetch, rows
 from engine.workers.io import StopFlag
 
 PACKAGES = (
@@ -72,7 +73,7 @@ def train(run: Run, log: EventLog, stop: StopFlag) -> None:
 
     _enter("render", log, stop)
     chat = dataset.chat_format(recipe)
-    training, validation = _render(run, recipe, chat, log)
+    training, digest, validation = _render(run, recipe, chat, log)
 
     _enter("load", log, stop)
     model, tokenizer = _load(recipe, log)
@@ -83,7 +84,9 @@ def train(run: Run, log: EventLog, stop: StopFlag) -> None:
         _save(run.path / "checkpoints" / f"step-{step}", step, model, recipe, chat, log)
 
     teller = Teller(recipe.train, log, stop, save)
-    trainer = build(recipe.train, model, tokenizer, training, validation, teller, str(run.path / "trainer"))
+    trainer = build(
+        recipe.train, model, tokenizer, training, digest, validation, teller, str(run.path / "trainer")
+    )
 
     if validation:
         _enter("baseline", log, stop)
@@ -134,43 +137,58 @@ def _private_settings() -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
-def _render(run: Run, recipe: Recipe, chat: ChatFormat, log: EventLog) -> tuple[list[Sample], list[Sample]]:
-    """Training and validation rows as ids and labels; each row not used gets its line in the ledger."""
-    left_out = 0
-    with run.ledger.open("w", encoding="utf-8") as ledger:
+def _render(run: Run, recipe: Recipe, chat: ChatFormat, log: EventLog) -> tuple[Path, str, list[Sample]]:
+    """Training rows as ids and labels in a file, their digest, and the validation rows.
+
+    Each row that is not used as it stands gets its line in the ledger.
+    """
+    fetch.fetch(recipe)
+    data = dataset.opened(recipe, chat)
+    counted = usable.surveyed(data, run.rows)
+    totals = counted.totals()
+    shutil.move(counted.entries, run.ledger)
+    held = usable.Few(recipe.evaluate.rows, recipe.data.seed)
+    facts: Counter[str] = Counter()
+    with run.ledger.open("a", encoding="ascii") as ledger, rows.writer(run.rows / "train.arrow") as write:
 
         def note(entry: Entry) -> None:
-            nonlocal left_out
-            left_out += 1
-            ledger.write(json.dumps(asdict(entry), ensure_ascii=True) + "\n")
+            ledger.write(entry.dumps() + "\n")
+            if entry.reason not in survey.COMPARED:
+                totals.add(entry)
 
-        training = list(dataset.samples(recipe, "train", chat, note))
-        validation = list(dataset.samples(recipe, "validation", chat, note))
-    if not training:
-        raise UserError(f"no row to train on: {left_out} rows were left out; ledger.jsonl says why")
-    digest = render.digest((s.rendered.ids, s.rendered.labels) for s in training)
+        def training() -> Iterator[tuple[list[int], list[int]]]:
+            for part, sample in usable.samples(data, counted, ("train", "validation"), note):
+                rendered = sample.rendered
+                if part == "validation":
+                    held.offer(sample)
+                    continue
+                facts.update(count=1, tokens=len(rendered.ids), trained_tokens=rendered.trained)
+                write(rendered.ids, rendered.labels)
+                yield rendered.ids, rendered.labels
+
+        digest = render.digest(training())
+    left_out = totals.left_out()
+    if not facts["count"]:
+        raise UserError(f"no row to train on: {sum(left_out.values())} were left out; ledger.jsonl says why")
     if recipe.data.digest not in (None, digest):
         raise UserError("the rows are not those that were previewed; look at the data again, then start anew")
-    # A fixed choice of rows, so that validation losses of one recipe can be compared.
-    chosen = random.Random(recipe.data.seed).sample(validation, min(len(validation), recipe.evaluate.rows))
     log.write(
         "rendered",
-        count=len(training),
-        tokens=sum(len(s.rendered.ids) for s in training),
-        trained_tokens=sum(s.rendered.trained for s in training),
+        count=facts["count"],
+        tokens=facts["tokens"],
+        trained_tokens=facts["trained_tokens"],
         digest=digest,
-        validation=len(chosen),
-        left_out=left_out,
+        validation=len(held.samples),
+        left_out=sum(left_out.values()),
         template=chat.origin,
     )
-    lost = sum(bool(s.rendered.lost) for s in training)
-    if lost:
+    if lost := totals.rows["lost text", "kept"]:
         log.write(
             "warned",
-            text=f"the chat template leaves text out of {lost} rows",
-            mend="see the preview",
+            text=f"the chat template leaves text out of {lost} row{'s' * (lost > 1)}",
+            mend="see the ledger",
         )
-    return training, chosen
+    return run.rows / "train.arrow", digest, held.samples
 
 
 def _load(recipe: Recipe, log: EventLog) -> tuple[Any, Any]:

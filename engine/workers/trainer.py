@@ -7,6 +7,7 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -124,18 +125,23 @@ def build(
     plan: Train,
     model: Any,
     tokenizer: Any,
-    training: Sequence[Sample],
+    training: Path,
+    digest: str,
     validation: Sequence[Sample],
     teller: Teller,
     folder: str,
 ) -> Trainer:
-    """The trainer for a model with its adapter on. Raises RuntimeError if TRL would change the rows."""
+    """The trainer for a model with its adapter on, over a file of rows and its digest.
+
+    Raises RuntimeError if TRL would change the rows.
+    """
+    rows = Dataset.from_file(str(training))
     cuda = torch.cuda.is_available()
     settings = SFTConfig(
         output_dir=folder,
         per_device_train_batch_size=plan.batch_size,
         gradient_accumulation_steps=plan.gradient_accumulation,
-        max_steps=plan.total_steps(len(training)),
+        max_steps=plan.total_steps(len(rows)),
         learning_rate=plan.learning_rate,
         lr_scheduler_type=plan.schedule,
         warmup_steps=plan.warmup_steps,
@@ -158,15 +164,14 @@ def build(
         model=model,
         processing_class=tokenizer,
         args=settings,
-        train_dataset=Dataset.from_list(_columns(training)),
+        train_dataset=rows,
         data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=render.IGNORED),
         callbacks=[teller],
     )
     trainer.validation = _columns(validation)
     teller.trainer = trainer
     # What will be read must be what was rendered: libraries drop and cut rows in silence.
-    prepared = render.digest((row["input_ids"], row["labels"]) for row in trainer.train_dataset)
-    if prepared != render.digest((sample.rendered.ids, sample.rendered.labels) for sample in training):
+    if render.digest((row["input_ids"], row["labels"]) for row in trainer.train_dataset) != digest:
         raise RuntimeError("the trainer changed the rows it was given; this version of TRL is not supported")
     # TRL turns the adapter of a 4-bit model to bfloat16, whose 8 bits of mantissa lose small updates.
     for parameter in model.parameters():

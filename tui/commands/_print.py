@@ -86,6 +86,43 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def totalled(total: dict[str, Any]) -> str:
+    """One reason of the ledger: 4 rows left out: missing field: output (a.jsonl lines 5, 10, 15, 20)."""
+    details = [(str(detail), count) for detail, count in total["details"] if detail]
+    if len(details) == 1:
+        what = f": {details[0][0]}"
+    else:
+        what = ": " + ", ".join(f"{detail} ({count:,})" for detail, count in details) if details else ""
+    rows = f"{total['rows']:,} row{'' if total['rows'] == 1 else 's'}"
+    more = ", …" if total["rows"] > len(total["first"]) > 0 else ""
+    where = f" ({places(total['first'])}{more})" if total["first"] else ""
+    return f"{rows} {total['done']}: {total['reason']}{what}{where}"
+
+
+def places(found: Sequence[str]) -> str:
+    """ "a.jsonl line 5", "a.jsonl line 10" as one phrase: a.jsonl lines 5, 10."""
+    split = [place.rpartition(" ") for place in found]
+    if len(found) > 1 and len({before for before, _, _ in split}) == 1 and split[0][0]:
+        return f"{split[0][0]}s {', '.join(number for _, _, number in split)}"
+    return ", ".join(found)
+
+
+def say_notes(notes: Sequence[dict[str, Any]]) -> None:
+    """What was changed in a row, or seen in it."""
+    for note in notes:
+        say("  " + line(": ".join(filter(None, (note["done"], note["reason"], note["detail"])))))
+
+
+def line(text: str) -> str:
+    """Text that stays on its line."""
+    return text.replace("\n", "⏎")
+
+
+def short(text: str, most: int = 200) -> str:
+    """The beginning of a text on one line."""
+    return line(text if len(text) <= most else text[: most - 1] + "…")
+
+
 def marked(text: str, spans: Sequence[Sequence[int]]) -> str:
     """A rendered row, cleaned, with the characters that are trained marked: bold and underlined, or ⟦ ⟧."""
     start, end = ("\x1b[1;4m", "\x1b[0m") if in_colour() else ("⟦", "⟧")

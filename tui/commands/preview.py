@@ -17,6 +17,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", metavar="RECIPE", help="a recipe file, or the name of a bundled one")
     parser.add_argument("--row", type=int, default=1, metavar="N", help="which row, from 1 (default 1)")
     parser.add_argument("--part", choices=sources.PARTS, default="train", help="default: train")
+    parser.add_argument(
+        "--variant", type=int, default=1, metavar="N", help="which wording or piece of the row, from 1"
+    )
     parser.add_argument("--all", action="store_true", help="render every training row and count")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
@@ -28,11 +31,13 @@ def run(arguments: argparse.Namespace) -> int:
         await worker.ask("open", "opened", recipe=document)
         if arguments.all:
             return await worker.ask("scan", "scanned")
-        return await worker.ask("row", "row", part=arguments.part, index=arguments.row - 1)
+        return await worker.ask(
+            "row", "row", part=arguments.part, index=arguments.row - 1, variant=arguments.variant - 1
+        )
 
     answer = _ask.talk("data", what=look)
-    if not arguments.all and answer["index"] != arguments.row - 1:
-        raise UserError(f"--row {arguments.row}: the {arguments.part} part has rows 1 to {answer['count']:,}")
+    if not arguments.all:
+        _check(arguments, answer)
     if arguments.json:
         facts = {key: value for key, value in answer.items() if key not in ("kind", "id")}
         _print.say_json({"row": arguments.row, **facts} if not arguments.all else facts)
@@ -44,6 +49,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if trained else 1
 
 
+def _check(asked: argparse.Namespace, row: dict[str, Any]) -> None:
+    """The worker answers what is not there with what is nearest. Raises UserError."""
+    if row["index"] != asked.row - 1:
+        last = row["index"] + 1 if row["count"] is None else row["count"]
+        raise UserError(f"--row {asked.row}: the {asked.part} part has rows 1 to {last:,}")
+    if row["variants"] and row["variant"] != asked.variant - 1:
+        raise UserError(f"--variant {asked.variant}: this row has variants 1 to {row['variants']}")
+
+
 def _counts(scanned: dict[str, Any]) -> None:
     trained, tokens = scanned["trained_tokens"], scanned["tokens"]
     _print.say(f"rows      {scanned['rows']:,}")
@@ -52,15 +66,21 @@ def _counts(scanned: dict[str, Any]) -> None:
     _print.say(f"longest   {scanned['longest']:,} tokens")
     _print.say(f"digest    {scanned['digest']}")
     _print.say(f"left out  {sum(scanned['left_out'].values()):,}")
-    for reason, count in sorted(scanned["left_out"].items(), key=lambda item: -item[1]):
-        _print.say(f"          {count:,} {reason}")
+    for total in scanned["ledger"]:
+        _print.say(f"          {_print.totalled(total)}")
     if not scanned["rows"]:
         _print.warn("ift-tui: no row can be trained; the reasons are above")
 
 
 def _row(row: dict[str, Any]) -> None:
-    place = f"{Path(row['file']).name} line {row['line']}"
-    _print.say(f"{row['part']} row {row['index'] + 1:,} of {row['count']:,}  {place}")
+    place = f"{Path(row['file']).name} {row['unit']} {row['line']}"
+    count = "" if row["count"] is None else f" of {row['count']:,}"
+    _print.say(f"{row['part']} row {row['index'] + 1:,}{count}  {place}")
+    if row["variants"] > 1:
+        _print.say(f"variant {row['variant'] + 1} of {row['variants']}")
+    if row["piece"]:
+        _print.say(row["piece"])
+    _print.say_notes(row["notes"])
     if row["refused"]:
         _print.say(f"not trained on: {row['refused']}")
         return

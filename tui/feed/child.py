@@ -94,7 +94,7 @@ class Dialogue:
     """Questions to one child and its answers, told apart by the id that each request carries."""
 
     # All other kinds end the answer to a request.
-    UNDER_WAY = frozenset({"progress", "token", "phase"})
+    UNDER_WAY = frozenset({"progress", "surveyed", "token", "phase"})
 
     def __init__(self, child: Child) -> None:
         self._child = child

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 from engine.errors import RunFailed
-from engine.recipe import Recipe
+from engine.recipe import Recipe, Source
 from tui.feed.child import Child, Dialogue, Message
 
 
@@ -16,22 +18,33 @@ class RowsFeed:
         self._child = child
         self._rows: Dialogue | None = None
         self._scanner: Dialogue | None = None
+        self._starting = asyncio.Lock()
 
     async def open(self, plan: Recipe) -> Message:
         """Read the recipe's sources: the `opened` message. Raises RunFailed."""
-        if self._rows is None or self._rows.lost:
-            self._rows = Dialogue(self._child("data"))
-            await self._rows.start()
-        return await self._rows.answer("open", recipe=plan.model_dump(mode="json"))
+        return await (await self._reader()).answer("open", recipe=plan.model_dump(mode="json"))
 
-    async def row(self, part: str, index: int) -> Message:
+    async def row(self, part: str, index: int, variant: int = 0) -> Message:
         """One row as it is trained: the `row` message. Raises RunFailed."""
         if self._rows is None:
             raise RunFailed("the rows are not open yet")
-        return await self._rows.answer("row", part=part, index=index)
+        return await self._rows.answer("row", part=part, index=index, variant=variant)
+
+    async def tried(self, source: Source, template: dict[str, Any] | None = None, rows: int = 3) -> Message:
+        """The first rows of a source read in another way: the `tried` message. Raises RunFailed."""
+        document = source.model_dump(mode="json")
+        return await (await self._reader()).answer("try", source=document, template=template, rows=rows)
+
+    async def adopt(self, folder: str) -> Message:
+        """Let the worker of the rows know what the scanning one has counted. Raises RunFailed."""
+        return await (await self._reader()).answer("adopt", folder=folder)
+
+    async def ledger(self, reason: str | None, start: int, rows: int) -> Message:
+        """A page of the ledger: the `ledger` message. Raises RunFailed."""
+        return await (await self._reader()).answer("ledger", reason=reason, start=start, rows=rows)
 
     async def scan(self, plan: Recipe) -> AsyncIterator[Message]:
-        """`progress` messages, then `scanned`. Raises RunFailed. Leaving it early ends the scan."""
+        """`progress` and `surveyed` messages, then `scanned`. Raises RunFailed. Leaving early ends it."""
         scanner = self._scanner = Dialogue(self._child("data"))
         await scanner.start()
         try:
@@ -45,3 +58,11 @@ class RowsFeed:
         for dialogue in (self._rows, self._scanner):
             if dialogue is not None:
                 await dialogue.close()
+
+    async def _reader(self) -> Dialogue:
+        async with self._starting:
+            if self._rows is None or self._rows.lost:
+                dialogue = Dialogue(self._child("data"))
+                await dialogue.start()
+                self._rows = dialogue
+            return self._rows

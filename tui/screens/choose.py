@@ -1,7 +1,8 @@
-"""A question with a few answers, a question for a line of text, and a question for yes or no."""
+"""Questions: one of a few answers, one of thousands, a line of text, yes or no."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -37,6 +38,62 @@ class ChooseScreen(ModalScreen[str | None]):
         self.dismiss(self._answers[event.option_index])
 
 
+class PickScreen(ModalScreen[int | None]):
+    """Pick one of many: what is typed narrows the list; escape picks none. Answers with its number."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Cancel", id="pick.cancel"),
+        Binding("down", "move('cursor_down')", "Next", id="pick.down", show=False),
+        Binding("up", "move('cursor_up')", "Before", id="pick.up", show=False),
+        Binding("pagedown", "move('page_down')", "Further down", id="pick.page_down", show=False),
+        Binding("pageup", "move('page_up')", "Further up", id="pick.page_up", show=False),
+    ]
+
+    def __init__(self, question: str, answers: Sequence[str], current: int = 0) -> None:
+        super().__init__()
+        self._question = question
+        self._answers = [clean(answer, newlines=False) for answer in answers]
+        self._current = current
+        self._shown: list[int] = []
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog pick") as box:
+            box.border_title = Content(clean(self._question, newlines=False))
+            box.border_subtitle = "type to narrow · enter chooses · esc cancels"
+            yield Input(placeholder="part of the name", compact=True)
+            listed = OptionList(compact=True)
+            # As high as the whole list, whatever is typed: nothing jumps.
+            listed.styles.height = min(len(self._answers), max(3, self.app.size.height * 4 // 5 - 6))
+            yield listed
+
+    def on_mount(self) -> None:
+        self.query_one(OptionList).can_focus = False
+        self._narrow("")
+        self.query_one(OptionList).highlighted = self._current
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._narrow(event.value.strip())
+
+    def _narrow(self, typed: str) -> None:
+        wanted = typed.casefold()
+        self._shown = [n for n, answer in enumerate(self._answers) if wanted in answer.casefold()]
+        listed = self.query_one(OptionList)
+        listed.clear_options()
+        listed.add_options(Content(self._answers[number]) for number in self._shown)
+        listed.highlighted = 0 if self._shown else None
+
+    async def action_move(self, how: str) -> None:
+        await self.query_one(OptionList).run_action(how)
+
+    def on_input_submitted(self, _: Input.Submitted) -> None:
+        highlighted = self.query_one(OptionList).highlighted
+        if highlighted is not None:
+            self.dismiss(self._shown[highlighted])
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(self._shown[event.option_index])
+
+
 class AskScreen(ModalScreen[str | None]):
     """Type one line; escape types none."""
 
@@ -44,15 +101,16 @@ class AskScreen(ModalScreen[str | None]):
         Binding("escape", "dismiss(None)", "Cancel", id="ask.cancel"),
     ]
 
-    def __init__(self, question: str, value: str) -> None:
+    def __init__(self, question: str, value: str, does: str = "writes") -> None:
         super().__init__()
         self._question = question
         self._value = value
+        self._does = does
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
             box.border_title = self._question
-            box.border_subtitle = "enter writes · esc cancels"
+            box.border_subtitle = f"enter {self._does} · esc cancels"
             yield Input(self._value, compact=True)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -76,4 +134,4 @@ class ConfirmScreen(ModalScreen[bool]):
         with Vertical(classes="dialog") as box:
             box.border_title = self._question
             box.border_subtitle = "enter yes · esc no"
-            yield Static(self._explanation, markup=False)
+            yield Static(clean(self._explanation), markup=False)

@@ -14,12 +14,13 @@ from textual.content import Content
 from textual.widgets import Input
 
 from engine.errors import RunFailed, UserError
+from engine.recipe import Recipe
 from engine.runs import Run
 from tui.feed import Dialogue, RowsFeed
 from tui.safe import clean
 from tui.screens.step import StepScreen
 from tui.widgets.answer import AnswerColumn, ChatTurn
-from tui.widgets.figures import duration
+from tui.widgets.figures import duration, place_of
 from tui.widgets.quiet import Quiet
 from tui.widgets.stepper import Progress
 
@@ -141,9 +142,7 @@ class CompareScreen(StepScreen):
                 return
             self.notify(f"no held-out rows: {clean(str(error))}", severity="warning", markup=False)
             return
-        rows = [source["rows"] for source in opened["sources"]]
-        parts = [part for part in ("test", "validation") if any(counts[part] for counts in rows)]
-        self._part = parts[0] if parts else ""
+        self._part = held_out_part(opened, plan)
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -196,13 +195,13 @@ class CompareScreen(StepScreen):
             return
         self._index = row["index"]
         if not row["messages"]:
-            self._say(f"{self._part} row {self._index + 1:,} has no question: {row['refused']}")
+            self._say(f"{self._part} row {self._index + 1:,} has no question: {row['refused'] or 'raw text'}")
             return
         self.action_restart()
         *question, reference = row["messages"]
         panel = self.query_one("#reference")
         panel.display = True
-        panel.border_title = f"Reference · {self._part} row {self._index + 1:,} of {row['count']:,}"
+        panel.border_title = f"Reference · {self._part} row {place_of(self._index, row['count'])}"
         self.query_one("#reference-text", Quiet).show(clean(reference["content"]))
         self._ask(question)
 
@@ -219,3 +218,15 @@ class CompareScreen(StepScreen):
             await self._chat.tell("cancel")
         else:
             self.action_back()
+
+
+def held_out_part(opened: dict[str, Any], plan: Recipe) -> str:
+    """The part to ask from: rows of test, else of validation; empty where nothing was held out."""
+    counts = opened["survey"]
+    files = {file["part"] for source in opened["sources"] for file in source["files"]}
+    for part in ("test", "validation"):
+        # A large set is not counted yet: its own file, or a share set aside, is enough to ask.
+        there = counts["parts"][part] if counts else part in files or getattr(plan.data, part)
+        if there:
+            return part
+    return ""

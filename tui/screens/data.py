@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual import work
@@ -13,14 +14,16 @@ from textual.content import Content
 from textual.widgets import Input, SelectionList
 
 from engine.errors import RunFailed
+from engine.recipe import Source
 from tui.draft import Draft, bundled_sources, source_at
 from tui.feed import RowsFeed
 from tui.safe import clean
-from tui.screens.messages import DataChosen, SourcesChosen
+from tui.screens.choose import AskScreen, ConfirmScreen, PickScreen
+from tui.screens.messages import DataChosen, DataLeft, SourcesChosen
 from tui.screens.step import StepScreen
 from tui.widgets.quiet import Quiet
-from tui.widgets.sample import SampleView
-from tui.widgets.source_list import SourceList, found
+from tui.widgets.sample import SampleView, foot, head
+from tui.widgets.source_list import SourceList, found, shown_path
 
 PARTS = ("train", "validation", "test")
 
@@ -30,9 +33,10 @@ class DataScreen(StepScreen):
 
     STEP = 3
     HELP = (
-        "Choose what the model learns from: space takes or leaves a bundled set, / types the path of a file "
-        "of yours (JSONL, JSON, CSV). Its format is detected; what cannot be used is counted, with "
-        "the reason, and listed in the run's ledger.\n\n"
+        "Choose what the model learns from: space takes or leaves a set, / types a file, a folder, "
+        "builtin:NAME or hf:ORG/NAME. The format is found and shown with its mapping; m changes it and reads "
+        "tables of any columns, p reads them through a prompt template. What is left out or changed is "
+        "counted, and l lists it with file, line and reason.\n\n"
         "The sample is not a mock-up: it is the text the model reads, with the template's special tokens. "
         "Bold, underlined, with a bar in the gutter is the trained part, where the loss is taken. "
         "The digest stands for all ids and labels; a run refuses to train on others than these."
@@ -40,9 +44,22 @@ class DataScreen(StepScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n", "next", "Next", id="data.next", tooltip="Take these rows; on to the recipe"),
-        Binding("enter", "next", "Next", id="data.enter", show=False),
-        Binding("slash", "type", "File", id="data.type", tooltip="Type the path of a file"),
-        Binding("t", "part", "Part", id="data.part", tooltip="Train, validation or test rows"),
+        Binding("enter", "next", "Next", id="data.enter", show=False, tooltip="Take these rows"),
+        Binding("slash", "type", "File", id="data.type", tooltip="Type a file, a folder or a hub id"),
+        Binding("m", "mapping", "Mapping", id="data.mapping", tooltip="How a set is read: format, columns"),
+        Binding("p", "template", "Template", id="data.template", show=False, tooltip="Prompt templates"),
+        Binding("l", "ledger", "Ledger", id="data.ledger", tooltip="Rows left out or changed, by reason"),
+        Binding("r", "report", "Report", id="data.report", tooltip="Lengths, answers, languages, warnings"),
+        Binding("t", "part", "Part", id="data.part", show=False, tooltip="Train, validation or test rows"),
+        Binding("g", "go", "Go to row", id="data.go", show=False, tooltip="Go to a row by its number"),
+        Binding(
+            "v",
+            "variant",
+            "Variant",
+            id="data.variant",
+            show=False,
+            tooltip="The row's next wording or piece",
+        ),
         Binding("left", "turn(-1)", "The row before", id="data.before", show=False),
         Binding("right", "turn(1)", "The next row", id="data.after", show=False),
         Binding("pageup", "turn(-10)", "Ten rows back", id="data.back", show=False),
@@ -55,7 +72,9 @@ class DataScreen(StepScreen):
         self._typed: list[str] = []
         self._part = PARTS[0]
         self._index = 0
-        self._count = 0
+        self._count: int | None = 0
+        self._variant = 0
+        self._variants = 1
         self._opened: dict[str, Any] | None = None
         self._sources = draft.recipe.data.sources
 
@@ -65,8 +84,8 @@ class DataScreen(StepScreen):
                 with Vertical(classes="panel", id="sets") as sets:
                     sets.border_title = "Sets"
                     yield SourceList()
-                    yield Input(placeholder="/ path of a file", compact=True)
-                with VerticalScroll(classes="panel", id="found", can_focus=False) as panel:
+                    yield Input(placeholder="/ file, folder or hub id", compact=True)
+                with VerticalScroll(classes="panel", id="found") as panel:
                     panel.border_title = "Found"
                     panel.border_subtitle = "rows: train / validation / test"
                     yield Quiet(id="facts")
@@ -83,37 +102,64 @@ class DataScreen(StepScreen):
         if draft is None:
             return
         self.query_one("#facts", Quiet).show(found(draft))
+        self.query_one(SourceList).know(draft.recipe.data.sources)
         if draft.problem or draft.opened is None:
             self.query_one(SampleView).say("" if draft.problem else "reading …")
+        elif draft.shapeless:
+            self._show_first(draft)
         elif draft.opened is not self._opened:
-            self._index = 0
+            self._index = self._variant = 0
+            self._ask()
+        elif self._count is None and draft.survey is not None:
+            self._count = 0  # their number is known now
             self._ask()
         self._opened = draft.opened
         self.refresh_bindings()
+
+    def _show_first(self, draft: Draft) -> None:
+        """A row of a set that cannot be read yet, as it stands in its file."""
+        assert draft.opened is not None
+        one = draft.opened["sources"][draft.shapeless[0]]
+        view = self.query_one(SampleView)
+        view.border_title = Content(f"First row · {shown_path(one['path'])}")
+        view.border_subtitle = ""
+        view.ask("No known shape: m chooses columns, p a template.", one["first"])
 
     @work(exclusive=True)
     async def _ask(self) -> None:
         view = self.query_one(SampleView)
         try:
-            row = await self._rows.row(self._part, self._index)
+            row = await self._rows.row(self._part, self._index, self._variant)
         except RunFailed as error:
-            self._count = 0
+            self._count, self._variants = 0, 1
             view.border_title = f"Sample · {self._part}"
             view.border_subtitle = ""
             view.say(str(error))
             return
+        if not self.stands:
+            return
         self._index, self._count = row["index"], row["count"]
-        file = clean("/".join(PurePath(row["file"]).parts[-2:]), newlines=False)
-        place = f"{file} line {row['line']:,}"
-        view.border_title = f"Sample · {self._part} {self._index + 1:,} of {self._count:,}  ◂ ▸"
-        view.border_subtitle = Content(
-            f"{place} · {row['tokens']:,} tokens, {row['trained_tokens']:,} trained"
-        )
+        self._variant, self._variants = row["variant"], row["variants"]
+        view.border_title = head(row)
+        view.border_subtitle = foot(row)
         view.show(row)
+        self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        ready = self.draft is not None and self.draft.opened is not None and not self.draft.problem
-        return ready if action in ("next", "part", "turn") else True
+        draft = self.draft
+        if draft is None:
+            return action not in ("next", "part", "turn", "go", "variant", "mapping", "template")
+        ready = draft.opened is not None and not draft.problem
+        match action:
+            case "next":
+                return ready
+            case "part" | "turn" | "go" | "ledger" | "report":
+                return ready and not draft.shapeless
+            case "variant":
+                return ready and not draft.shapeless and self._variants > 1
+            case "template":
+                return ready
+        return True
 
     def on_sample_view_row_asked(self, message: SampleView.RowAsked) -> None:
         self.action_turn(message.by)
@@ -140,18 +186,116 @@ class DataScreen(StepScreen):
             self.refuse("Choose at least one set: a run needs rows to train on.")
 
     def action_turn(self, by: int) -> None:
-        index = min(max(self._index + by, 0), max(0, self._count - 1))
+        last = self._index + by if self._count is None else max(0, self._count - 1)
+        self._go_to(min(max(self._index + by, 0), last))
+
+    def _go_to(self, index: int) -> None:
         if index != self._index:
-            self._index = index
+            self._index, self._variant = index, 0
             self._ask()
+
+    def action_go(self) -> None:
+        def go(typed: str | None) -> None:
+            if typed is None:
+                return
+            number = typed.replace(",", "")
+            most = self._count
+            if not number.isdecimal() or not 1 <= int(number) <= (most or int(number)):
+                rows = f"has rows 1 to {most:,}" if most else "counts its rows from 1"
+                self.refuse(f"{typed}: the {self._part} part {rows}.")
+            else:
+                self._go_to(int(number) - 1)
+
+        self.app.push_screen(AskScreen("Go to which row?", str(self._index + 1), "goes there"), go)
+
+    def action_variant(self) -> None:
+        self._variant = (self._variant + 1) % self._variants
+        self._ask()
 
     def action_part(self) -> None:
         self._part = PARTS[(PARTS.index(self._part) + 1) % len(PARTS)]
-        self._index = 0
+        self._index = self._variant = 0
         self._ask()
 
     def action_type(self) -> None:
         self.query_one(Input).focus()
 
+    def action_mapping(self) -> None:
+        from tui.screens.source import SourceScreen
+
+        self._of_which(lambda draft, number: SourceScreen(self._rows, draft.recipe, number))
+
+    def action_template(self) -> None:
+        from tui.screens.template import TemplateScreen
+
+        def screen(draft: Draft, number: int) -> TemplateScreen:
+            assert draft.opened is not None
+            columns = draft.opened["sources"][number]["columns"]
+            return TemplateScreen(self._rows, draft.recipe.data.sources[number], columns)
+
+        self._of_which(screen)
+
+    def _of_which(self, screen: Callable[[Draft, int], StepScreen]) -> None:
+        """A screen about one set; where there are several it is asked which."""
+        draft = self.draft
+        assert draft is not None
+
+        def show(number: int | None) -> None:
+            if number is not None:
+                self.open_beside(screen(draft, number), lambda source: self._settle(number, source))
+
+        names = [shown_path(source.path) for source in draft.recipe.data.sources]
+        if len(names) == 1:
+            show(0)
+        else:
+            first = (draft.shapeless + draft.questions + [0])[0]
+            self.app.push_screen(PickScreen("Which set?", names, first), show)
+
+    def _settle(self, number: int, source: Source | None) -> None:
+        if source is not None and self.draft is not None:
+            sources = self.draft.with_source(number, source).recipe.data.sources
+            if sources != self.draft.recipe.data.sources:
+                self.post_message(SourcesChosen(sources))
+
+    def action_ledger(self) -> None:
+        from tui.screens.ledger import LedgerScreen
+
+        self.open_beside(LedgerScreen(self._rows))
+
+    def action_report(self) -> None:
+        from tui.screens.report import ReportScreen
+
+        self.open_beside(ReportScreen())
+
+    def action_back(self) -> None:
+        self.post_message(DataLeft())
+        super().action_back()
+
     def action_next(self) -> None:
-        self.post_message(DataChosen())
+        draft = self.draft
+        assert draft is not None and draft.opened is not None
+        if draft.shapeless:
+            name = shown_path(draft.opened["sources"][draft.shapeless[0]]["path"])
+            self.refuse(f"{name} has no known shape: choose columns with m, or a template with p.")
+        elif draft.questions:
+            self._agree(draft, draft.questions)
+        else:
+            self.post_message(DataChosen())
+
+    def _agree(self, draft: Draft, questions: list[int]) -> None:
+        """Ask what has to be agreed to, set by set; then go on with the formats written down."""
+        assert draft.opened is not None
+        if not questions:
+            self.post_message(SourcesChosen(draft.recipe.data.sources))
+            self.post_message(DataChosen())
+            return
+        number, *rest = questions
+        one = draft.opened["sources"][number]
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                source = draft.recipe.data.sources[number].model_copy(update={"format": one["format"]})
+                self._agree(replace(draft.with_source(number, source), opened=draft.opened), rest)
+
+        sentence = f"{shown_path(one['path'])}: {clean(one['question'], newlines=False)}"
+        self.app.push_screen(ConfirmScreen("Read it so?", sentence), answered)

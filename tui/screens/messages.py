@@ -35,6 +35,11 @@ class SourcesChosen(Message):
 
 
 @dataclass
+class DataLeft(Message):
+    """The rows were left for an earlier step: nothing need be counted any more."""
+
+
+@dataclass
 class DataChosen(Message):
     """The rows are as they should be: on to the recipe."""
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Vertical, VerticalScroll
+from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.widgets import Input
 
@@ -20,7 +20,7 @@ from tui.safe import clean
 from tui.screens.choose import AskScreen
 from tui.screens.messages import RecipeChanged, StartAsked
 from tui.screens.step import StepScreen
-from tui.widgets.knob import KNOBS, KnobRow
+from tui.widgets.knob import KNOBS, Form, KnobRow
 from tui.widgets.quiet import Quiet
 from tui.widgets.stepper import Progress
 
@@ -40,8 +40,7 @@ class RecipeScreen(StepScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n,ctrl+s", "start", "Start", id="recipe.start", tooltip="Start the training"),
         Binding("ctrl+o", "save", "Save as", id="recipe.save", tooltip="Write the recipe to a file"),
-        Binding("down,enter", "app.focus_next", "Next field", id="recipe.down", show=False),
-        Binding("up", "app.focus_previous", "Field before", id="recipe.up", show=False),
+        Binding("enter", "app.focus_next", "Next field", id="recipe.down", show=False),
     ]
 
     def __init__(self, draft: Draft) -> None:
@@ -53,7 +52,7 @@ class RecipeScreen(StepScreen):
 
     def body(self) -> ComposeResult:
         with Container(id="recipe"):
-            with VerticalScroll(classes="panel", id="knobs", can_focus=False) as knobs:
+            with Form(classes="panel", id="knobs", can_focus=False) as knobs:
                 knobs.border_title = "Recipe"
                 for knob in KNOBS:
                     yield KnobRow(knob, self._plan)

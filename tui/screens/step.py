@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
@@ -19,7 +20,7 @@ WIDE = 110
 """Columns from which panels stand side by side."""
 
 
-class StepScreen(Screen[None]):
+class StepScreen(Screen[Any]):
     """One step of the walk. A subclass says which, what to help with, and what its body is."""
 
     STEP: ClassVar[int]
@@ -78,6 +79,11 @@ class StepScreen(Screen[None]):
 
     def draft_changed(self) -> None:
         """The draft is another one than before."""
+
+    def open_beside(self, screen: StepScreen, then: Callable[[Any], None] | None = None) -> None:
+        """Open another screen of the same step; `then` gets what it answers, unless it is left."""
+        screen.set_reactive(StepScreen.draft, self.draft)
+        self.app.push_screen(screen, then)
 
     def refuse(self, sentence: str) -> None:
         """What was asked for here cannot be done."""

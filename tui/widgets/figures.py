@@ -30,6 +30,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
+def place_of(index: int, count: int | None) -> str:
+    """Which row of how many, from 1; their number may not be known yet."""
+    return f"{index + 1:,}" if count is None else f"{index + 1:,} of {count:,}"
+
+
 def duration(seconds: float) -> str:
     """8 s, 1 min 12 s, 3 h 05 min, 2 d 4 h."""
     whole = max(0, round(seconds))

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Checkbox, Input, Label
 
-from engine.recipe import Recipe
+from engine.recipe import Recipe, Source
 from tui.safe import clean
 from tui.widgets.quiet import Quiet
+from tui.widgets.ticks import Tick
 
 
 @dataclass(frozen=True)
 class Knob:
-    """A key of the recipe that a person is asked for. `table` is empty for a key at the top."""
+    """A key that a person is asked for, of the recipe or of a source. `table`: empty for a key at the top."""
 
     table: str
     key: str
@@ -31,7 +33,7 @@ class Knob:
     def id(self) -> str:
         return f"{self.table}-{self.key}" if self.table else self.key
 
-    def value(self, plan: Recipe) -> Any:
+    def value(self, plan: Recipe | Source) -> Any:
         return getattr(getattr(plan, self.table) if self.table else plan, self.key)
 
     def is_named_in(self, sentence: str) -> bool:
@@ -56,6 +58,11 @@ def number(text: str) -> Any:
         return text
 
 
+def line(text: str) -> str | None:
+    """A word or a path; None for an empty field."""
+    return text or None
+
+
 KNOBS = (
     Knob("", "name", "Name", "becomes part of the run's folder", str),
     Knob("train", "steps", "Steps", "optimizer steps; or leave it to epochs", whole),
@@ -73,13 +80,22 @@ KNOBS = (
 )
 
 
+class Form(VerticalScroll):
+    """A column of fields: the arrow keys go from one to the next, also where not all are in view."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "app.focus_next", "Next field", id="form.down", show=False),
+        Binding("up", "app.focus_previous", "Field before", id="form.up", show=False),
+    ]
+
+
 class KnobRow(Horizontal):
     """Draws a knob and tells what is typed into it."""
 
     class Turned(Message):
         """The field holds something else than before."""
 
-    def __init__(self, knob: Knob, plan: Recipe) -> None:
+    def __init__(self, knob: Knob, plan: Recipe | Source) -> None:
         super().__init__(id=knob.id)
         self.knob = knob
         self._first = knob.value(plan)
@@ -87,7 +103,7 @@ class KnobRow(Horizontal):
     def compose(self) -> ComposeResult:
         yield Label(self.knob.label, classes="knob-label", markup=False)
         if self.knob.read is bool:
-            yield Checkbox("", value=self._first, compact=True)
+            yield Tick(self._first)
         else:
             yield Input(written(self._first), compact=True, select_on_focus=False)
         yield Quiet(self.knob.says, classes="knob-says")

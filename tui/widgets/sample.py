@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from pathlib import PurePath
 from typing import Any, ClassVar
 
 from textual import events
@@ -15,6 +16,8 @@ from textual.message import Message
 from textual.widgets import Static
 
 from tui.safe import clean
+from tui.widgets.figures import place_of
+from tui.widgets.tried import fields, notes
 
 Spans = Sequence[Sequence[int]]
 
@@ -24,6 +27,8 @@ SPECIAL = re.compile(r"<\|[^|<>\n]{1,40}\|>|</?s>|\[/?INST\]|<(?:start|end)_of_t
 TRAINED = "bold underline $text-success"
 TEMPLATE = "$foreground-muted"
 GUTTER = "▌ "
+HEAD, TAIL = 12_000, 6_000
+"""Characters that are shown of a longer text: a row may be megabytes long."""
 
 
 class SampleView(VerticalScroll):
@@ -57,6 +62,12 @@ class SampleView(VerticalScroll):
         self._paint()
         self.scroll_home(animate=False)
 
+    def ask(self, sentence: str, source: dict[str, Any]) -> None:
+        """A row as it stands in its file, where it is not yet settled how it is read."""
+        self._row = {}
+        head = Content.styled(clean(sentence), "$text-warning")
+        self._body.update(Content("\n").join([head, Content(""), *fields(source)]))
+
     def say(self, sentence: str) -> None:
         """Something in place of a row: what is under way, or why there is none."""
         self._row = {}
@@ -72,13 +83,48 @@ class SampleView(VerticalScroll):
     def _paint(self) -> None:
         width = max(8, self.scrollable_content_region.width)
         if self._row["refused"]:
-            self._body.update(refusal(self._row, width))
-        else:
-            self._body.update(marked(self._row["text"], self._row["spans"], width))
+            self._body.update(refusal(self._row["refused"], self._row["source"]))
+            return
+        head = [*place_in_file(self._row), *notes(self._row["notes"])]
+        text = marked(self._row["text"], self._row["spans"], width)
+        self._body.update(Content("\n").join([*head, Content(""), text]) if head else text)
+
+
+def head(row: dict[str, Any]) -> Content:
+    """Which row, of how many, and the keys that lead to others."""
+    place = f"Sample · {row['part']} {place_of(row['index'], row['count'])}  ◂ ▸"
+    keys: list[Any] = ["  ", ("t", "$text-accent"), " part  ", ("g", "$text-accent"), " row"]
+    if row["variants"] > 1:
+        keys += ["  ", ("v", "$text-accent"), f" variant {row['variant'] + 1} of {row['variants']}"]
+    return Content.assemble(place, *keys)
+
+
+def foot(row: dict[str, Any]) -> Content:
+    """Where it stands, and its size."""
+    file = clean("/".join(PurePath(row["file"]).parts[-2:]), newlines=False)
+    size = f"{row['tokens']:,} tokens, {row['trained_tokens']:,} trained"
+    return Content(f"{file} {row['unit']} {row['line']:,} · {size}")
+
+
+def place_in_file(row: dict[str, Any]) -> Iterator[Content]:
+    """Which piece of its document it is, and how often it is trained, where that is not once."""
+    piece = [clean(row["piece"], newlines=False)] if row["piece"] else []
+    times = [f"{row['times']:g} times an epoch"] if row["times"] != 1 else []
+    if piece or times:
+        yield Content.styled(" · ".join(piece + times), "$foreground-muted")
 
 
 def marked(text: str, spans: Spans, width: int) -> Content:
     """The text wrapped to a width, with a gutter that has a bar beside every line with a trained part."""
+    if len(text) <= HEAD + TAIL:
+        return _marked(text, spans, width)
+    cut = len(text) - TAIL
+    shifted = [(max(a - cut, 0), b - cut) for a, b in spans if b > cut]
+    gap = Content.styled(f"  … {cut - HEAD:,} characters not shown here …", "$text-warning")
+    return Content("\n").join([_marked(text[:HEAD], spans, width), gap, _marked(text[cut:], shifted, width)])
+
+
+def _marked(text: str, spans: Spans, width: int) -> Content:
     lines = []
     for line, trained in _lines(text, spans):
         for part in line.wrap(width - len(GUTTER)) or [Content("")]:
@@ -87,15 +133,10 @@ def marked(text: str, spans: Spans, width: int) -> Content:
     return Content("\n").join(lines)
 
 
-def refusal(row: dict[str, Any], width: int) -> Content:
+def refusal(reason: str, source: dict[str, Any]) -> Content:
     """Why a row is not trained on, and the row as it stands in its file."""
-    reason = clean(row["refused"], newlines=False)
-    fields = [
-        Content.assemble((f"{clean(str(key), newlines=False)}: ", "$foreground-muted"), clean(str(value)))
-        for key, value in row["source"].items()
-    ]
-    head = Content.styled(f"✗ not trained on: {reason}", "$text-error")
-    return Content("\n").join([head, Content(""), *fields])
+    head = Content.styled(f"✗ not trained on: {clean(reason, newlines=False)}", "$text-error")
+    return Content("\n").join([head, Content(""), *fields(source)])
 
 
 def _lines(text: str, spans: Spans) -> Iterator[tuple[Content, bool]]:

@@ -13,13 +13,15 @@ from engine.recipe import Source
 from tui.draft import Draft
 from tui.safe import clean
 from tui.widgets.figures import counted
+from tui.widgets.ledger_table import summed
+from tui.widgets.ticks import TickList
 
 
-class SourceList(SelectionList[str]):
+class SourceList(TickList):
     """Bundled sets and typed files, each taken or not."""
 
     def __init__(self) -> None:
-        super().__init__(compact=True)
+        super().__init__()
         self._sources: dict[str, Source] = {}
 
     @property
@@ -36,46 +38,72 @@ class SourceList(SelectionList[str]):
                 Selection(Content(shown_path(path)), path, path in paths) for path in self._sources
             )
 
+    def know(self, sources: tuple[Source, ...]) -> None:
+        """How these are read now."""
+        self._sources.update({source.path: source for source in sources})
+
 
 def shown_path(path: str) -> str:
-    """A bundled set by its id, a file by its name."""
-    return clean(path if path.startswith("builtin:") else PurePath(path).name, newlines=False)
+    """A bundled or downloaded set by its id, a file by its name."""
+    return clean(path if path.startswith(("builtin:", "hf:")) else PurePath(path).name, newlines=False)
 
 
 def found(draft: Draft) -> Content:
     """What the data worker found, source by source, then in the whole set."""
     if draft.problem:
-        return Content.styled(f"✗ {clean(draft.problem)}", "$text-error")
+        return Content.assemble(
+            (f"✗ {clean(draft.problem)}", "$text-error"),
+            ("\nm: how the set is read (encoding, delimiter, format, columns)", "$foreground-muted"),
+        )
     if draft.opened is None:
         return Content.styled("reading …", "$foreground-muted")
-    lines = [line for source in draft.opened["sources"] for line in source_lines(source)]
+    sets = draft.opened["sources"]
+    counts = draft.survey["sources"] if draft.survey else [None] * len(sets)
+    lines = [line for one, count in zip(sets, counts, strict=True) for line in source_lines(one, count)]
     return Content("\n").join([*lines, totals(draft)])
 
 
-def source_lines(source: dict[str, Any]) -> list[Content]:
-    """Format and mapping, then how many rows each part has."""
-    rows = source["rows"]
+def source_lines(source: dict[str, Any], counts: dict[str, Any] | None) -> list[Content]:
+    """Format and rows of each part, the mapping, what was noted, what has to be chosen or agreed to."""
+    name = (shown_path(source["path"]), "bold")
+    if not source["format"]:
+        fit = ", ".join(clean(template["name"], newlines=False) for template in source["fitting"])
+        need = "  ✗ no known shape: m chooses columns, p a template" + (f" (fitting: {fit})" if fit else "")
+        return [Content.assemble(name), Content.styled(need, "$text-error"), *_notes(source)]
     mapping = clean(source["mapping"], newlines=False)
-    parts = " / ".join(f"{rows[part]:,}" for part in ("train", "validation", "test"))
-    left_out = f" · {source['left_out']:,} left out" if source["left_out"] else ""
-    return [
-        Content.assemble((shown_path(source["path"]), "bold"), f" · {source['format']} · {parts}"),
-        Content.assemble(f"  {mapping}", (left_out, "$text-warning")).stylize(
-            "$foreground-muted", 0, 2 + len(mapping)
-        ),
+    left_out = f" · {counts['left_out']:,} left out" if counts and counts["left_out"] else ""
+    lines = [
+        Content.assemble(name, f" · {source['format']}", f" · {_rows(counts)}"),
+        Content.assemble((f"  {mapping}", "$foreground-muted"), (left_out, "$text-warning")),
     ]
+    if source["question"]:
+        lines.append(Content.styled(f"  ? {clean(source['question'], newlines=False)}", "$text-warning"))
+    return [*lines, *_notes(source)]
+
+
+def _rows(counts: dict[str, Any] | None) -> str:
+    if counts is None:
+        return "counting …"
+    return " / ".join(f"{counts['rows'][part]:,}" for part in ("train", "validation", "test"))
+
+
+def _notes(source: dict[str, Any]) -> list[Content]:
+    return [Content(f"  · {clean(note, newlines=False)}") for note in source["notes"]]
 
 
 def totals(draft: Draft) -> Content:
     """Rows, tokens and digest of the whole set, once it is scanned; how far the scan is until then."""
+    if draft.shapeless:
+        return Content.styled("rows are counted when that is chosen", "$foreground-muted")
     scan = draft.scan
     if scan is None:
+        what = "counting tokens" if draft.survey else "counting rows"
         far = f" {draft.done:,} of {draft.total:,}" if draft.total else ""
-        return Content.styled(f"counting tokens …{far}", "$foreground-muted")
-    left_out = sum(scan["left_out"].values())
-    gone = f" · {left_out:,} left out" if left_out else ""
+        return Content.styled(f"{what} …{far}", "$foreground-muted")
+    listed = summed(scan["ledger"])
     return Content.assemble(
-        (f"{counted(scan['rows'], 'row')} to train on{gone}\n", "bold"),
+        (f"{counted(scan['rows'], 'row')} to train on\n", "bold"),
+        f"{listed} · l lists them\n" if listed else "",
         f"{scan['tokens']:,} tokens, {scan['trained_tokens']:,} trained · longest {scan['longest']:,}\n",
         (f"digest {scan['digest'][:12]}", "$foreground-muted"),
     )

@@ -1,0 +1,170 @@
+"""What is worth knowing about a set before it is trained on: lengths, labels, languages, odd answers."""
+
+from __future__ import annotations
+
+import heapq
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine import sets
+from engine.dataset import Sample
+from engine.survey import Survey, Totals
+
+BARS = 20
+LONGEST = 10
+FIRST_PLACES = 10
+
+MOST_LABELS = 50
+"""A set with more different answers than these has no labels to balance."""
+
+LONGEST_LABEL = 40
+RARE = 0.05
+"""A label with less than this share of the rows is worth a word."""
+
+NEAR_EMPTY = 2
+"""Characters of an answer, letters and digits, up to which it is near-empty where it is no label."""
+
+TEXTS_FOR_LANGUAGE = 300
+SHORTEST_FOR_LANGUAGE = 20
+
+
+@dataclass
+class Report:
+    """Grows sample by sample, in bounded memory: four bytes a sample, and the few that it names."""
+
+    paths: list[str]
+    samples: Counter[int] = field(default_factory=Counter)
+    tokens: Counter[int] = field(default_factory=Counter)
+    trained: Counter[int] = field(default_factory=Counter)
+    lengths: array[int] = field(default_factory=lambda: array("I"))
+    answers: list[Counter[str]] = field(default_factory=list)
+    many: set[int] = field(default_factory=set)
+    short: Counter[str] = field(default_factory=Counter)
+    short_places: dict[str, list[str]] = field(default_factory=dict)
+    longest: list[tuple[int, int, str]] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.answers = [Counter() for _ in self.paths]
+
+    def add(self, sample: Sample) -> None:
+        """Take one sample in."""
+        number, rendered = sample.one.number, sample.rendered
+        length = len(rendered.ids)
+        self.samples[number] += 1
+        self.tokens[number] += length
+        self.trained[number] += rendered.trained
+        self.lengths.append(length)
+        if len(self.longest) < LONGEST or length > self.longest[0][0]:
+            entry = (length, -len(self.lengths), sets.place(sample.row))
+            (heapq.heappush if len(self.longest) < LONGEST else heapq.heappushpop)(self.longest, entry)
+        if sample.messages:
+            self._answered(number, sample)
+        every = max(1, len(self.lengths) // TEXTS_FOR_LANGUAGE)
+        if len(self.texts) < TEXTS_FOR_LANGUAGE or len(self.lengths) % every == 0:
+            self.texts.append(rendered.text if not sample.messages else " ".join(_said(sample)))
+            if len(self.texts) >= 2 * TEXTS_FOR_LANGUAGE:
+                self.texts = self.texts[::2]
+
+    def _answered(self, number: int, sample: Sample) -> None:
+        answer = sample.reference.strip()
+        if number not in self.many:
+            counts = self.answers[number]
+            counts[answer[: LONGEST_LABEL + 1]] += 1
+            if len(counts) > MOST_LABELS:
+                self.many.add(number)
+                counts.clear()
+        if sum(map(str.isalnum, answer[:LONGEST_LABEL])) <= NEAR_EMPTY:
+            self.short[answer[:LONGEST_LABEL]] += 1
+            places = self.short_places.setdefault(answer[:LONGEST_LABEL], [])
+            if len(places) < FIRST_PLACES:
+                places.append(sets.place(sample.row))
+
+    def labels(self) -> list[tuple[str, int]]:
+        """Answers and their rows, where the answers of some set are labels: few, short, and repeated."""
+        total: Counter[str] = Counter()
+        for number, counts in enumerate(self.answers):
+            few = 1 < len(counts) <= max(2, self.samples[number] // 4)
+            if few and all(len(answer) <= LONGEST_LABEL for answer in counts):
+                total += counts
+        return total.most_common()
+
+    def told(self, survey: Survey, totals: Totals) -> dict[str, Any]:
+        """The report as plain data."""
+        labels = self.labels()
+        known = {label for label, _ in labels}
+        odd = [answer for answer in self.short if answer not in known]
+        short = sum(self.short[answer] for answer in odd)
+        places = [place for answer in odd for place in self.short_places[answer]]
+        conflicts = survey.conflicts()
+        return {
+            "sources": [
+                {
+                    "path": path,
+                    "samples": self.samples[i],
+                    "tokens": self.tokens[i],
+                    "trained_tokens": self.trained[i],
+                }
+                for i, path in enumerate(self.paths)
+            ],
+            "labels": labels,
+            "languages": languages(self.texts),
+            "near_empty": {"rows": short, "first": places[:FIRST_PLACES]},
+            "longest": [{"place": place, "tokens": n} for n, _, place in sorted(self.longest, reverse=True)],
+            "conflicts": {
+                "questions": len(conflicts),
+                "first": [survey.place(number) for number in conflicts[:FIRST_PLACES]],
+            },
+            "warnings": [*_warnings(survey, labels, len(conflicts), short), *_noted(totals)],
+        }
+
+    def histogram(self) -> list[tuple[int, int]]:
+        """Samples by length, as (upper bound in tokens, samples)."""
+        width = max(1, -(-max(self.lengths, default=0) // BARS))
+        bars = Counter((length + width - 1) // width for length in self.lengths)
+        return [(bar * width, bars[bar]) for bar in range(1, max(bars, default=0) + 1)]
+
+
+def languages(texts: Iterable[str]) -> list[tuple[str, float]]:
+    """Shares of the languages among some texts, as ISO 639-1 codes; too short ones are not guessed at."""
+    long = [text for text in texts if len(text) >= SHORTEST_FOR_LANGUAGE or not text.isascii()]
+    if not long:
+        return []
+    import py3langid
+
+    found = Counter(py3langid.classify(text[:2000])[0] for text in long)
+    return [(name, round(count / len(long), 3)) for name, count in found.most_common()]
+
+
+def _said(sample: Sample) -> list[str]:
+    return [message["content"] for message in sample.messages if message["content"]]
+
+
+def _warnings(survey: Survey, labels: list[tuple[str, int]], conflicts: int, short: int) -> Iterable[str]:
+    if conflicts:
+        yield f"{_count(conflicts, 'question')} with more than one answer: the model can learn only one"
+    rows = sum(count for _, count in labels)
+    for label, count in labels:
+        if count < RARE * rows:
+            yield f"only {_count(count, 'row')} of {rows:,} say {label!r}: it may hardly be learnt"
+    if short:
+        yield f"{_count(short, 'near-empty answer')}"
+    if len(survey.rows["train"]) and not len(survey.rows["validation"]):
+        yield "no row is set aside for validation: there will be no validation loss"
+
+
+def _noted(totals: Totals) -> Iterable[str]:
+    """The reasons of the ledger in words, most rows first."""
+    for (reason, done), count in totals.rows.most_common():
+        details = totals.details.get(reason)
+        which = f": {details.most_common(1)[0][0]}" if details and len(details) == 1 else ""
+        places = ", ".join(totals.first[reason, done])
+        more = " …" if count > len(totals.first[reason, done]) else ""
+        yield f"{_count(count, 'row')} {done}: {reason}{which} ({places}{more})"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
