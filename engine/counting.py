@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import formats, ledger, parts, sets
-from engine.formats import Conversation, Example, Text, Unusable
+from engine.formats import Conversation, Example, Said, Text, Unusable
 from engine.ledger import Action, Entry
 from engine.recipe import Source
 from engine.sets import Count, RowSet
@@ -206,20 +206,18 @@ def read(
     one: RowSet, row: Row, actions: dict[str, Action], note: Callable[[Entry], None]
 ) -> tuple[str, str, bool]:
     """What a row asks and answers, and whether it can be used; its notes and its refusal are told."""
-    if one.shape is None:
-        return "", repr(row.data), True
     try:
         for found in row.notes:
             if actions[found.reason] not in ("fix", "keep"):
                 raise Unusable(found.reason, found.detail)
-        said = formats.read(row, one.shape, actions)
+        said = formats.read(row, one.shape, actions) if one.shape else Said([])
     except Unusable as error:
         note(sets.entry(row, error.reason, error.detail))
         return "", repr(row.data), False
     if row.notes or said.notes:
         for found in (*row.notes, *said.notes):
             note(sets.entry(row, found.reason, found.detail, found.done))
-    return *_words(said.examples), True
+    return (*_words(said.examples), True) if said.examples else ("", repr(row.data), True)
 
 
 def _words(examples: Sequence[Example]) -> tuple[str, str]:

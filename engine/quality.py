@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from array import array
 from collections import Counter
 from collections.abc import Iterable
@@ -11,12 +12,14 @@ from typing import Any
 
 from engine import sets
 from engine.dataset import Sample
+from engine.sources import Row
 from engine.survey import Survey, Totals
 
 BARS = 20
 LONGEST = 10
 FIRST_PLACES = 10
 
+MOST_BALANCES = 5
 MOST_LABELS = 50
 """A set with more different answers than these has no labels to balance."""
 
@@ -126,6 +129,29 @@ class Report:
         width = max(1, -(-max(self.lengths, default=0) // BARS))
         bars = Counter((length + width - 1) // width for length in self.lengths)
         return [(bar * width, bars[bar]) for bar in range(1, max(bars, default=0) + 1)]
+
+
+def balance(rows: Iterable[Row]) -> list[str]:
+    """In words, how often each value stands in the columns that hold few different ones."""
+    counts: dict[str, Counter[str]] = {}
+    total = 0
+    for row in rows:
+        total += 1
+        for column, value in row.data.items():
+            seen = counts.setdefault(column, Counter())
+            if len(seen) <= MOST_LABELS and isinstance(value, str | int | float) and value != "":
+                seen[str(value)[: LONGEST_LABEL + 1]] += 1
+    few = {
+        column: seen
+        for column, seen in counts.items()
+        if 1 < len(seen) <= min(MOST_LABELS, total // 4)
+        and all(len(value) <= LONGEST_LABEL for value in seen)
+    }
+    return [
+        f"{column}: {', '.join(f'{count:,} {value}' for value, count in seen.most_common(5))}"
+        + (f" and {len(seen) - 5} more" if len(seen) > 5 else "")
+        for column, seen in itertools.islice(few.items(), MOST_BALANCES)
+    ]
 
 
 def languages(texts: Iterable[str]) -> list[tuple[str, float]]:

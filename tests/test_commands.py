@@ -17,7 +17,7 @@ from engine import events, recipe, runs
 from engine.events import EventLog
 from engine.runs import Run
 from tui import __main__ as front
-from tui.commands import _ask, _follow, _print
+from tui.commands import _follow, _print
 
 LONGEST_WAIT = 60
 """Seconds; a follower needs less than one, unless the machine is busy."""
@@ -87,20 +87,6 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert out == "" and err.startswith("ift-tui: ") and err.count("\n") == 1
     assert runs.list_runs() == before
     return err
-
-
-@pytest.fixture
-def once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask the real worker once; what it answered is said again to whoever asks after that."""
-    answers: list[Any] = []
-    real = _ask.talk
-
-    def talk(*arguments: str, what: Any) -> Any:
-        if not answers:
-            answers.append(real(*arguments, what=what))
-        return answers[0]
-
-    monkeypatch.setattr(_ask, "talk", talk)
 
 
 # The front door
@@ -364,62 +350,6 @@ def test_a_second_ctrl_c_leaves_the_run_alone() -> None:
     process.communicate(timeout=LONGEST_WAIT)
     assert process.returncode == 130
     os.close(lock)
-
-
-# Data
-
-
-def test_data_shows_format_rows_and_what_is_left_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], once: None
-) -> None:
-    file = tmp_path / "rows.jsonl"
-    file.write_text(
-        '{"instruction": "Say \\u001b[31mred", "output": "red\\nand more"}\n'
-        "not json\n"
-        '{"instruction": "Say blue", "output": "blue"}\n'
-    )
-    assert front.main(["data", str(file), "--rows", "1"]) == 0
-    out = capsys.readouterr().out
-    assert "format    alpaca" in out and "rows      train 2" in out and "left out  1" in out
-    assert "user       Say ␛[31mred\n  assistant  red\n             and more\n" in out
-    assert "blue" not in out
-    assert front.main(["data", str(file), "--json"]) == 0
-    facts = json.loads(capsys.readouterr().out)
-    assert facts["rows"]["train"] == facts["usable"] == 2
-    assert sum(facts["left_out"].values()) == 1
-    assert facts["shown"][0]["source"]["instruction"] == "Say \x1b[31mred"
-
-
-def test_data_refuses_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "nowhere.jsonl: no such file" in refused(capsys, "data", str(tmp_path / "nowhere.jsonl"))
-    assert "builtin:nothing" in refused(capsys, "data", "builtin:nothing")
-
-
-def test_preview_marks_what_is_trained(capsys: pytest.CaptureFixture[str], once: None) -> None:
-    assert front.main(["preview", "first-steps", "--row", "2"]) == 0
-    out = capsys.readouterr().out
-    assert out.startswith("train row 2 of ") and out.count("⟦") == out.count("⟧") == 1
-    assert front.main(["preview", "first-steps", "--row", "2", "--json"]) == 0
-    row = json.loads(capsys.readouterr().out)
-    ((start, end),) = row["spans"]
-    assert out[out.index("⟦") + 1 : out.index("⟧")] == row["text"][start:end]
-    # The worker answers a row that is not there with the nearest one.
-    assert "--row 9999: the train part has rows 1 to" in refused(
-        capsys, "preview", "first-steps", "--row", "9999"
-    )
-
-
-def test_preview_of_rows_none_of_which_can_be_trained_is_exit_code_1(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    plan = tmp_path / "plan.toml"
-    plan.write_text('[data]\nmax_length = 16\nvalidation = 0.0\n[[data.sources]]\npath = "long.jsonl"\n')
-    long = {"instruction": "Say red " * 50, "output": "red"}
-    (tmp_path / "long.jsonl").write_text(json.dumps(long) + "\n")
-    assert front.main(["preview", str(plan), "--all"]) == 1
-    out, err = capsys.readouterr()
-    assert "rows      0\n" in out and "left out  1\n          1 too long\n" in out
-    assert err == "ift-tui: no row can be trained; the reasons are above\n"
 
 
 # Printing

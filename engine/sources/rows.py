@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from engine.ledger import Entry, Note, Unit
 
@@ -28,8 +28,7 @@ LONGEST_ROW = 64 * 1024 * 1024
 """Bytes of one record that are read at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):  # a tuple, because there is one for each row: a frozen dataclass takes far longer
     """One record of a file. `line` counts from 1 and is where the record begins.
 
     offset: where reading can begin again to yield this record first (a byte of the decoded file, or the

@@ -41,6 +41,7 @@ ROWS_BETWEEN_WORDS = 500
 COUNTED_AT_ONCE = 8_000_000
 """Bytes of files up to which a set is counted when it is opened; that takes less than a second."""
 
+ROWS_FOR_BALANCE = 5_000
 SURVEYS_KEPT = 8
 LEDGER_PAGE = 500
 
@@ -103,14 +104,15 @@ def _open(request: Request) -> tuple[Session, dict[str, Any]]:
 def _set(one: RowSet) -> dict[str, Any]:
     """A set as it was found, for a person to confirm or change."""
     shape = one.shape
-    fitting = templates.fitting(one.first.data) if shape is None or shape.format == "template" else []
+    own = runs.home() / "templates"
+    fitting = templates.fitting(one.first.data, own) if shape is None or shape.format == "template" else []
     return {
         "path": one.source.path,
         "format": shape.format if shape else "",
         "mapping": shape.mapping if shape else "",
         "roles": shape.columns if shape else {},
         "columns": [str(name) for name in one.first.data],
-        "notes": [*one.found.notes, *_file_notes(one), *(shape.notes if shape else ())],
+        "notes": [*one.found.notes, *_file_notes(one), *(shape.notes if shape else _balance(one))],
         "question": shape.question if shape else "",
         "fitting": [
             {"name": found.name, "task": found.task, "language": found.language, "columns": columns}
@@ -119,6 +121,12 @@ def _set(one: RowSet) -> dict[str, Any]:
         "files": [{"part": f.part, "path": str(f.path), "kind": f.kind} for f in one.found.files],
         "first": one.first.data,
     }
+
+
+def _balance(one: RowSet) -> list[str]:
+    """Of a table of no known shape, which columns look like labels, by its first rows."""
+    rows = (r for file in one.found.files for r in sources.read(file, one.source) if isinstance(r, Row))
+    return quality.balance(islice(rows, ROWS_FOR_BALANCE))
 
 
 def _file_notes(one: RowSet) -> Iterator[str]:

@@ -35,7 +35,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoding", metavar="E", help="of a file that is not UTF-8 or UTF-16")
     parser.add_argument("--no-header", action="store_true", help="the first line of a table is a row")
     parser.add_argument("--delimiter", metavar="D", help="what parts the cells of a table; tab: \\t")
-    parser.add_argument("--max-length", type=_count, default=LONGEST, metavar="N", help="tokens of a row")
+    parser.add_argument(
+        "--max-length", type=_count, metavar="N", help="tokens of a row (default: any number)"
+    )
     parser.add_argument("--model", metavar="ID", help="whose tokenizer and chat template (default: built in)")
     parser.add_argument("--rows", type=_count, default=3, metavar="N", help="show N rows (default 3)")
     parser.add_argument("--ledger", action="store_true", help="each row that is left out, changed or noted")
@@ -75,7 +77,10 @@ def _recipe(asked: argparse.Namespace) -> dict[str, Any]:
     if not asked.file.startswith(("builtin:", "hf:")):
         source["path"] = str(Path(asked.file).expanduser().absolute())
     model = {"model": {"id": asked.model}} if asked.model else {}
-    return {**model, "data": {"sources": [source], "validation": 0.0, "max_length": asked.max_length}}
+    return {
+        **model,
+        "data": {"sources": [source], "validation": 0.0, "max_length": asked.max_length or LONGEST},
+    }
 
 
 def _template(name: str) -> str:

@@ -15,7 +15,7 @@ LABEL = 22
 MOST_LABELS = 12
 
 
-def drawn(scanned: dict[str, Any], max_length: int, width: int) -> Content:
+def drawn(scanned: dict[str, Any], max_length: int | None, width: int) -> Content:
     """All of the report, `width` cells wide."""
     report = scanned["report"]
     parts = [
@@ -57,17 +57,21 @@ def sizes(scanned: dict[str, Any]) -> Iterator[Content]:
         )
 
 
-def lengths(scanned: dict[str, Any], max_length: int, width: int) -> Iterator[Content]:
-    """A histogram of tokens a row, with the cut at max_length."""
-    bars, below, cut = scanned["lengths"], 0, False
+def lengths(scanned: dict[str, Any], max_length: int | None, width: int) -> Iterator[Content]:
+    """A histogram of tokens a row from the shortest on, with the cut at max_length, where there is one."""
+    bars, below = scanned["lengths"], 0
+    most = max((count for _, count in bars), default=0)
+    begun, cut = False, max_length is None
     for bound, samples in bars:
-        name = f"{below + 1:,} to {bound:,}" if bound - below > 1 else f"{bound:,}"
-        if not cut and below >= max_length:
+        begun = begun or samples > 0
+        if max_length is not None and not cut and below >= max_length:
             cut = True
             yield _cut(max_length, width)
-        yield bar(name, samples, max(count for _, count in bars), scanned["rows"], width)
+        if begun:
+            name = f"{below + 1:,} to {bound:,}" if bound - below > 1 else f"{bound:,}"
+            yield bar(name, samples, most, scanned["rows"], width)
         below = bound
-    if bars and not cut:
+    if max_length is not None and bars and not cut:
         yield _cut(max_length, width)
 
 
