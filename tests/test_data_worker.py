@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -108,7 +109,8 @@ async def test_a_table_of_no_known_shape_can_be_looked_at_and_tried(tmp_path: Pa
         template = {
             "name": "kinds", "task": "kind", "language": "en", "description": "A kind for a headline.",
             "columns": {"headline": "the text", "kind": "0 or 1"}, "choices": ["dull", "bright"],
-            "label": "kind", "metric": "exact", "wordings": [{"prompt": "{{ headline }}?", "answer": "{{ choice }}"}],
+            "label": "kind", "metric": "exact",
+            "wordings": [{"prompt": "{{ headline }}?", "answer": "{{ choice }}"}],
         }  # fmt: skip
         tried = await data.answer("try", source={"path": str(table)}, template=template, rows=2)
         assert [row["messages"][1]["content"] for row in tried["rows"]] == ["dull", "bright"]
@@ -167,6 +169,40 @@ async def test_wordings_and_copies_make_more_samples_of_a_row(tmp_path: Path) ->
         scanned = await data.answer("scan")
         added = next(total for total in scanned["ledger"] if total["reason"] == "augmented")
         assert added["done"] == "added" and added["rows"] == scanned["rows"] - 6
+
+
+def cached_on_this_machine(name: str, rows: list[dict[str, str]]) -> None:
+    """What `datasets` leaves in its cache when it has fetched a set."""
+    from datasets import DatasetInfo, Features, Value
+    from datasets.arrow_writer import ArrowWriter
+
+    owner, short = name.split("/")
+    folder = Path(os.environ["HF_HOME"]) / "datasets" / f"{owner}___{short}" / "default" / "0.0.0" / "abcdef"
+    folder.mkdir(parents=True)
+    features = Features({column: Value("string") for column in rows[0]})
+    splits = []
+    for part in ("train", "test"):
+        with ArrowWriter(path=str(folder / f"{short}-{part}.arrow"), features=features) as writer:
+            for row in rows:
+                writer.write({column: f"{text} {part}" for column, text in row.items()})
+            count, size = writer.finalize()
+        splits.append({"name": part, "num_bytes": size, "num_examples": count, "dataset_name": short})
+    info = DatasetInfo(
+        features=features, builder_name="parquet", dataset_name=short, config_name="default",
+        version="0.0.0", splits=splits,
+    )  # fmt: skip
+    info.write_to_directory(str(folder))
+
+
+async def test_a_set_of_the_hub_is_read_from_its_cache_without_a_network() -> None:
+    rows = [{"question": f"q {i}", "answer": f"a {i}"} for i in range(30)]
+    cached_on_this_machine("someone/rows", rows)
+    async with worker() as data:
+        opened = await data.answer("open", recipe=recipe_of({"path": "hf:someone/rows"}, validation=5))
+        assert opened["survey"]["parts"] == {"train": 25, "validation": 5, "test": 30}
+        row = await data.answer("row", part="test", index=2)
+        assert [message["content"] for message in row["messages"]] == ["q 2 test", "a 2 test"]
+        assert (row["unit"], row["line"]) == ("row", 3)
 
 
 async def test_a_wrong_request_is_one_sentence_and_the_worker_goes_on(tmp_path: Path) -> None:

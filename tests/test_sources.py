@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sources_stage import file_at, records, resumes, rows, shown, source_at, written
@@ -120,6 +121,19 @@ def test_an_array_tells_where_each_record_begins(tmp_path: Path) -> None:
     resumes(path)
 
 
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 64])
+def test_a_record_may_end_where_a_chunk_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr("engine.sources.json_array.CHUNK", chunk)
+    data: list[dict[str, Any]] = [{"a": [{"b": "]\\"}]}, {}, {"c": "é" * 9}, {"d": {"e": []}}] * 5
+    path = written(tmp_path, "rows.json", json.dumps([*data, 12, True], ensure_ascii=False))
+    found = records(path)
+    assert [r.data for r in found if isinstance(r, Row)] == data
+    assert [r.excerpt for r in found if isinstance(r, Entry)] == ["12", "true"]
+    resumes(path)
+
+
 def test_an_array_longer_than_what_is_read_at_once(tmp_path: Path) -> None:
     data = [{"a": "x" * length, "b": ['"]}', {"c": "\\"}]} for length in range(0, 3_000, 7)] * 3
     path = written(tmp_path, "rows.json", json.dumps(data, indent=1))
@@ -130,7 +144,7 @@ DEEP = '{"a": ' + "[" * 9000 + "]" * 9000 + "}"
 
 
 @pytest.mark.parametrize(
-    "bad", ['{"a" 2}', "{'a': [2}", '{"a": [2}', '{"a": "\x01"}', "nonsense", '"text"', "}", DEEP]
+    "bad", ['{"a" 2}', "{'a': [2}", '{"a": [2}', '{"a": "\x01"}', "nonsense", '"text"', "}", "{]}", DEEP]
 )
 def test_a_malformed_record_costs_no_other_of_its_array(tmp_path: Path, bad: str) -> None:
     found = records(written(tmp_path, "rows.json", f'[{{"a": 1}},\n{bad},\n{{"a": 3}}]'))
@@ -176,6 +190,7 @@ def test_a_record_of_an_array_that_is_too_long_ends_it(
         ("rows.jsonl", '[{"a": 1}, {"a": 2}]', "array", 2),
         ("rows.jsonl", '[\n{"a": 1},\n{"a": 2}\n]\n', "array", 2),
         ("rows.jsonl", '["a"]\n["b"]\n{"a": 1}\n', "lines", 3),
+        ("rows.jsonl", '[1,\n{"a": 1}\n{"a": 2}\n', "lines", 3),
         ("rows.csv", '{"a": "1,2"}\n{"a": "3,4"}\n', "lines", 2),
         ("rows.txt", '{"a": 1}\n{"a": 2}\n', "lines", 2),
         ("rows.txt", ' [ {"a": 1}\n]', "array", 1),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.ipc
+import pyarrow.parquet
 import pytest
 from sources_stage import file_at, records, resumes, source_at, written
 
@@ -77,6 +78,18 @@ def test_a_shard_with_other_columns_is_named(tmp_path: Path) -> None:
         "train: 3 files, data-0.jsonl to data-2.jsonl",
         "data-2.jsonl has other columns than data-0.jsonl: prompt",
     ]
+
+
+def test_shards_of_parquet(tmp_path: Path) -> None:
+    for name in ("train-0.parquet", "train-1.parquet", "test-0.parquet"):
+        path = written(tmp_path, f"data/{name}", "")
+        pa.parquet.write_table(pa.table({"n": [1, 2]}), path)
+    written(tmp_path, "loading_script.py", "x = 1\n")
+    assert sources.files(source_at(tmp_path)).notes == [
+        "train: 2 files, data/train-0.parquet to data/train-1.parquet",
+        "test: data/test-0.parquet",
+    ]
+    assert skipped(tmp_path) == {"loading_script.py": "not a data file"}
 
 
 def test_files_named_in_the_recipe_take_the_place_of_the_folder_s(tmp_path: Path) -> None:

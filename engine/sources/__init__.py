@@ -10,7 +10,17 @@ from engine import RECIPES
 from engine.errors import UserError
 from engine.ledger import Entry
 from engine.recipe import Source
-from engine.sources import columns, documents, folders, json_array, json_lines, json_object, kinds, tables
+from engine.sources import (
+    columns,
+    documents,
+    folders,
+    hub_sets,
+    json_array,
+    json_lines,
+    json_object,
+    kinds,
+    tables,
+)
 from engine.sources.rows import KINDS, PARTS, File, Found, Part, Row
 
 __all__ = ["KINDS", "PARTS", "File", "Found", "Part", "Row", "bundled", "files", "read"]
@@ -75,7 +85,7 @@ def _at(path: str, source: Source) -> Found:
     if path.startswith("builtin:"):
         return _bundled(path, source)
     if path.startswith("hf:"):
-        return _fetched(source)
+        return hub_sets.found(source)
     place = Path(path).expanduser()
     if not _is_folder(place):
         return Found(kinds.look(place, "train", source))
@@ -98,11 +108,6 @@ def _bundled(path: str, source: Source) -> Found:
     return Found(
         [file for part in PARTS if there[part].is_file() for file in kinds.look(there[part], part, source)]
     )
-
-
-def _fetched(source: Source) -> Found:
-    """The files of a dataset of the hub."""
-    raise UserError(f"{source.path}: not fetched yet")
 
 
 def _alike(found: Found, source: Source) -> Found:

@@ -28,8 +28,6 @@ SOURCE_NAMES = frozenset({"makefile", "dockerfile", "rakefile", "gemfile", "cmak
 
 # Bytes, and so at most as many characters, of one piece of text.
 LONGEST_PIECE = 1024 * 1024
-# What is looked at to see whether a file has paragraphs.
-SAMPLE = 1024 * 1024
 
 _BLANK_BETWEEN = re.compile(rb"\S[^\S\n]*+\n[^\S\n]*+\n\s*+\S")
 

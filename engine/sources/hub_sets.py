@@ -13,7 +13,7 @@ from engine.sources.rows import File, Found
 
 
 def manifest(source: Source) -> Path:
-    """The file that says where the parts of a fetched set lie: {part's name on the hub: [Arrow file, ...]}."""
+    """The file that says where a fetched set lies: {part's name on the hub: [Arrow file, ...]}."""
     name = source.path.removeprefix("hf:").replace("/", "--")
     return runs.home() / "datasets" / f"{name}{'@' + source.subset if source.subset else ''}.json"
 

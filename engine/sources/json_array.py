@@ -15,7 +15,7 @@ from engine.sources.streams import CHUNK, Stream, opened
 
 _GAP = re.compile(rb"[\s,]*+")
 _SCALAR = re.compile(rb"[^\s,\[\]{}\"]*+")
-_TOKEN = re.compile(rb'["\[\]{}]')
+_TOKEN = re.compile(rb'"|[\[{]++|[\]}]')
 _OPENER = {b"}": ord("{"), b"]": ord("[")}
 
 

@@ -25,14 +25,16 @@ def read(file: File, source: Source, start: int = 0, line: int = 1) -> Iterator[
                 raw = stream.line()
                 if not raw:
                     return
+                if raw.isspace():
+                    line += 1
+                    continue
                 record, notes = parse(raw)
             except TooLong as error:
                 yield Entry(name, line, "too large", error.detail, offset=offset)
                 if error.ends:
                     return
             except json_text.Malformed as error:
-                if raw.strip():
-                    yield Entry(name, line, "malformed", str(error), beginning(raw), offset=offset)
+                yield Entry(name, line, "malformed", str(error), beginning(raw), offset=offset)
             else:
                 if type(record) is dict:
                     yield Row(name, line, record, offset, "line", False, notes)

@@ -74,7 +74,7 @@ def _parse_slowly(raw: bytes) -> tuple[Any, tuple[Note, ...]]:
 
 def _load(raw: bytes) -> tuple[Any, str]:
     text, wrong = streams.text(raw.rstrip())
-    if _depth(text) > DEEPEST:
+    if _is_deep(text):
         raise Malformed("nested too deep")
     try:
         return json.loads(text), wrong
@@ -93,15 +93,16 @@ def _too_deep(value: Any) -> bool:
     return True
 
 
-def _depth(text: str) -> int:
-    """The deepest nesting a text can have; brackets inside strings do not count where strings are whole."""
+def _is_deep(text: str) -> bool:
+    """Whether brackets outside of strings are nested deeper than DEEPEST."""
     if text.count("[") + text.count("{") <= DEEPEST:
-        return 0
-    depth = deepest = 0
+        return False
+    depth = 0
     for token in re.finditer(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', text, re.DOTALL):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
-        deepest = max(deepest, depth)
-    return deepest
+        if depth > DEEPEST:
+            return True
+    return False
 
 
 def _words(error: json.JSONDecodeError) -> str:

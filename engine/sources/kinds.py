@@ -67,7 +67,7 @@ def look(path: Path, part: Part, source: Source, name: str = "") -> list[File]:
     with regular(path) as file:
         kind = _columns(file.peek(8))
     if kind:
-        return [File(path, part, kind)]
+        return [File(path, part, kind, (), name)]
     with opened(path, source.encoding) as stream:
         head = stream.reader.read(HEAD)
         if b"\n" not in head and suffix(path) == ".json":
@@ -199,10 +199,12 @@ def _json(ending: str, head: bytes, lines: list[bytes], objects: int) -> str:
     """Which kind of JSON; empty: none."""
     promised = ending == ".json" or ending in JSON_LINES
     first = head.lstrip()[:1]
+    if objects and 2 * objects > len(lines) > 1:
+        return "lines"
     if first == b"[" and (promised or _OBJECTS.match(head)):
         each_complete = len(lines) > 1 and _value(lines[0]) is not None
         return "lines" if each_complete else "array"
-    if ending in JSON_LINES or (objects and 2 * objects > len(lines) > 1):
+    if ending in JSON_LINES:
         return "lines"
     if ending == ".json":
         each_complete = len(lines) > 1 and isinstance(_value(lines[0]), dict)

@@ -119,11 +119,10 @@ def regular(path: Path) -> Bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UserError(f"{path}: cannot be opened: {reason}") from None
-    file = io.BufferedReader(io.FileIO(handle), CHUNK)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
-        file.close()
+        os.close(handle)
         raise UserError(f"{path}: not a regular file; name a file or a folder")
-    return file
+    return io.BufferedReader(io.FileIO(handle), CHUNK)
 
 
 def compression(file: Bytes) -> str:

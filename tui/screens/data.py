@@ -136,7 +136,7 @@ class DataScreen(StepScreen):
             view.border_subtitle = ""
             view.say(str(error))
             return
-        if not self.stands:
+        if not self.stands:  # it was left while the worker answered
             return
         self._index, self._count = row["index"], row["count"]
         self._variant, self._variants = row["variant"], row["variants"]

@@ -13,6 +13,7 @@ from textual.widgets import DataTable
 
 from engine.errors import RunFailed
 from tui.feed import RowsFeed
+from tui.safe import clean
 from tui.screens.step import StepScreen
 from tui.widgets.ledger_table import EntriesTable, whole
 from tui.widgets.quiet import Quiet
@@ -61,7 +62,9 @@ class EntriesScreen(StepScreen):
         try:
             page = await self._rows.ledger(self._reason, self._start, PAGE)
         except RunFailed as error:
-            said.show(f"✗ {error}")
+            said.show(f"✗ {clean(str(error))}")
+            return
+        if not self.stands:
             return
         said.display = False
         self._total, self._entries = page["total"], page["entries"]

@@ -63,15 +63,16 @@ class SourceScreen(StepScreen):
 
     @work(exclusive=True, group="try")
     async def _try(self, rest: float = QUIET_SECONDS) -> None:
-        await asyncio.sleep(rest)
         form, view = self.query_one(SourceForm), self.query_one(TriedView)
+        await asyncio.sleep(rest)
         try:
             tried = await self._rows.tried(form.source)
         except (RunFailed, OSError) as error:
             view.refuse(str(error))
         else:
-            view.show(tried)
-            await form.show_found(tried["set"])
+            if self.stands:
+                view.show(tried)
+                await form.show_found(tried["set"])
 
     def on_source_form_changed(self, _: SourceForm.Changed) -> None:
         form = self.query_one(SourceForm)

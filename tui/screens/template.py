@@ -87,6 +87,8 @@ class TemplateScreen(StepScreen):
     @work(exclusive=True)
     async def _try(self, rest: float = QUIET_SECONDS) -> None:
         await asyncio.sleep(rest)
+        if not self.stands:
+            return
         view = self.query_one(TriedView)
         if not self.query_one(TemplateList).taken:
             view.say("take one with space, and the first rows are shown as it makes them")

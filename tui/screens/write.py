@@ -122,6 +122,8 @@ class WriteScreen(StepScreen):
     @work(exclusive=True)
     async def _try(self, rest: float = QUIET_SECONDS) -> None:
         await asyncio.sleep(rest)
+        if not self.stands:
+            return
         view = self.query_one(TriedView)
         try:
             tried = await self._rows.tried(self._source, document(self.template()))
