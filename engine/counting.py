@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -154,8 +155,26 @@ def _read(units: list[Unit], room: int, count: Count, progress: Progress, total:
             yield count_unit(unit, room, count, told)
             past += unit.size
         return
-    with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(count_unit, units)
+    # This process reads too: a process less in memory, and none that only waits.
+    pool = ProcessPoolExecutor(cores - 1, get_context("spawn"), _end_with_parent)
+    try:
+        elsewhere = {i: pool.submit(count_unit, unit) for i, unit in enumerate(units) if i % cores}
+        for i, unit in enumerate(units):
+            yield elsewhere[i].result() if i in elsewhere else count_unit(unit)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Leave when the process that started this one is gone; a pool that is killed would wait for ever."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def count_unit(
@@ -225,14 +244,12 @@ def _words(examples: Sequence[Example]) -> tuple[str, str]:
     asked, answered = [], []
     for example in examples:
         if isinstance(example, Conversation):
-            turns = [
-                message["content"]
-                if len(message) == 2
-                else f"{message['content']}{message.get('tool_calls')}"
+            *before, last = [
+                message["content"] if len(message) == 2 else f"{message['content']}{message.get('tool_calls')}"
                 for message in example.messages
             ]
-            answered.append(turns.pop())
-            asked += turns
+            asked += before
+            answered.append(last)
         elif isinstance(example, Text):
             answered.append(example.text)
         else:

@@ -18,9 +18,10 @@ WHITE = b" \t\n\r\v\f"
 
 def plain(text: str) -> bytes:
     """A text without case, white space and Unicode form: equal for what a reader would call the same."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-    return text.casefold().encode("utf-8", "surrogatepass").translate(None, WHITE)
+    data = text.encode("utf-8", "surrogatepass")
+    if not data.isascii():
+        data = unicodedata.normalize("NFKC", text).casefold().encode("utf-8", "surrogatepass")
+    return data.lower().translate(None, WHITE)
 
 
 def hashed(data: bytes, seed: int = 0) -> int:

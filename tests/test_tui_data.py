@@ -217,6 +217,7 @@ async def test_a_file_a_folder_and_a_hub_id_can_be_typed(typed: str) -> None:
         await pilot.press("slash", *typed, "enter")
         await until(pilot, lambda: typed in [source.path for source in sources(app)])
         assert typed in [source.path for source in app.screen.query_one(SourceList).taken]
+        assert "m" in app.screen.active_bindings, "letters are keys again"
 
 
 # One row

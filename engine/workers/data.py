@@ -140,15 +140,17 @@ def _file_notes(one: RowSet) -> Iterator[str]:
 
 def _count(session: Session, progress: counting.Progress) -> None:
     kept = _kept(session)
-    if not kept.is_dir():
+    try:
+        session.counted = survey.load(kept, _files(session))
+        kept.touch()
+    except UserError:  # not counted yet, or torn
         beside = kept.with_name(f"{kept.name}.{os.getpid()}")
         found = usable.surveyed(session.data, beside, progress)
         survey.save(found, beside)
         shutil.rmtree(kept, ignore_errors=True)
         beside.rename(kept)
         _forget_old(kept.parent)
-    kept.touch()
-    session.counted = survey.load(kept, _files(session))
+        session.counted = survey.load(kept, _files(session))
 
 
 def _progress(channel: Channel, number: Any) -> counting.Progress:

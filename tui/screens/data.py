@@ -71,9 +71,8 @@ class DataScreen(StepScreen):
         self._rows = rows
         self._typed: list[str] = []
         self._part = PARTS[0]
-        self._index = 0
+        self._index = self._variant = 0
         self._count: int | None = 0
-        self._variant = 0
         self._variants = 1
         self._opened: dict[str, Any] | None = None
         self._sources = draft.recipe.data.sources
@@ -136,7 +135,7 @@ class DataScreen(StepScreen):
             view.border_subtitle = ""
             view.say(str(error))
             return
-        if not self.stands:  # it was left while the worker answered
+        if not self.stands:
             return
         self._index, self._count = row["index"], row["count"]
         self._variant, self._variants = row["variant"], row["variants"]
@@ -169,14 +168,14 @@ class DataScreen(StepScreen):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         path = event.value.strip()
-        if not path:
-            self.query_one(SampleView).focus()
-            return
-        listed = self.query_one(SourceList)
-        listed.show([*bundled_sources(), *map(source_at, self._typed)], (*listed.taken, source_at(path)))
-        self._typed.append(path)
-        event.input.value = ""
-        self._take()
+        self.query_one(SampleView).focus()  # letters are keys again
+        if path:
+            listed = self.query_one(SourceList)
+            known = [*bundled_sources(), *map(source_at, self._typed)]
+            listed.show(known, (*listed.taken, source_at(path)))
+            self._typed.append(path)
+            event.input.value = ""
+            self._take()
 
     def _take(self) -> None:
         taken = self.query_one(SourceList).taken
@@ -245,10 +244,10 @@ class DataScreen(StepScreen):
                 self.open_beside(screen(draft, number), lambda source: self._settle(number, source))
 
         names = [shown_path(source.path) for source in draft.recipe.data.sources]
+        first = (draft.shapeless + draft.questions + [0])[0]
         if len(names) == 1:
             show(0)
         else:
-            first = (draft.shapeless + draft.questions + [0])[0]
             self.app.push_screen(PickScreen("Which set?", names, first), show)
 
     def _settle(self, number: int, source: Source | None) -> None:
