@@ -13,7 +13,7 @@ from typing import Any
 from engine import sets
 from engine.dataset import Sample
 from engine.sources import Row
-from engine.survey import Survey, Totals
+from engine.survey import Survey
 
 BARS = 20
 LONGEST = 10
@@ -95,8 +95,8 @@ class Report:
                 total += counts
         return total.most_common()
 
-    def told(self, survey: Survey, totals: Totals) -> dict[str, Any]:
-        """The report as plain data."""
+    def told(self, survey: Survey, held_out: bool) -> dict[str, Any]:
+        """The report as plain data. held_out: rows were to be set aside for validation."""
         labels = self.labels()
         known = {label for label, _ in labels}
         odd = [answer for answer in self.short if answer not in known]
@@ -121,7 +121,7 @@ class Report:
                 "questions": len(conflicts),
                 "first": [survey.place(number) for number in conflicts[:FIRST_PLACES]],
             },
-            "warnings": [*_warnings(survey, labels, len(conflicts), short), *_noted(totals)],
+            "warnings": list(_warnings(survey, labels, len(conflicts), short, held_out)),
         }
 
     def histogram(self) -> list[tuple[int, int]]:
@@ -169,7 +169,9 @@ def _said(sample: Sample) -> list[str]:
     return [message["content"] for message in sample.messages if message["content"]]
 
 
-def _warnings(survey: Survey, labels: list[tuple[str, int]], conflicts: int, short: int) -> Iterable[str]:
+def _warnings(
+    survey: Survey, labels: list[tuple[str, int]], conflicts: int, short: int, held_out: bool
+) -> Iterable[str]:
     if conflicts:
         yield f"{_count(conflicts, 'question')} with more than one answer: the model can learn only one"
     rows = sum(count for _, count in labels)
@@ -178,18 +180,8 @@ def _warnings(survey: Survey, labels: list[tuple[str, int]], conflicts: int, sho
             yield f"only {_count(count, 'row')} of {rows:,} say {label!r}: it may hardly be learnt"
     if short:
         yield f"{_count(short, 'near-empty answer')}"
-    if len(survey.rows["train"]) and not len(survey.rows["validation"]):
+    if held_out and not len(survey.rows["validation"]):
         yield "no row is set aside for validation: there will be no validation loss"
-
-
-def _noted(totals: Totals) -> Iterable[str]:
-    """The reasons of the ledger in words, most rows first."""
-    for (reason, done), count in totals.rows.most_common():
-        details = totals.details.get(reason)
-        which = f": {details.most_common(1)[0][0]}" if details and len(details) == 1 else ""
-        places = ", ".join(totals.first[reason, done])
-        more = " …" if count > len(totals.first[reason, done]) else ""
-        yield f"{_count(count, 'row')} {done}: {reason}{which} ({places}{more})"
 
 
 def _count(number: int, word: str) -> str:

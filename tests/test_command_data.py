@@ -113,7 +113,7 @@ def test_data_of_no_known_shape_says_what_to_do(
     assert out.endswith(
         "choose columns with --columns or a template with --template; fitting: review-sentiment\n"
     )
-    assert [request["do"] for request in worker.asked_of_all] == ["open"]
+    assert [request["do"] for request in worker.asked_of_all] == ["open", "count"]
 
 
 def test_data_says_aloud_what_has_to_be_agreed_to(
@@ -165,7 +165,7 @@ def test_data_without_a_usable_row_is_exit_code_2(
     none = {**COUNTS, "parts": {"train": 0, "validation": 0, "test": 0}}
     worker.changed |= {
         "opened": {"sources": [found("/d/train.jsonl")], "survey": survey and none},
-        "surveyed": none,
+        "counted": none,
         "scanned": {"rows": 0},
     }
     assert front.main(["data", "/d/train.jsonl"]) == 2

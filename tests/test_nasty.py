@@ -13,6 +13,7 @@ from engine.errors import UserError
 from engine.ledger import Entry
 from engine.sets import RowSet
 from engine.sources import Row
+from engine.survey import Totals
 from tests.conftest import CASES
 
 INDEX = CASES / "nasty" / "INDEX.json"
@@ -39,18 +40,19 @@ def look(path: Path, folder: Path) -> tuple[set[int], bool, bool, str]:
         elif one.shape.question:
             warnings.append(one.shape.question)
         else:
-            totals = counted.totals()
             report = quality.Report([str(path)])
             for _, sample in usable.samples(data, counted, sources.PARTS, notes.append):
                 report.add(sample)
-            for entry in notes[sum(totals.rows.values()) :]:
-                totals.add(entry)
-            warnings += report.told(counted, totals)["warnings"]
+            warnings += report.told(counted, True)["warnings"]
             if not report.lengths:
                 read.add(0)
                 dataset.check(recipe.parse({"data": {"sources": [{"path": str(path)}]}}))
         gone = [note for note in notes if note.done == "left out" and note.reason not in survey.COMPARED]
         words += [f"{note.unit} {note.line}: {note.reason}: {note.detail}" for note in notes]
+        totals = Totals()
+        for note in notes:
+            totals.add(note)
+        words += [f"{total['rows']} rows {total['done']}: {total}" for total in totals.told(data.actions)]
         words += [f"{part}: {len(numbers)} rows" for part, numbers in counted.rows.items()]
         said = bool(notes or warnings or (one.shape is None and words))
         return read, bool(gone), said, "\n".join([*words, *warnings])

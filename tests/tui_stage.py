@@ -230,6 +230,8 @@ class Script:
                 yield SCANNED
             case "try":
                 yield self.tried(request)
+            case "count":
+                yield {"kind": "counted", **COUNTS}
             case "adopt":
                 yield {"kind": "adopted", **COUNTS}
             case "ledger":
@@ -239,6 +241,10 @@ class Script:
                 yield {"kind": "ledger", "total": rows, "entries": entries}
             case "ask":
                 yield from self.answer(request)
+            case "cancel":
+                pass
+            case other:
+                raise AssertionError(f"nobody answers {other!r}: the asker would wait for ever")
 
     def tried(self, request: dict[str, Any]) -> dict[str, Any]:
         """Rows of a table, read as the source says."""

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         facts = await _facts(worker, arguments)
         if not arguments.json:
             _say(facts, arguments)
-        if arguments.ledger and facts["ledger"] is not None:
+        if arguments.ledger:
             facts["entries"] = await _entries(worker, kept=arguments.json)
         return facts
 
@@ -58,7 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
     scanned = facts.pop("scanned")
     if arguments.json:
         _print.say_json(facts)
-    if scanned is not None and not (scanned["rows"] or facts["rows"]["validation"] or facts["rows"]["test"]):
+    used = sum(facts["rows"].values()) - facts["left_out"]
+    if scanned is not None and not facts["rows"]["validation"] and not facts["rows"]["test"]:
+        used = scanned["rows"]
+    if used <= 0:
         raise UserError(f"{facts['path']}: no usable row{_commonest(facts['ledger'])}")
     return 0
 
@@ -94,22 +97,25 @@ def _template(name: str) -> str:
 async def _facts(worker: _ask.Conversation, asked: argparse.Namespace) -> dict[str, Any]:
     opened = await worker.ask("open", "opened", recipe=_recipe(asked))
     found = opened["sources"][0]
-    facts = {**found, "rows": None, "ledger": None, "report": None, "shown": [], "scanned": None}
+    # Large sets are counted here, and rendered only when asked for: that takes minutes a million rows.
+    survey = opened["survey"] or await worker.ask("count", "counted")
+    known = {
+        "rows": survey["parts"],
+        "ledger": survey["ledger"],
+        "left_out": survey["sources"][0]["left_out"],
+    }
+    facts = {**found, **known, "report": None, "shown": [], "scanned": None}
     if not found["format"]:
         return facts
-    survey, scanned = opened["survey"], None
-    if survey is None:
-        survey = await worker.ask("scan", "surveyed")
-        scanned = await worker.wait("scanned")
-    else:
+    if opened["survey"] or asked.report:
         scanned = await worker.ask("scan", "scanned")
+        facts |= {"ledger": scanned["ledger"], "report": scanned["report"], "scanned": scanned}
     part, count = max(survey["parts"].items(), key=lambda counted: counted[1])
     kept = ("index", "file", "line", "source", "messages", "text", "refused", "notes")
     for index in range(min(asked.rows, count)):
         row = await worker.ask("row", "row", part=part, index=index, variant=0)
         facts["shown"].append({key: row[key] for key in kept})
-    known = {"rows": survey["parts"], "ledger": scanned["ledger"], "report": scanned["report"]}
-    return {**facts, **known, "scanned": scanned}
+    return facts
 
 
 async def _entries(worker: _ask.Conversation, kept: bool) -> list[dict[str, Any]]:
@@ -140,12 +146,15 @@ def _say(facts: dict[str, Any], asked: argparse.Namespace) -> None:
     _listed("notes", facts["notes"])
     if facts["question"]:
         _print.say(f"question  {facts['question']} --format {facts['format']} agrees")
-    if facts["scanned"] is None:
-        _say_shapeless(facts)
-        return
     _listed("rows", [", ".join(f"{part} {count:,}" for part, count in facts["rows"].items() if count)])
     _listed("ledger", list(map(_print.totalled, facts["ledger"])) or ["every row is used as it stands"])
-    _listed("warnings", facts["report"]["warnings"])
+    if not facts["format"]:
+        _say_shapeless(facts)
+        return
+    if facts["report"]:
+        _listed("warnings", facts["report"]["warnings"])
+    else:
+        _print.say("rendered  no: --report renders every row of a set as large as this one")
     for row in facts["shown"]:
         _print.say()
         _say_row(row)
