@@ -141,5 +141,12 @@ class SourceScreen(StepScreen):
         form = self.query_one(SourceForm)
         self.open_beside(TemplateScreen(self._rows, form.source, form.columns), chosen)
 
-    def action_take(self) -> None:
-        self.dismiss(self.query_one(SourceForm).source)
+    @work(exclusive=True)
+    async def action_take(self) -> None:
+        chosen = self.query_one(SourceForm).source
+        try:
+            await self._rows.tried(chosen)
+        except (RunFailed, OSError) as error:
+            self.refuse(str(error))
+        else:
+            self.dismiss(chosen)

@@ -133,8 +133,15 @@ class TemplateScreen(StepScreen):
 
         self.open_beside(WriteScreen(self._rows, self._source, self._columns, begun, self._folder), written)
 
-    def action_take(self) -> None:
-        self.dismiss(self.chosen)
+    @work(exclusive=True)
+    async def action_take(self) -> None:
+        chosen = self.chosen
+        try:
+            await self._rows.tried(chosen)
+        except (RunFailed, OSError) as error:
+            self.refuse(str(error))
+        else:
+            self.dismiss(chosen)
 
 
 def _columns(choice: Choice) -> Sequence[Any]:
