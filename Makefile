@@ -10,7 +10,8 @@ run: $(VENV)/.app
 	@$(BIN)/ift-tui
 
 test: $(VENV)/.dev lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m "not slow" -n 2
+	@$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

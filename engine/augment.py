@@ -41,7 +41,7 @@ T = TypeVar("T")
 def changed(text: str, synonyms: float, noise: float, seed: str) -> str:
     """The text with some words replaced and some letters mistyped; the same for equal arguments.
 
-    synonyms: share of all words, where so many have a synonym (recipes/words/synonyms.toml); two Chinese characters
+    synonyms: share of all words, where so many have a synonym (recipes/words); two Chinese characters
     count as a word. noise: share of the Latin letters; none in a text that is mostly Chinese. White space,
     line breaks, numbers, links, `{…}`, `<…>`, code, and capitalised words inside a sentence (they may be
     names) stay as they are.

@@ -245,8 +245,8 @@ def _words(examples: Sequence[Example]) -> tuple[str, str]:
     for example in examples:
         if isinstance(example, Conversation):
             *before, last = [
-                message["content"] if len(message) == 2 else f"{message['content']}{message.get('tool_calls')}"
-                for message in example.messages
+                turn["content"] if len(turn) == 2 else f"{turn['content']}{turn.get('tool_calls')}"
+                for turn in example.messages
             ]
             asked += before
             answered.append(last)

@@ -76,7 +76,8 @@ class Opened:
 
 def chat_format(recipe: Recipe) -> ChatFormat:
     """Tokenizer and chat template of the recipe's model. Raises UserError."""
-    return render.load(models.tokenizer_folder(recipe.model.id))
+    data = recipe.data
+    return render.load(models.tokenizer_folder(recipe.model.id), data.chat_template, data.train_on)
 
 
 def opened(recipe: Recipe, chat: ChatFormat | None = None) -> Opened:

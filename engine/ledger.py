@@ -60,11 +60,15 @@ REASONS: dict[str, Reason] = {
     "empty column": Reason(("keep", "drop", "stop"), "a column that a prompt template wrote out empty"),
     "control characters": Reason(("keep", "drop", "stop"), "terminal escapes and their like, left in"),
     "bidi controls": Reason(("keep", "drop", "stop"), "characters that turn the reading order"),
-    "special tokens": Reason(("keep", "drop", "stop"), "control tokens of the model inside people's text"),
+    "special tokens": Reason(
+        ("fix", "keep", "drop", "stop"), "control tokens in people's text; fix lets them stay text"
+    ),
     # Found while a conversation is rendered.
     "refused by the chat template": Reason(("drop", "stop"), "the model's template raised an error"),
     "mask not certain": Reason(("drop", "stop"), "where the answers stand cannot be known for certain"),
     "lost text": Reason(("keep", "drop", "stop"), "the chat template leaves out what a turn says"),
+    "missing end token": Reason(("keep", "drop", "stop"), "an answer without end: the model never stops"),
+    "doubled BOS": Reason(("keep", "drop", "stop"), "the begin token stands twice at the start"),
     "too long": Reason(("drop", "fix", "stop"), "more tokens than max_length; fix cuts the end off"),
     "nothing to train on": Reason(("drop", "stop"), "the answer begins behind max_length"),
     "cut in pieces": Reason(("fix", "drop", "stop"), "a long text, divided to fit max_length"),

@@ -70,11 +70,13 @@ def _lowest(where: Hashes, count: int) -> Any:
 
 def repeated(keys: Hashes, among: Mask) -> NDArray[np.int64]:
     """For each row the number of the first row among those with its key that stands before it; -1: none."""
-    first = np.full(len(keys), -1, dtype=np.int64)
     own = np.flatnonzero(among)
-    _, starts, back = np.unique(keys[own], return_index=True, return_inverse=True)
-    before = own[starts][back]
-    first[own] = np.where(before < own, before, -1)
+    order = own[np.argsort(keys[own], kind="stable")]
+    in_order = keys[order]
+    begins = np.append(True, in_order[1:] != in_order[:-1])[: len(order)]
+    starts, again = np.flatnonzero(begins), np.flatnonzero(~begins)
+    first = np.full(len(keys), -1, dtype=np.int64)
+    first[order[again]] = order[starts[np.searchsorted(starts, again) - 1]]
     return first
 
 
@@ -82,11 +84,12 @@ def standing_in(keys: Hashes, among: Mask) -> NDArray[np.int64]:
     """For each row the number of the first row among those with its key; -1: none."""
     own = np.flatnonzero(among)
     first = np.full(len(keys), -1, dtype=np.int64)
-    if not len(own):
-        return first
-    values, starts = np.unique(keys[own], return_index=True)
-    at = np.minimum(np.searchsorted(values, keys), len(values) - 1)
-    return np.where(values[at] == keys, own[starts][at], -1)
+    if len(own):
+        values, starts = np.unique(keys[own], return_index=True)
+        at = np.minimum(np.searchsorted(values, keys), len(values) - 1)
+        found = np.flatnonzero(values[at] == keys)
+        first[found] = own[starts[at[found]]]
+    return first
 
 
 def conflicts(questions: Hashes, keys: Hashes, among: Mask) -> list[int]:

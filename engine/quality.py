@@ -86,19 +86,19 @@ class Report:
             if len(places) < FIRST_PLACES:
                 places.append(sets.place(sample.row))
 
-    def labels(self) -> list[tuple[str, int]]:
-        """Answers and their rows, where the answers of some set are labels: few, short, and repeated."""
-        total: Counter[str] = Counter()
-        for number, counts in enumerate(self.answers):
-            few = 1 < len(counts) <= max(2, self.samples[number] // 4)
-            if few and all(len(answer) <= LONGEST_LABEL for answer in counts):
-                total += counts
-        return total.most_common()
+    def labels(self) -> list[Counter[str]]:
+        """Answers and their rows, of each set whose answers are labels: few, short, and repeated."""
+        return [
+            counts
+            for number, counts in enumerate(self.answers)
+            if 1 < len(counts) <= max(2, self.samples[number] // 4)
+            and all(len(answer) <= LONGEST_LABEL for answer in counts)
+        ]
 
     def told(self, survey: Survey, held_out: bool) -> dict[str, Any]:
         """The report as plain data. held_out: rows were to be set aside for validation."""
         labels = self.labels()
-        known = {label for label, _ in labels}
+        known = set().union(*labels)
         odd = [answer for answer in self.short if answer not in known]
         short = sum(self.short[answer] for answer in odd)
         places = [place for answer in odd for place in self.short_places[answer]]
@@ -113,7 +113,7 @@ class Report:
                 }
                 for i, path in enumerate(self.paths)
             ],
-            "labels": labels,
+            "labels": sum(labels, Counter()).most_common(),
             "languages": languages(self.texts),
             "near_empty": {"rows": short, "first": places[:FIRST_PLACES]},
             "longest": [{"place": place, "tokens": n} for n, _, place in sorted(self.longest, reverse=True)],
@@ -170,14 +170,14 @@ def _said(sample: Sample) -> list[str]:
 
 
 def _warnings(
-    survey: Survey, labels: list[tuple[str, int]], conflicts: int, short: int, held_out: bool
+    survey: Survey, labels: list[Counter[str]], conflicts: int, short: int, held_out: bool
 ) -> Iterable[str]:
     if conflicts:
         yield f"{_count(conflicts, 'question')} with more than one answer: the model can learn only one"
-    rows = sum(count for _, count in labels)
-    for label, count in labels:
-        if count < RARE * rows:
-            yield f"only {_count(count, 'row')} of {rows:,} say {label!r}: it may hardly be learnt"
+    for counts in labels:
+        for label, count in counts.items():
+            if count < RARE * counts.total():
+                yield f"only {_count(count, 'row')} of {counts.total():,} say {label!r}: hardly to be learnt"
     if short:
         yield f"{_count(short, 'near-empty answer')}"
     if held_out and not len(survey.rows["validation"]):

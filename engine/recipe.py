@@ -19,6 +19,7 @@ Format = Literal[
     "auto", "alpaca", "messages", "sharegpt", "pairs", "instances", "preference", "text", "tokens", "template"
 ]  # fmt: skip
 Metric = Literal["exact", "fields"]
+TrainOn = Literal["answers", "last answer", "all turns", "everything"]
 Schedule = Literal["cosine", "linear", "constant"]
 Count = Annotated[int, Field(ge=1)]
 
@@ -101,6 +102,12 @@ class Data(Table):
 
     sources: tuple[Source, ...] = Field(min_length=1)
     max_length: Annotated[int, Field(ge=16, le=1_048_576)] = 2048
+    # What loss is computed on: answers with their end tokens, the last one of each row, what every turn says,
+    # or all that the chat template writes. Answers that the data marks as not to be learnt never are.
+    train_on: TrainOn = "answers"
+    # "" for the model's own, or the plain layout where it has none; else the name of one of the model's
+    # templates, of a layout in recipes/chat_templates, or a .jinja file.
+    chat_template: str = ""
     # Rows set aside where a source has no file of its own for them: a share below 1, or a number of rows.
     validation: Annotated[float, Field(ge=0)] = 0.05
     test: Annotated[float, Field(ge=0)] = 0.0
@@ -279,7 +286,9 @@ def _anchored(recipe: Recipe, folder: Path) -> Recipe:
     # A model id may look like a path ("org/name"): it is one only if the folder is there.
     if model.id.startswith((".", "/", "~")) or (folder / model.id / "config.json").is_file():
         model = model.model_copy(update={"id": absolute(model.id)})
-    data = recipe.data.model_copy(update={"sources": sources})
+    layout = recipe.data.chat_template
+    layout = (absolute(layout) or "") if layout.endswith(".jinja") else layout
+    data = recipe.data.model_copy(update={"sources": sources, "chat_template": layout})
     return recipe.model_copy(update={"data": data, "model": model})
 
 

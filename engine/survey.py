@@ -38,16 +38,20 @@ class Totals:
     rows: Counter[tuple[str, str]] = field(default_factory=Counter)
     details: dict[str, Counter[str]] = field(default_factory=dict)
     first: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    last: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
-        key = (entry.reason, entry.done)
-        self.rows[key] += 1
+        """Count an entry; several about one row, one after the other, are one row, but not copies of it."""
+        key, place = (entry.reason, entry.done), sets.place(entry)
+        again = self.last.get(key) == place and entry.done != "added"
+        self.last[key] = place
+        self.rows[key] += not again
         details = self.details.setdefault(entry.reason, Counter())
         if len(details) < DETAILS or entry.detail in details:
             details[entry.detail] += 1
         places = self.first.setdefault(key, [])
-        if len(places) < FIRST_PLACES:
-            places.append(sets.place(entry))
+        if len(places) < FIRST_PLACES and not again:
+            places.append(place)
 
     def left_out(self) -> dict[str, int]:
         """Rows by the reason for which they are not used."""
@@ -161,10 +165,10 @@ def made(
             for entry in piece.entries():
                 file.write(sets.settled(entry, actions).dumps() + "\n")
             pieces.append(piece)
-    columns = {name: np.concatenate([p.columns[name] for p in pieces]) for name in NAMES}
-    columns["set"] = np.repeat(
-        np.array([p.number for p in pieces], dtype=np.uint16), [len(p.columns["key"]) for p in pieces]
-    )
+    numbers, sizes = [p.number for p in pieces], [len(p.columns["key"]) for p in pieces]
+    # Column by column, each freed where it came from: all of them twice would be most of the memory.
+    columns = {name: np.concatenate([p.columns.pop(name) for p in pieces]) for name in NAMES}
+    columns["set"] = np.repeat(np.array(numbers, dtype=np.uint16), sizes)
     columns |= _decided(columns, chosen, data, actions)
     files = [one.found.files for one in chosen]
     survey = Survey(columns, _numbers(columns["part"]), files, entries)
@@ -202,8 +206,8 @@ def _decided(
 
 
 def _of(columns: dict[str, Array], number: int) -> dict[str, Array]:
-    own = columns["set"] == number
-    return {name: values[own] for name, values in columns.items()}
+    first, behind = np.searchsorted(columns["set"], [number, number + 1])
+    return {name: values[first:behind] for name, values in columns.items()}
 
 
 def _part(one: RowSet, data: Data, columns: dict[str, Array]) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
 """Real data and tokenizers that lie beside some checkouts; tests on them skip where they are absent."""
 
 LONGEST_TRAINING = 420.0
+
+# As in the workers: beside another busy process, threads that spin while they wait cost most of the time.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture(autouse=True)

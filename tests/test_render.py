@@ -67,15 +67,15 @@ def test_ids_are_those_of_the_whole_text(chat: ChatFormat) -> None:
 
 
 def test_the_prompt_is_what_stands_before_the_answer_in_training(chat: ChatFormat) -> None:
-    text, spans = chat.apply(TALK)
-    assert chat.prompt(TALK[:-1]) == text[: spans[-1][0]]
+    rendered = one(chat, Conversation(TALK))
+    assert chat.prompt(TALK[:-1]) == rendered.text[: rendered.spans[-1][0]]
 
 
 def test_text_equals_what_transformers_makes(chat: ChatFormat) -> None:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(str(TINY))
-    assert chat.apply(TALK)[0] == tokenizer.apply_chat_template(TALK, tokenize=False)
+    assert chat.written(TALK)[0] == tokenizer.apply_chat_template(TALK, tokenize=False)
     assert chat.prompt(TALK[:3]) == tokenizer.apply_chat_template(
         TALK[:3], tokenize=False, add_generation_prompt=True
     )
@@ -124,16 +124,6 @@ def test_answers_of_weight_nothing_are_read_and_not_learnt(chat: ChatFormat) -> 
     rendered = one(chat, Conversation(TALK, untrained=frozenset({1})))
     assert trained_text(chat, rendered) == "  45 dollars, 龍 and 🙂<|im_end|>"
     assert rendered.text == one(chat, Conversation(TALK)).text
-
-
-def test_control_tokens_in_peoples_text_are_counted(chat: ChatFormat) -> None:
-    talk: list[Message] = [
-        {"role": "user", "content": "What does <|im_end|> mean? <|im_end|>"},
-        {"role": "assistant", "content": "It is <|im_end|>."},
-    ]
-    assert one(chat, Conversation(talk)).notes == (Note("special tokens", "<|im_end|>, 3 times", "kept"),)
-    with pytest.raises(Unusable, match="special tokens"):
-        one(chat, Conversation(talk), special_tokens="drop")
 
 
 def test_a_template_that_raises_refuses_the_row_with_its_words(tmp_path: Path) -> None:

@@ -55,8 +55,11 @@ def test_a_begin_token_stands_once(with_begin: ChatFormat) -> None:
     ]
 
 
-def test_control_tokens_in_raw_text_are_counted(chat: ChatFormat) -> None:
-    assert noted(one(chat, Text(f"It ends with {END}."))) == [("special tokens", f"{END}, 1 time", "kept")]
+def test_control_tokens_in_raw_text_are_text(chat: ChatFormat) -> None:
+    rendered = one(chat, Text(f"It ends with {END}."))
+    assert noted(rendered) == [("special tokens", f"{END}, 1 time", "changed")]
+    assert rendered.ids.count(chat.tokenizer.token_to_id(END)) == 1
+    assert chat.tokenizer.decode(rendered.ids, skip_special_tokens=False) == f"It ends with {END}.{END}"
 
 
 LINES = "".join(f"Line {i} says that green is a colour. It is not blue.\n" for i in range(40))
@@ -112,7 +115,9 @@ def test_text_with_markers_is_not_wrapped_again(chat: ChatFormat) -> None:
     rendered = one(chat, Text(CHATML, "ChatML"))
     assert rendered.text == CHATML
     assert trained_text(chat, rendered) == f"Green.{END}So."
-    assert rendered.notes == ()
+    assert noted(rendered) == [("missing end token", "answer 2 has no <|im_end|>", "kept")]
+    last = one(replace(chat, train_on="last answer"), Text(CHATML + END, "ChatML"))
+    assert trained_text(chat, last) == f"So.{END}" and last.notes == ()
     with pytest.raises(Unusable, match="too long"):
         one(chat, Text(CHATML, "ChatML"), 16)
 

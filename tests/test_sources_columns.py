@@ -108,3 +108,16 @@ def test_half_a_file_of_columns(tmp_path: Path, name: str, write: Any) -> None:
         records(written(tmp_path, name, b"text"))
     with pytest.raises(UserError, match="unpack it first"):
         records(written(tmp_path, name + ".gz", gzip.compress(data)))
+
+
+def test_wrong_offsets_in_a_mapped_file_are_a_sentence_and_not_the_end_of_the_process(tmp_path: Path) -> None:
+    file = tmp_path / "rows.arrow"
+    table = pa.table({"text": [f"row {i}" for i in range(64)]})
+    with pa.OSFile(str(file), "wb") as out, pa.ipc.new_file(out, table.schema) as writer:
+        writer.write_table(table)
+    data = file.read_bytes()
+    offsets = (0).to_bytes(4, "little") + (5).to_bytes(4, "little") + (10).to_bytes(4, "little")
+    assert data.count(offsets) == 1
+    file.write_bytes(data.replace(offsets, offsets[:4] + (2**31 - 1).to_bytes(4, "little") + offsets[8:]))
+    with pytest.raises(UserError, match="not a complete arrow file"):
+        rows(file)

@@ -144,7 +144,8 @@ def zipped(**files: str) -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         for name, text in files.items():
-            archive.writestr(name.replace("__slash__", "/").replace("__dot__", "."), text)
+            # Always of the same time, so that test ids are the same in every process.
+            archive.writestr(zipfile.ZipInfo(name.replace("__slash__", "/").replace("__dot__", ".")), text)
     return target.getvalue()
 
 
@@ -161,7 +162,7 @@ def tarred() -> bytes:
         ("rows.jsonl", b"", "empty"),
         ("rows.json", b" \n\t\n ", "empty"),
         ("rows.parquet", b"", "empty"),
-        ("rows.csv.gz", gzip.compress(b" \n"), "empty"),
+        ("rows.csv.gz", gzip.compress(b" \n", mtime=0), "empty"),
         ("rows.zip", zipped(rows__dot__csv="a", evil__dot__exe="b"), r"unzip it first.*\(rows\.csv\)"),
         ("rows.csv", zipped(x="a"), "unzip it first"),
         ("rows.csv", b"PK\x03\x04 torn", "unzip it first"),
@@ -169,7 +170,7 @@ def tarred() -> bytes:
         ("rows.txt", zipped(word__slash__document__dot__xml="a"), "save it as plain text"),
         ("rows.zip", zipped(archive__slash__data__dot__pkl="a"), "never opened"),
         ("rows.tar", tarred(), "tar archive"),
-        ("rows.jsonl.gz", gzip.compress(tarred()), "tar archive"),
+        ("rows.jsonl.gz", gzip.compress(tarred(), mtime=0), "tar archive"),
         ("rows.txt", b"%PDF-1.7\n\xff\x00", "PDF"),
         ("rows.txt", b"\x89PNG\r\n\x1a\n\0\0", "binary file"),
         ("rows.csv", b"\xff\xd8\xff\xe0\0\0", "binary file"),
@@ -213,5 +214,5 @@ def test_what_is_not_there_or_may_not_be_named(tmp_path: Path) -> None:
     for name in ("x" * 5000, "a\0b"):
         with pytest.raises(UserError, match="cannot be opened"):
             file_at(tmp_path / name)
-    with pytest.raises(UserError, match="hf:org/name: not fetched yet"):
+    with pytest.raises(UserError, match="hf:org/name: not on this machine yet"):
         sources.files(Source(path="hf:org/name"))

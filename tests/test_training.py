@@ -9,12 +9,14 @@ import os
 import shutil
 import signal
 import stat
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine import dataset, recipe, render, runs
+from engine import RECIPES, dataset, ledger, recipe, render, runs, sources, usable
+from engine.dataset import Sample
 from engine.events import RunState, Tail
 from engine.recipe import Recipe
 from engine.runs import Run
@@ -82,9 +84,14 @@ def test_the_events_tell_the_whole_run(trained: Run) -> None:
     assert seen == list(range(1, len(seen) + 1))
 
 
-def test_what_was_trained_is_what_is_previewed(trained: Run) -> None:
-    plan = trained.recipe()
-    rows = dataset.samples(plan, "train", dataset.chat_format(plan))
+def samples(plan: Recipe, part: sources.Part, folder: Path) -> list[Sample]:
+    """All samples of a part, from the recipe alone."""
+    data = dataset.opened(plan)
+    return [sample for _, sample in usable.samples(data, usable.surveyed(data, folder), [part])]
+
+
+def test_what_was_trained_is_what_is_previewed(trained: Run, tmp_path: Path) -> None:
+    rows = samples(trained.recipe(), "train", tmp_path)
     digest = render.digest((sample.rendered.ids, sample.rendered.labels) for sample in rows)
     assert trained.state().rendered["digest"] == digest
 
@@ -98,19 +105,18 @@ def test_the_run_is_private_and_its_adapter_whole(trained: Run) -> None:
     assert all(str(tensor.dtype) == "torch.float32" for tensor in weights.values())
     assert all(float(tensor.abs().max()) > 0 for tensor in weights.values())
     assert (trained.adapter / "tokenizer.json").read_bytes() == (
-        render.RECIPES / "models" / "tiny" / "tokenizer.json"
+        RECIPES / "models" / "tiny" / "tokenizer.json"
     ).read_bytes()
     assert render.load(trained.adapter).template == dataset.chat_format(trained.recipe()).template
 
 
-def test_each_column_is_what_it_says(trained: Run) -> None:
+def test_each_column_is_what_it_says(trained: Run, tmp_path: Path) -> None:
     """Base rows equal the model without any adapter, tuned rows the adapter alone, token for token."""
     from engine.workers import pair as pairs
 
     pair = pairs.load(trained)
-    plan = trained.recipe()
-    samples = list(dataset.samples(plan, "test", pair.chat))
-    questions = [pair.chat.prompt(sample.question) for sample in samples[:: len(samples) // 8]]
+    held = samples(trained.recipe(), "test", tmp_path)
+    questions = [pair.chat.prompt_ids(sample.question) for sample in held[:: len(held) // 8]]
     both = pairs.generate(pair, [(c, q) for c in pairs.COLUMNS for q in questions], 32)
     tuned = pairs.generate(pair, [("tuned", q) for q in questions], 32)
     bare = pair.model.unload()  # takes the adapter out for good
@@ -200,6 +206,36 @@ def test_other_rows_than_those_previewed_are_not_trained_on() -> None:
     state = run.state()
     assert state.status == "failed" and "not those that were previewed" in state.reason
     assert state.step == 0 and not run.adapter.exists()
+
+
+def test_a_mix_with_bad_rows_is_trained_as_it_is_previewed(tmp_path: Path) -> None:
+    rows = [{"instruction": f"Add {i} and {i}.", "output": f"It is {2 * i}."} for i in range(80)]
+    lines = [json.dumps(row) for row in (*rows, rows[3], {"instruction": "why?", "output": ""})]
+    (tmp_path / "sums.jsonl").write_text("\n".join([*lines, "{torn"]), "utf-8")
+    (tmp_path / "wiki").mkdir()
+    text = "\n\n".join(f"The lamp {i} is bright and small." for i in range(60))
+    (tmp_path / "wiki" / "lamp.md").write_text(text, "utf-8")
+    (tmp_path / "signs.csv").write_text("said,sign\n" + "".join(f"lamp {i},{i % 2}\n" for i in range(20)))
+    mix = [
+        {"path": str(tmp_path / "sums.jsonl"), "weight": 1.5},
+        {"path": str(tmp_path / "wiki"), "questions": True},
+        {"path": str(tmp_path / "signs.csv"), "format": "pairs", "held_out": True,
+         "columns": {"prompt": "said", "completion": "sign"}},
+    ]  # fmt: skip
+    data = {"sources": mix, "max_length": 256, "validation": 8, "augment": {"copies": 1}}
+    plan = recipe.parse({"name": "mix", "data": data, "train": {"steps": 2, "batch_size": 4}})
+    used = samples(plan, "train", tmp_path / "counted")
+    run = runs.create(plan)
+    runs.launch(run)
+    wait_for_end(run)
+    state = run.state()
+    assert state.status == "finished", "\n".join(runs.log_tail(run))
+    assert state.rendered["count"] == len(used)
+    assert state.rendered["digest"] == render.digest((s.rendered.ids, s.rendered.labels) for s in used)
+    reasons = Counter(entry.reason for entry in ledger.read(run.ledger) if entry.done == "left out")
+    assert reasons == {"duplicate": 1, "empty answer": 1, "malformed": 1}
+    assert any(entry.reason == "augmented" for entry in ledger.read(run.ledger))
+    assert {sample.source.path for sample in samples(plan, "test", tmp_path / "again")} == {mix[2]["path"]}
 
 
 def test_a_killed_worker_is_seen_and_a_hang_up_is_not() -> None:

@@ -1,30 +1,12 @@
 """An example to text, token ids, labels and spans: ONE function for what is shown and what is trained."""
 
-from __future__ import annotations
+from engine.render.chat import ChatFormat, Span
+from engine.render.load import layouts, load, own_templates
+from engine.render.many import batch, render, stream
+from engine.render.rendered import IGNORED, Rendered, Token, digest, tokens_of
+from engine.render.talk import thinks
 
-from collections.abc import Mapping
-
-from engine.formats import Conversation, Example, Text
-from engine.ledger import Action
-from engine.render.chat import ChatFormat, Span, load
-from engine.render.documents import document, templated, tokens
-from engine.render.rendered import IGNORED, Rendered, digest
-from engine.render.talk import conversation
-
-__all__ = ["IGNORED", "ChatFormat", "Rendered", "Span", "digest", "load", "render"]
-
-
-def render(
-    chat: ChatFormat, example: Example, max_length: int, actions: Mapping[str, Action]
-) -> list[Rendered]:
-    """What the model gets of one example: one piece, or several of a long text. max_length is in tokens.
-
-    Raises Unusable with the reason; "stop" is treated as "drop" here.
-    """
-    if isinstance(example, Conversation):
-        return [conversation(chat, example, max_length, actions)]
-    if not isinstance(example, Text):
-        return [tokens(chat, example, max_length, actions)]
-    if example.markers:
-        return [templated(chat, example, max_length, actions)]
-    return document(chat, example, max_length, actions)
+__all__ = [
+    "IGNORED", "ChatFormat", "Rendered", "Span", "Token", "batch", "digest", "layouts", "load",
+    "own_templates", "render", "stream", "thinks", "tokens_of",
+]  # fmt: skip

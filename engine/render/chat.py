@@ -15,6 +15,9 @@ from engine.recipe import TrainOn
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+    from engine.render.controls import Twin
+    from engine.render.layout import Draft
+
 MARK = "\ue000"  # from the private use area: no text of people's holds it
 
 # What a template's own mistakes raise, besides Jinja's errors.
@@ -52,6 +55,18 @@ class ChatFormat:
         return re.compile(_any_of(self.special))
 
     @cached_property
+    def names(self) -> list[str]:
+        """The control tokens in a fixed order."""
+        return sorted(self.special)
+
+    @cached_property
+    def twin(self) -> Twin:
+        """The tokenizer for text in which people wrote control tokens; made when the first one is met."""
+        from engine.render.controls import twin
+
+        return twin(self)
+
+    @cached_property
     def begin(self) -> str:
         """The begin token that raw text gets, by the tokenizer's own rule or the model's settings; or ""."""
         bos = self.special_tokens.get("bos_token", "")
@@ -60,20 +75,26 @@ class ChatFormat:
         return bos if number is not None and (self.add_bos or ids[:1] == [number]) else ""
 
     @cached_property
+    def begin_id(self) -> int | None:
+        """The id of the begin token that templates write."""
+        number: int | None = self.tokenizer.token_to_id(self.special_tokens.get("bos_token", ""))
+        return number
+
+    @cached_property
     def end(self) -> str:
         """The end token that closes raw text; "" where the vocabulary has none."""
         eos = self.special_tokens.get("eos_token", "")
         return eos if eos and self.tokenizer.token_to_id(eos) is not None else ""
 
     @cached_property
-    def last_closers(self) -> frozenset[str]:
-        """The end token, and the control token that the template writes behind the last answer."""
+    def last_closer(self) -> str:
+        """The control tokens that the template writes right behind the last answer."""
         try:
-            after = self._behind_answers()[-1]
+            after = self._behind_answers()[1]
         except Unusable:
-            after = ""
-        closing = re.compile(r"\s*(" + self.controls.pattern + ")").match(after)
-        return frozenset(token for token in (self.end, closing and closing[1]) if token)
+            return ""
+        closing = re.compile(rf"\s*({self.controls.pattern}+)").match(after)
+        return closing[1] if closing else ""
 
     @cached_property
     def closers(self) -> tuple[str, ...]:
@@ -86,7 +107,8 @@ class ChatFormat:
             earlier = closing.match(self._behind_answers()[0])
         except Unusable:
             earlier = None
-        return tuple(self.last_closers | ({earlier[1]} if earlier else set()))
+        found = {self.end, self.last_closer, earlier[1] if earlier else ""}
+        return tuple(sorted(found - {""}, key=lambda closer: (-len(closer), closer)))
 
     @cached_property
     def ends(self) -> re.Pattern[str]:
@@ -96,11 +118,14 @@ class ChatFormat:
     @cached_property
     def stop_ids(self) -> list[int]:
         """Ids that end an answer: the end token, and whatever the template closes the last answer with."""
-        ids = (self.tokenizer.token_to_id(stop) for stop in self.last_closers)
+        ids = (
+            self.tokenizer.token_to_id(stop)
+            for stop in (self.end, *self.controls.findall(self.last_closer)[-1:])
+        )
         return sorted({id for id in ids if id is not None})
 
     @cached_property
-    def drafts(self) -> dict[tuple[str, ...], Any]:
+    def drafts(self) -> dict[tuple[str, ...], Draft | None]:
         """What the template writes around turns of these roles; kept, because most rows are of few kinds."""
         return {}
 
@@ -127,6 +152,16 @@ class ChatFormat:
             return asking if before.startswith(asking) else before
         return before
 
+    def prompt_ids(self, messages: Sequence[Message], tools: Tools = ()) -> list[int]:
+        """The prompt's ids; control tokens in what people say stay text. Raises Unusable."""
+        from engine.render import controls
+
+        text = self.prompt(messages, tools)
+        if not any(map(self.controls.search, controls.peoples(messages, tools))):
+            ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
+            return ids
+        return controls.encoded(self, controls.hidden(self, messages, tools, text, asking=True))[1]
+
     def written(
         self, messages: Sequence[Message], tools: Tools = (), asking: bool = False
     ) -> tuple[str, list[Span]]:
@@ -137,18 +172,23 @@ class ChatFormat:
 
         from engine.render import chat_templates
 
-        variables = {
+        try:
+            return chat_templates.written(self.template, self.variables(messages, tools, asking))
+        except (TemplateError, *FOREIGN) as error:
+            called = any(m["role"] == "tool" or "tool_calls" in m for m in messages)
+            raise Unusable("tools" if called else "refused by the chat template", str(error)) from None
+
+    def variables(
+        self, messages: Sequence[Message], tools: Tools = (), asking: bool = False
+    ) -> dict[str, Any]:
+        """What the template is given, as transformers does it."""
+        return {
             **self.special_tokens,
             "messages": messages,
             "tools": list(tools) or None,
             "documents": None,
             "add_generation_prompt": asking,
         }
-        try:
-            return chat_templates.written(self.template, variables)
-        except (TemplateError, *FOREIGN) as error:
-            called = any(m["role"] == "tool" or "tool_calls" in m for m in messages)
-            raise Unusable("tools" if called else "refused by the chat template", str(error)) from None
 
     def _behind_answers(self) -> tuple[str, str]:
         """What stands behind an earlier answer, and behind the last one. Raises Unusable."""

@@ -4,15 +4,15 @@ The language is transformers' own, taken from its environment, in a sandbox of t
 equal to apply_chat_template's. Prompt templates (engine/sandbox.py) have a smaller language, which real chat
 templates do not fit in. No alarm and no limit of the process either: an alarm does not interrupt one long
 call, and a memory limit would kill the tokenizer's threads. Instead what can grow is measured before it is
-made or as it is made, and each turn of a loop and each call looks at this thread's own clock.
+made or as it is made, and each turn of a loop and each call looks at the clock.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, wraps
-from time import thread_time
+from time import monotonic, thread_time
 from typing import Any
 
 from jinja2 import Template, TemplateSyntaxError, nodes
@@ -23,8 +23,8 @@ from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
 from transformers.utils.chat_template_utils import _compile_jinja_template
 
-SECONDS = 2.0
-"""Time of the processor that one conversation may take; real templates need less than a millisecond."""
+SECONDS = 1.0
+"""What one conversation may take; real templates need less than a millisecond."""
 
 LARGEST = 16 * 1024 * 1024
 """Characters of one text, or of all texts in a list, that a template may make."""
@@ -42,9 +42,11 @@ WIDE = re.compile(r"\*|\d{4}")
 
 # Methods of text whose result is about as long as the text, and those that are measured before they run.
 SAME_SIZE = frozenset([
-    "capitalize", "casefold", "count", "endswith", "find", "index", "isalnum", "isalpha", "isascii", "isdecimal",
-    "isdigit", "islower", "isnumeric", "isspace", "istitle", "isupper", "lower", "lstrip", "partition",
-    "removeprefix", "removesuffix", "rfind", "rindex", "rpartition", "rsplit", "rstrip", "split", "splitlines",
+    "capitalize", "casefold", "count", "endswith", "find", "index", "isalnum", "isalpha", "isascii",
+    "isdecimal", "isdigit", "islower", "isnumeric", "isspace", "istitle", "isupper", "lower", "lstrip",
+    "partition",
+    "removeprefix", "removesuffix", "rfind", "rindex", "rpartition", "rsplit", "rstrip", "split",
+    "splitlines",
     "startswith", "strip", "swapcase", "title", "upper",
 ])  # fmt: skip
 PADDING = frozenset(["center", "expandtabs", "ljust", "rjust", "zfill"])
@@ -59,7 +61,7 @@ class Exceeded(TemplateRuntimeError):
     """A template that takes too long, or makes too much."""
 
 
-def written(source: str, variables: Mapping[str, Any]) -> tuple[str, list[Span]]:
+def written(source: str, variables: dict[str, Any]) -> tuple[str, list[Span]]:
     """The text, and its characters in {% generation %} blocks. Raises what Jinja and its filters raise."""
     template = compiled(source)
     environment: Any = template.environment
@@ -80,12 +82,14 @@ def compiled(source: str) -> Template:
     if len(source) > LONGEST_SOURCE:
         raise TemplateSyntaxError(f"longer than {LONGEST_SOURCE // 1024} KiB", 1)
     try:
-        return _Environment().from_string(source)
+        return Environment().from_string(source)
     except (RecursionError, MemoryError, SyntaxError):
         raise TemplateSyntaxError("nested too deeply", 1) from None
 
 
-class _Environment(ImmutableSandboxedEnvironment):
+class Environment(ImmutableSandboxedEnvironment):
+    """transformers' sandbox, with measures."""
+
     intercepted_binops = frozenset({"*", "**", "%"})
 
     def __init__(self) -> None:
@@ -102,7 +106,8 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def begin(self) -> None:
         """A new conversation: its time and its memory."""
-        self._until = thread_time() + SECONDS
+        self._until = monotonic() + SECONDS
+        self._worked: float | None = None
         self._left = MOST
 
     def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
@@ -124,8 +129,13 @@ class _Environment(ImmutableSandboxedEnvironment):
             raise Exceeded(f"it makes a text of more than {LARGEST // 2**20} million characters")
 
     def _tick(self) -> None:
-        if thread_time() > self._until:
-            raise Exceeded(f"it takes longer than {SECONDS:g} seconds")
+        if monotonic() < self._until:
+            return
+        # The computer may have been busy or asleep: from here on this thread's own work is counted.
+        if self._worked is None:
+            self._worked = thread_time()
+        elif thread_time() - self._worked > SECONDS:
+            raise Exceeded(f"it takes longer than {SECONDS:g} second")
 
     def _size(self, value: Any) -> int:
         """Characters and items of a value written out, counted as often as they would be written."""
@@ -159,6 +169,13 @@ class _Environment(ImmutableSandboxedEnvironment):
             return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
         if (kind is LoopContext and attribute in LOOP) or (kind is str and attribute in SAME_SIZE):
             return getattr(obj, attribute)
+        if isinstance(obj, str) and attribute in ("format", "format_map"):
+            raise SecurityError(f"`{attribute}` of a text is not there for chat templates")
+        if kind is Namespace and not attribute.startswith("_"):
+            try:
+                return getattr(obj, attribute)
+            except AttributeError:
+                return self.undefined(obj=obj, name=attribute)
         return super().getattr(obj, attribute)
 
     def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:
@@ -186,7 +203,9 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def _measure_numbers(self, size: int, args: Iterable[Any]) -> None:
         """Room for a width or an indent: as much for each character as the largest argument says."""
-        largest = max((abs(n) if isinstance(n, int) else len(n) for n in args if isinstance(n, int | str)), default=0)
+        largest = max(
+            (abs(n) if isinstance(n, int) else len(n) for n in args if isinstance(n, int | str)), default=0
+        )
         if largest > LARGEST or (size + 1) * (largest + 1) > LARGEST:
             raise Exceeded(f"it makes a text of more than {LARGEST // 2**20} million characters")
 
@@ -227,7 +246,9 @@ class _Environment(ImmutableSandboxedEnvironment):
             self._spend(max(times, 0) * (sizes[0] + 1))
         elif not sizes:
             bits = [int(side).bit_length() for side in (left, right) if isinstance(side, int)]
-            if sum(bits) > HIGHEST_POWER or (operator == "**" and len(bits) == 2 and bits[0] * right > HIGHEST_POWER):
+            if sum(bits) > HIGHEST_POWER or (
+                operator == "**" and len(bits) == 2 and bits[0] * right > HIGHEST_POWER
+            ):
                 raise Exceeded("it makes too large a number")
         return self.made(super().call_binop(context, operator, left, right))
 
@@ -237,7 +258,8 @@ class _Metered(NodeTransformer):
 
     def visit_Output(self, node: nodes.Output) -> nodes.Output:
         node.nodes = [
-            part if isinstance(part, nodes.TemplateData | nodes.Const) else self._outer(part) for part in node.nodes
+            part if isinstance(part, nodes.TemplateData | nodes.Const) else self._outer(part)
+            for part in node.nodes
         ]
         return node
 

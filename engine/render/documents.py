@@ -5,18 +5,34 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from engine.formats import Text, Tokens, Unusable
 from engine.formats.examples import settle
 from engine.formats.markers import BY_NAME, answers
 from engine.ledger import Action, Note
 from engine.render.chat import ChatFormat, Span
-from engine.render.rendered import IGNORED, Rendered, encoded, fitted, note_controls, tokenized
+from engine.render.controls import note_controls
+from engine.render.rendered import IGNORED, Rendered, encoded, fitted, labelled
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
 
 # Where to cut, the best place first; a cut comes behind what is matched.
 BREAKS = tuple(
     re.compile(pattern) for pattern in (r"\n[ \t]*\n\s*", r"\n", r"[.!?](?=\s)\s*|[。！？]\s*", r"\s+")
 )
+
+
+def render_text(
+    chat: ChatFormat, said: Text | Tokens, max_length: int, actions: Mapping[str, Action]
+) -> list[Rendered]:
+    """Text, text with chat markers, or tokens, as they are trained. Raises Unusable."""
+    if isinstance(said, Tokens):
+        return [tokens(chat, said, max_length, actions)]
+    if said.markers:
+        return [templated(chat, said, max_length, actions)]
+    return document(chat, said, max_length, actions)
 
 
 def document(chat: ChatFormat, said: Text, max_length: int, actions: Mapping[str, Action]) -> list[Rendered]:
@@ -26,9 +42,11 @@ def document(chat: ChatFormat, said: Text, max_length: int, actions: Mapping[str
     """
     notes: list[Note] = []
     text = _without_begin(chat, said.text, "", actions, notes)
-    note_controls(chat, [text], actions, notes)
-    encoding = encoded(chat, text)
+    as_text = note_controls(chat, [text], actions, notes)
+    encoding = _encoded(chat, text, as_text)
     end = chat.end if said.ends else ""
+    if said.ends and not end:
+        settle("missing end token", "the vocabulary has none", actions, notes)
     around = bool(chat.begin) + bool(end)
     if len(encoding.ids) + around <= max_length:
         return [_piece(chat, text, encoding.ids, end, notes, "")]
@@ -36,13 +54,16 @@ def document(chat: ChatFormat, said: Text, max_length: int, actions: Mapping[str
         said_long = f"{len(encoding.ids) + around:,} tokens, max_length is {max_length:,}"
         raise Unusable("cut in pieces", said_long)
     starts = [start for start, _ in encoding.offsets]
-    pieces = list(_cuts(chat, text, starts, max_length - around))
+    pieces = list(_cuts(chat, text, as_text, starts, max_length - around))
     notes.append(Note("cut in pieces", f"{len(pieces)} pieces"))
     return list(_told(chat, pieces, said.line, end, notes))
 
 
 def templated(chat: ChatFormat, said: Text, max_length: int, actions: Mapping[str, Action]) -> Rendered:
-    """Text with chat markers of its own: only its answers are trained. Raises Unusable."""
+    """Text with chat markers of its own, which are control tokens. Raises Unusable.
+
+    Of its turns only the answers are known: "all turns" is the whole text here.
+    """
     notes: list[Note] = []
     markers = BY_NAME[said.markers]
     text = chat.begin + _without_begin(chat, said.text, markers.begin, actions, notes)
@@ -50,9 +71,18 @@ def templated(chat: ChatFormat, said: Text, max_length: int, actions: Mapping[st
         tokens = len(encoded(chat, marker).ids)
         if tokens > 1:
             settle("already templated", f"{marker} is {tokens} tokens here, not one", actions, notes)
-    spans = answers(text, said.markers)
-    ids, labels, cut = fitted(*tokenized(chat, text, spans), max_length, actions)
-    return Rendered(text, ids, labels, list(spans), (*notes, *cut))
+    spans = list(answers(text, said.markers))
+    for number, (start, end) in enumerate(spans, start=1):
+        if not text.endswith(markers.end, start, end):
+            settle("missing end token", f"answer {number} has no {markers.end}", actions, notes)
+    if chat.train_on == "last answer":
+        spans = spans[-1:]
+    elif chat.train_on != "answers":
+        spans = [(len(chat.begin), len(text))]
+    encoding = encoded(chat, text)
+    ids: list[int] = encoding.ids
+    ids, labels, cut = fitted(ids, labelled(encoding, ids, spans), max_length, actions)
+    return Rendered(text, ids, labels, spans, (*notes, *cut))
 
 
 def tokens(chat: ChatFormat, said: Tokens, max_length: int, actions: Mapping[str, Action]) -> Rendered:
@@ -110,7 +140,9 @@ def _told(
         line += text.count("\n")
 
 
-def _cuts(chat: ChatFormat, text: str, starts: list[int], room: int) -> Iterator[tuple[str, list[int]]]:
+def _cuts(
+    chat: ChatFormat, text: str, as_text: bool, starts: list[int], room: int
+) -> Iterator[tuple[str, list[int]]]:
     """Pieces of at most `room` tokens with their ids. starts: where the whole text's tokens begin.
 
     A piece is encoded alone, which may give other tokens than it had in the whole: then it is cut shorter.
@@ -121,7 +153,7 @@ def _cuts(chat: ChatFormat, text: str, starts: list[int], room: int) -> Iterator
         while True:
             limit = starts[first + tokens] if first + tokens < len(starts) else len(text)
             stop = _break(text, begin, max(limit, begin + 1))
-            ids = encoded(chat, text[begin:stop]).ids
+            ids = _encoded(chat, text[begin:stop], as_text).ids
             if len(ids) <= room:
                 break
             if stop == begin + 1:
@@ -129,6 +161,11 @@ def _cuts(chat: ChatFormat, text: str, starts: list[int], room: int) -> Iterator
             tokens = max(0, tokens - (len(ids) - room))
         yield text[begin:stop], ids
         begin = stop
+
+
+def _encoded(chat: ChatFormat, text: str, as_text: bool) -> Encoding:
+    """The text's tokens; as_text: control tokens in it are mere text."""
+    return chat.twin.tokenizer.encode(text, add_special_tokens=False) if as_text else encoded(chat, text)
 
 
 def _break(text: str, begin: int, limit: int) -> int:

@@ -1,4 +1,4 @@
-"""Reads a model's tokenizer, and chooses the chat template: the model's own, a named one, a layout or a file."""
+"""Reads a model's tokenizer, and chooses the chat template: the model's own, a layout, or a file."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ def _chosen(folder: Path, own: dict[str, str], asked: str) -> tuple[str, str]:
         name = asked or "plain"
         return _read(LAYOUTS / f"{name}.jinja"), name
     if "default" not in own and len(own) > 1:
-        raise UserError(f"{folder}: none of its chat templates is the default; choose {' or '.join(sorted(own))}")
+        raise UserError(
+            f"{folder}: none of its chat templates is the default; choose {' or '.join(sorted(own))}"
+        )
     return own.get("default", next(iter(own.values()))), OWN
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
+from array import array
 from bisect import bisect_left, bisect_right
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.formats import Unusable
-from engine.formats.examples import settle
 from engine.ledger import Action, Note
 from engine.render.chat import ChatFormat, Span
 
@@ -39,7 +37,31 @@ class Rendered:
     @property
     def trained(self) -> int:
         """How many tokens are trained on."""
-        return sum(label != IGNORED for label in self.labels)
+        return len(self.labels) - self.labels.count(IGNORED)
+
+
+class Token(NamedTuple):
+    """One token: its text, which is "" where a character ends in a later token, and its vocabulary entry."""
+
+    id: int
+    text: str
+    piece: str
+    trained: bool
+    special: bool
+
+
+def tokens_of(chat: ChatFormat, rendered: Rendered) -> list[Token]:
+    """A row's tokens one by one, for people to look at; their texts joined are what the ids decode to."""
+    from tokenizers.decoders import DecodeStream
+
+    stream = DecodeStream(skip_special_tokens=False)
+    added = chat.tokenizer.get_added_tokens_decoder()
+    shown = []
+    for id, label in zip(rendered.ids, rendered.labels, strict=True):
+        text = stream.step(chat.tokenizer, id) or ""
+        special = id in added and added[id].content in chat.special
+        shown.append(Token(id, text, chat.tokenizer.id_to_token(id) or "", label != IGNORED, special))
+    return shown
 
 
 def encoded(chat: ChatFormat, text: str) -> Encoding:
@@ -50,28 +72,40 @@ def encoded(chat: ChatFormat, text: str) -> Encoding:
         raise Unusable("surrogate", "in what the chat template wrote") from None
 
 
-def note_controls(
-    chat: ChatFormat, texts: Iterable[Any], actions: Mapping[str, Action], notes: list[Note]
-) -> None:
-    """Note the model's control tokens in people's text. Raises Unusable."""
-    found = Counter(name for text in texts for name in chat.controls.findall(text))
-    for name, times in found.items():
-        settle("special tokens", f"{name}, {times} time{'s' * (times > 1)}", actions, notes)
+def labelled(encoding: Encoding, ids: list[int], spans: Iterable[Span]) -> list[int]:
+    """The ids of the tokens that have a character in one of the spans; IGNORED for all others.
 
-
-def tokenized(chat: ChatFormat, text: str, spans: Sequence[Span]) -> tuple[list[int], list[int]]:
-    """Ids of the whole text, and labels: the tokens of the spans. No token is added."""
-    encoding = encoded(chat, text)
-    ids: list[int] = encoding.ids
+    A token that straddles the seam belongs to the answer: without it its start is never learnt.
+    """
     labels = [IGNORED] * len(ids)
-    offsets = encoding.offsets  # built anew at each look
-    starts = [start for start, _ in offsets]
-    ends = [end for _, end in offsets]
     for begin, stop in spans:
-        # A token that straddles the seam belongs to the answer: without it its start is never learnt.
-        first, after = bisect_right(ends, begin), bisect_left(starts, stop)
+        first, after = _tokens(encoding, begin, stop)
         labels[first:after] = ids[first:after]
-    return ids, labels
+    return labels
+
+
+def _tokens(encoding: Encoding, begin: int, stop: int) -> Span:
+    """The tokens of these characters: from the first that ends behind begin, to the first from stop on."""
+    first, after = encoding.char_to_token(begin), encoding.char_to_token(stop)
+    if after is None and _place(encoding, len(encoding) - 1)[1] <= stop:
+        after = len(encoding)
+    if first is not None and after is not None and _begins(encoding, after, stop):
+        return first, after
+    # A character that several tokens share, or none has: all offsets are looked at.
+    offsets = encoding.offsets
+    starts, ends = [start for start, _ in offsets], [end for _, end in offsets]
+    return bisect_right(ends, begin), bisect_left(starts, stop)
+
+
+def _begins(encoding: Encoding, token: int, place: int) -> bool:
+    """Whether this is the first token that begins at the place or behind it."""
+    if token < len(encoding) and _place(encoding, token)[0] < place:
+        return False
+    return token > 0 and _place(encoding, token - 1)[0] < place
+
+
+def _place(encoding: Encoding, token: int) -> Span:
+    return encoding.token_to_chars(token) or (-1, -1)
 
 
 def fitted(
@@ -85,15 +119,18 @@ def fitted(
             raise Unusable("too long", said)
         notes.append(Note("too long", said))
         ids, labels = ids[:max_length], labels[:max_length]
-    if all(label == IGNORED for label in labels):
+    if labels.count(IGNORED) == len(labels):
         said = f"the answer begins behind max_length {max_length:,}" if notes else "no token is an answer's"
         raise Unusable("nothing to train on", said)
     return ids, labels, notes
 
 
 def digest(rows: Iterable[tuple[Sequence[int], Sequence[int]]]) -> str:
-    """sha256 over ids and labels of all rows in order: equal digests mean equal training data."""
+    """sha256 over all rows in order: equal digests mean equal training data.
+
+    Of each row the number of its tokens, its ids and its labels go in, as integers of 32 bits.
+    """
     total = hashlib.sha256()
     for ids, labels in rows:
-        total.update(json.dumps([list(ids), list(labels)]).encode())
+        total.update(array("i", [len(ids), *ids, *labels]).tobytes())
     return total.hexdigest()

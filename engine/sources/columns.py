@@ -70,10 +70,23 @@ def _rows(path: Path, batches: Iterator[Any], number: int, start: int) -> Iterat
     for batch in batches:
         behind = number + batch.num_rows
         if behind > start:
+            _check(batch)
             ahead = max(0, start - number)
             for first in range(ahead, batch.num_rows, BATCH_ROWS):
                 yield from _converted(path, batch.slice(first, BATCH_ROWS), number + first)
         number = behind
+
+
+def _check(batch: Any) -> None:
+    """Raise where offsets are wrong: a mapped file is taken at its word, and that would end this process."""
+    import pyarrow
+
+    for column in batch.columns:
+        try:
+            column.validate(full=True)
+        except pyarrow.ArrowInvalid as error:
+            if "UTF8" not in str(error):  # that costs a row alone, when it is converted
+                raise
 
 
 def _converted(path: Path, batch: Any, number: int) -> Iterator[Row | Entry]:

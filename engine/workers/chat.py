@@ -66,7 +66,7 @@ def _answer(pair: Any, request: Request, channel: Channel, cancel: threading.Eve
 
     settings = request.get("settings", {})
     columns = [column for column in pairs.COLUMNS if column in request["messages"]]
-    asked = [(column, pair.chat.prompt(request["messages"][column])) for column in columns]
+    asked = [(column, pair.chat.prompt_ids(request["messages"][column])) for column in columns]
     began = time.perf_counter()
     answers = pairs.generate(
         pair,

@@ -145,8 +145,7 @@ def _count(session: Session, progress: counting.Progress) -> None:
         kept.touch()
     except UserError:  # not counted yet, or torn
         beside = kept.with_name(f"{kept.name}.{os.getpid()}")
-        found = usable.surveyed(session.data, beside, progress)
-        survey.save(found, beside)
+        survey.save(usable.surveyed(session.data, beside, progress), beside)
         shutil.rmtree(kept, ignore_errors=True)
         beside.rename(kept)
         _forget_old(kept.parent)
@@ -390,7 +389,8 @@ def _scan(session: Session, channel: Channel, number: Any) -> dict[str, Any]:
 
 def _full(session: Session, counted: Survey) -> Path:
     """The ledger with what rendering for this model adds."""
-    said = json.dumps([session.plan.model.id, session.plan.data.augment.model_dump()])
+    data = session.plan.data
+    said = json.dumps([session.plan.model.id, data.train_on, data.chat_template, data.augment.model_dump()])
     return counted.entries.with_name(f"rendered-{hashlib.sha256(said.encode()).hexdigest()[:16]}.jsonl")
 
 

@@ -67,7 +67,7 @@ def _evaluate(run: Run, recipe: Recipe, part: Part, samples: list[Sample], chann
     pair = pairs.load(run)
     channel.say("phase", phase="answer")
     began = time.perf_counter()
-    asked = [pair.chat.prompt(sample.question) for sample in samples]
+    asked = [pair.chat.prompt_ids(sample.question) for sample in samples]
     # Rows of like length together: less padding.
     order = sorted(range(len(samples)), key=lambda i: len(asked[i]))
     rows: list[dict[str, Any]] = [{} for _ in samples]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -81,7 +81,8 @@ def load(run: Run) -> Pair:
     model = PeftModel.from_pretrained(base, str(run.adapter), autocast_adapter_dtype=False)
     model.eval()
     # The model's own defaults (Qwen's repetition penalty, say) would colour what is compared.
-    chat = render.load(run.adapter)
+    # The template that was trained with lies beside the adapter, whichever it was.
+    chat = replace(render.load(run.adapter), reasoning=made_with.get("reasoning", False))
     model.generation_config = base.generation_config = GenerationConfig()
     return Pair(
         model=model,
@@ -95,19 +96,19 @@ def load(run: Run) -> Pair:
 
 def generate(
     pair: Pair,
-    asked: Sequence[tuple[Column, str]],
+    asked: Sequence[tuple[Column, Sequence[int]]],
     max_new_tokens: int,
     told: Told = lambda row, text: None,
     cancelled: Callable[[], bool] = lambda: False,
     temperature: float = 0.0,
     seed: int = 0,
 ) -> list[Answer]:
-    """Answer rendered prompts, one row each, all rows in the same passes; greedy at temperature 0.
+    """Answer prompts' ids, one row each, all rows in the same passes; greedy at temperature 0.
 
     told(row, text) is called with each new piece of text. Raises RunFailed for a prompt that leaves
     no room for an answer in the model's context.
     """
-    prompts = [pair.chat.tokenizer.encode(text, add_special_tokens=False).ids for _, text in asked]
+    prompts = [ids for _, ids in asked]
     longest = max(map(len, prompts))
     room = min(max_new_tokens, pair.context - longest)
     if room < 1:

@@ -73,11 +73,11 @@ def train(run: Run, log: EventLog, stop: StopFlag) -> None:
 
     _enter("render", log, stop)
     chat = dataset.chat_format(recipe)
-    training, digest, validation = _render(run, recipe, chat, log)
+    training, digest, validation, reasoning = _render(run, recipe, chat, log)
 
     _enter("load", log, stop)
     model, tokenizer = _load(recipe, log)
-    _write_environment(run, recipe, model)
+    _write_environment(run, recipe, model, reasoning)
     from engine.workers.trainer import Teller, build
 
     def save(step: int) -> None:
@@ -137,8 +137,11 @@ def _private_settings() -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
-def _render(run: Run, recipe: Recipe, chat: ChatFormat, log: EventLog) -> tuple[Path, str, list[Sample]]:
-    """Training rows as ids and labels in a file, their digest, and the validation rows.
+def _render(
+    run: Run, recipe: Recipe, chat: ChatFormat, log: EventLog
+) -> tuple[Path, str, list[Sample], bool]:
+    """Training rows as ids and labels in a file, their digest, the validation rows, and whether most of the
+    training rows think before they answer.
 
     Each row that is not used as it stands gets its line in the ledger.
     """
@@ -162,7 +165,10 @@ def _render(run: Run, recipe: Recipe, chat: ChatFormat, log: EventLog) -> tuple[
                 if part == "validation":
                     held.offer(sample)
                     continue
-                facts.update(count=1, tokens=len(rendered.ids), trained_tokens=rendered.trained)
+                thinks = render.thinks(chat, sample.messages)
+                facts.update(
+                    count=1, tokens=len(rendered.ids), trained_tokens=rendered.trained, thinks=thinks
+                )
                 write(rendered.ids, rendered.labels)
                 yield rendered.ids, rendered.labels
 
@@ -188,7 +194,7 @@ def _render(run: Run, recipe: Recipe, chat: ChatFormat, log: EventLog) -> tuple[
             text=f"the chat template leaves text out of {lost} row{'s' * (lost > 1)}",
             mend="see the ledger",
         )
-    return run.rows / "train.arrow", digest, held.samples
+    return run.rows / "train.arrow", digest, held.samples, 2 * facts["thinks"] > facts["count"]
 
 
 def _load(recipe: Recipe, log: EventLog) -> tuple[Any, Any]:
@@ -235,8 +241,10 @@ def _load(recipe: Recipe, log: EventLog) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def _write_environment(run: Run, recipe: Recipe, model: Any) -> None:
-    """What the run was made with; `quantization` is how the comparison loads the same weights."""
+def _write_environment(run: Run, recipe: Recipe, model: Any, reasoning: bool) -> None:
+    """What the run was made with: `quantization` is how the comparison loads the same weights, `reasoning`
+    whether it leaves room for a thought.
+    """
     quantization = getattr(model.config, "quantization_config", None)
     facts = {
         "versions": {name: _version(name) for name in PACKAGES},
@@ -245,6 +253,7 @@ def _write_environment(run: Run, recipe: Recipe, model: Any) -> None:
         "base": models.fingerprint(recipe.model.id),
         "dtype": str(model.dtype).removeprefix("torch."),
         "quantization": quantization.to_dict() if quantization is not None else None,
+        "reasoning": reasoning,
     }
     (run.path / "environment.json").write_text(json.dumps(facts, indent=2, default=str) + "\n", "utf-8")
 
