@@ -37,11 +37,12 @@ asked = []
 signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
 log = EventLog(run.events)
 log.write("started", name=run.name, model="builtin:tiny")
-print("ready", flush=True)
 step = 0
-while not asked:
+while not (asked and step):
     step += 1
     log.write("step", step=step, total=1000, loss=1.0)
+    if step == 1:
+        print("ready", flush=True)
     time.sleep(0.02)
 log.write("stopped", step=step, path="adapter")
 """
