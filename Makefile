@@ -10,8 +10,7 @@ run: $(VENV)/.app
 	@$(BIN)/ift-tui
 
 test: $(VENV)/.dev lint
-	@$(BIN)/python -m pytest -m "not slow" -n 2
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -43,6 +43,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         yield run
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests on the trained run go to one process: it takes two minutes to train."""
+    for item in items:
+        if "trained" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("trained"))
+
+
 def wait_for_end(run: Run, seconds: float = LONGEST_TRAINING) -> None:
     """Return when the run has no worker any more; fail with the end of its log if that takes too long."""
     deadline = time.monotonic() + seconds
