@@ -4,13 +4,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint check clean figures screenshots
+.PHONY: run test proofs lint check clean figures screenshots
 
 run: $(VENV)/.app
 	@$(BIN)/ift-tui
 
 test: $(VENV)/.dev lint
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# Text, ids and masks of every chat template that trl and unsloth carry, against transformers and unsloth.
+proofs: $(VENV)/.dev
+	@$(BIN)/python -m pytest -m proof -rA
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -25,7 +25,10 @@ from tests.render_stage import SHAPES, TINY, TOKENIZERS, knowing_all, templates
 ACTIONS = ledger.actions({})
 ROOT = Path(__file__).resolve().parents[1]
 
-pytestmark = pytest.mark.skipif(not templates(), reason="neither trl nor unsloth is installed")
+pytestmark = [
+    pytest.mark.proof,
+    pytest.mark.skipif(not templates(), reason="neither trl nor unsloth is installed"),
+]
 
 # Where our mask is not transformers', and why; (template, shape) or only the shape's template.
 MASKS_DIFFER = {
