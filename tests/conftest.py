@@ -19,6 +19,8 @@ LONGEST_TRAINING = 420.0
 
 # As in the workers: beside another busy process, threads that spin while they wait cost most of the time.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each process of the tests
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
