@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from engine.render.chat import ChatFormat
 
 LAYOUTS = RECIPES / "chat_templates"
 OWN = "the model's own"
+PLAIN = "plain"
+"""The layout of models that have no template."""
 
 # What every chat template is tried with when it is chosen, so that a broken one is told at once.
 GREETING: list[Message] = [
@@ -50,6 +53,15 @@ def load(folder: Path, template: str = "", train_on: TrainOn = "answers") -> Cha
     return chat
 
 
+def with_template(chat: ChatFormat, folder: Path, template: str, train_on: TrainOn) -> ChatFormat:
+    """The same tokenizer with another template, or other parts that are trained. Raises UserError."""
+    own = _own(folder, _json(folder / "tokenizer_config.json"))
+    source, origin = _chosen(folder, own, template)
+    other = replace(chat, template=source, origin=origin, train_on=train_on)
+    _try(other)
+    return other
+
+
 def layouts() -> list[str]:
     """The names of the shipped layouts."""
     return sorted(file.stem for file in LAYOUTS.glob("*.jinja"))
@@ -73,7 +85,7 @@ def _chosen(folder: Path, own: dict[str, str], asked: str) -> tuple[str, str]:
             " a file's name ends in .jinja"
         )
     if asked or not own:
-        name = asked or "plain"
+        name = asked or PLAIN
         return _read(LAYOUTS / f"{name}.jinja"), name
     if "default" not in own and len(own) > 1:
         raise UserError(

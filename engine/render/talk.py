@@ -61,8 +61,8 @@ def finished(
     notes = said.notes
     if ids[:1] == ids[1:2] == [chat.begin_id]:
         settle("doubled BOS", f"{chat.special_tokens['bos_token']} stands twice", actions, notes)
-    ids, labels, cut = fitted(ids, labelled(encoding, ids, said.spans), max_length, actions)
-    return Rendered(said.text, ids, labels, said.spans, (*notes, *cut))
+    made = Rendered(said.text, ids, labelled(encoding, ids, said.spans), said.spans, tuple(notes))
+    return fitted(made, max_length, actions)
 
 
 def _calls(message: Message) -> bool:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from engine import counting, dataset, ledger, quality, recipe, render, survey, usable
+from engine import counting, dataset, findings, ledger, quality, recipe, render, survey, usable
 from engine.errors import UserError
+from engine.findings import Findings
 from engine.formats import Unusable
 from engine.ledger import Entry
-from engine.survey import Survey
-from engine.workers import fetch, looking
+from engine.survey import Totals
+from engine.workers import fetch, looking, searching, trying
 from engine.workers.io import Channel, Request
-from engine.workers.session import Session, count, counts, files, kept_at, sizes
+from engine.workers.session import Session, count, counts, files, kept_at, rendered_ledger, sizes
 
 ROWS_BETWEEN_WORDS = 500
 COUNTED_AT_ONCE = 8_000_000
@@ -39,7 +39,7 @@ def main() -> None:
                     session, facts = _open(request)
                     channel.say("opened", id=number, **facts)
                 case "try":
-                    channel.say("tried", id=number, **looking.tried(session, request))
+                    channel.say("tried", id=number, **trying.tried(session, request))
                 case "row" if session:
                     channel.say("row", id=number, **looking.row(session, request))
                 case "scan" if session:
@@ -50,6 +50,10 @@ def main() -> None:
                 case "adopt" if session:
                     session.counted = survey.load(Path(request["folder"]), files(session))
                     channel.say("adopted", id=number, **counts(session))
+                case "find" if session:
+                    channel.say("found", id=number, **searching.found(session, request))
+                case "layouts" if session:
+                    channel.say("layouts", id=number, layouts=looking.layouts(session))
                 case "ledger" if session:
                     channel.say("ledger", id=number, **_ledger(session, request))
                 case other:
@@ -67,7 +71,7 @@ def _open(request: Request) -> tuple[Session, dict[str, Any]]:
     facts = {
         "model": plan.model.id,
         "template": session.data.chat.origin,
-        "sources": [looking.described(one) for one in session.data.sets],
+        "sources": [trying.described(one) for one in session.data.sets],
         "survey": counts(session) if session.counted else None,
     }
     return session, facts
@@ -85,37 +89,41 @@ def _scan(session: Session, channel: Channel, number: Any) -> dict[str, Any]:
     count(session, _progress(channel, number))
     counted = session.counted
     assert counted is not None
-    totals = counted.totals()
+    heard = Findings()
+    totals = counted.totals(heard.add)
     channel.say("surveyed", id=number, **counts(session, totals))
     # What still has to be agreed to can be looked at.
     data = replace(session.data, sets=[one.shown for one in session.data.sets])
     report = quality.Report([one.source.path for one in data.sets])
     total = len(counted.rows["train"])
-    full = _full(session, counted)
+    full = rendered_ledger(session)
     beside = full.with_name(f"{full.name}.{os.getpid()}")
     shutil.copyfile(counted.entries, beside)
     with beside.open("a", encoding="ascii") as file:
 
         def note(entry: Entry) -> None:
             file.write(entry.dumps() + "\n")
+            heard.add(entry)
             if entry.reason not in survey.COMPARED:  # the survey's totals have told these
                 totals.add(entry)
 
         def rendered() -> Iterator[tuple[list[int], list[int]]]:
-            for done, (_, sample) in enumerate(usable.samples(data, counted, ["train"], note)):
+            samples = usable.samples(data, counted, ["train"], note, report.left_out)
+            for done, (_, sample) in enumerate(samples):
                 if done % ROWS_BETWEEN_WORDS == 0:
-                    channel.say("progress", id=number, phase="render", done=min(done, total), total=total)
+                    far = {"done": min(done, total), "total": total}
+                    channel.say("progress", id=number, phase="render", **far, facts=_facts(report, totals))
                 report.add(sample)
                 yield sample.rendered.ids, sample.rendered.labels
 
         digest = render.digest(rendered())
     beside.rename(full)
+    findings.save(heard.numbers(counted), full.with_suffix(".npz"))
+    policy = session.plan.data.policy
     return {
-        "rows": len(report.lengths),
-        "tokens": report.tokens.total(),
-        "trained_tokens": report.trained.total(),
+        **_facts(report, totals),
         "digest": digest,
-        "longest": max(report.lengths, default=0),
+        "spoiling": ledger.spoiling(totals.rows, policy, len(report.lengths)),
         "lengths": report.histogram(),
         "left_out": totals.left_out(),
         "ledger": totals.told(session.data.actions),
@@ -124,18 +132,25 @@ def _scan(session: Session, channel: Channel, number: Any) -> dict[str, Any]:
     }
 
 
-def _full(session: Session, counted: Survey) -> Path:
-    """The ledger with what rendering for this model adds."""
-    data = session.plan.data
-    said = json.dumps([session.plan.model.id, data.train_on, data.chat_template, data.augment.model_dump()])
-    return counted.entries.with_name(f"rendered-{hashlib.sha256(said.encode()).hexdigest()[:16]}.jsonl")
+def _facts(report: quality.Report, totals: Totals) -> dict[str, Any]:
+    """What is known so far."""
+    found: Counter[str] = Counter()
+    for (reason, _), rows in totals.rows.items():
+        found[reason] += rows
+    return {
+        "rows": len(report.lengths),
+        "tokens": report.tokens.total(),
+        "trained_tokens": report.trained.total(),
+        "longest": max(report.lengths, default=0),
+        "findings": found,
+    }
 
 
 def _ledger(session: Session, request: Request) -> dict[str, Any]:
     """A page of the ledger, of one reason or of all."""
     if session.counted is None:
         raise UserError("the rows are still being counted")
-    full = _full(session, session.counted)
+    full = rendered_ledger(session)
     path = full if full.is_file() else session.counted.entries
     count = min(request.get("rows", 50), LEDGER_PAGE)
     total, entries = ledger.page(path, request.get("reason"), request.get("start", 0), count)
