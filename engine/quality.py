@@ -91,7 +91,7 @@ class Report:
             if len(counts) > MOST_LABELS:
                 self.many.add(number)
                 counts.clear()
-        if sum(map(str.isalnum, answer[:LONGEST_LABEL])) <= NEAR_EMPTY:
+        if len(answer) <= LONGEST_LABEL and sum(map(str.isalnum, answer)) <= NEAR_EMPTY:
             self.short[answer[:LONGEST_LABEL]] += 1
             places = self.short_places.setdefault(answer[:LONGEST_LABEL], [])
             if len(places) < FIRST_PLACES:

@@ -147,5 +147,7 @@ def digest(rows: Iterable[tuple[Sequence[int], Sequence[int]]]) -> str:
     """
     total = hashlib.sha256()
     for ids, labels in rows:
-        total.update(array("i", [len(ids), *ids, *labels]).tobytes())
+        total.update(array("i", (len(ids),)))
+        total.update(array("i", ids))
+        total.update(array("i", labels))
     return total.hexdigest()
