@@ -48,7 +48,10 @@ def load(folder: Path, template: str = "", train_on: TrainOn = "answers") -> Cha
     names = {key: _content(value) for key, value in special.items() if key.endswith("_token")}
     known = {key: value for key, value in names.items() if value is not None}
     source, origin = _chosen(folder, own, template)
-    chat = ChatFormat(tokenizer, source, origin, known, config.get("add_bos_token") is True, train_on)
+    adds_bos = config.get("add_bos_token") is True
+    chat = ChatFormat(
+        tokenizer, source, origin, known, adds_bos, train_on, tool_template=_for_tools(own, template)
+    )
     _try(chat)
     return chat
 
@@ -57,7 +60,9 @@ def with_template(chat: ChatFormat, folder: Path, template: str, train_on: Train
     """The same tokenizer with another template, or other parts that are trained. Raises UserError."""
     own = _own(folder, _json(folder / "tokenizer_config.json"))
     source, origin = _chosen(folder, own, template)
-    other = replace(chat, template=source, origin=origin, train_on=train_on)
+    other = replace(
+        chat, template=source, origin=origin, train_on=train_on, tool_template=_for_tools(own, template)
+    )
     _try(other)
     return other
 
@@ -92,6 +97,11 @@ def _chosen(folder: Path, own: dict[str, str], asked: str) -> tuple[str, str]:
             f"{folder}: none of its chat templates is the default; choose {' or '.join(sorted(own))}"
         )
     return own.get("default", next(iter(own.values()))), OWN
+
+
+def _for_tools(own: dict[str, str], asked: str) -> str:
+    """transformers takes this one unasked where there are tools, in the default's place."""
+    return own.get("tool_use", "") if asked in ("", "default") else ""
 
 
 def _own(folder: Path, config: dict[str, Any]) -> dict[str, str]:

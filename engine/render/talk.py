@@ -37,6 +37,7 @@ def conversation(chat: ChatFormat, talk: Conversation, max_length: int, actions:
 
 def written(chat: ChatFormat, talk: Conversation, actions: Actions) -> Written:
     """The first half: all but the tokens. Raises Unusable with the reason."""
+    chat = chat.taking(talk.tools)
     layout = laid(chat, talk.messages, talk.tools)
     notes: list[Note] = []
     if talk.tools or any(map(_calls, talk.messages)):
