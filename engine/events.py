@@ -2,13 +2,14 @@
 
 Kinds, with what each carries beside `kind`, `seq` (from 1) and `time` (Unix seconds):
 
-    started    name, model, total rows known later; the worker's first word
+    started    name, model, total rows known later; a worker's first word, again where one takes a run up
+    resumed    step, from (path of the checkpoint, null where it begins anew): what came after it is void
     phase      phase: load | render | baseline | train | evaluate | save
     rendered   count, tokens, trained_tokens, digest, validation, left_out
     loaded     parameters, trainable, four_bit, dtype, device
     step       step, total, loss, lr, grad_norm, tokens, trained_tokens, tokens_per_s, memory, epoch, eta
     evaluated  step, loss, rows, adapter (False: the base model's own loss)
-    saved      step, path
+    saved      step, path (of a checkpoint, or of the adapter)
     warned     text, mend
     finished | stopped     step, path
     failed     reason, mend, step
@@ -34,6 +35,7 @@ class EventLog:
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._seq = sum(1 for _ in Tail(path).read()) if path.exists() else 0
+        self.continued = self._seq > 0  # whether another process has written here before
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         size = os.fstat(self._fd).st_size
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
@@ -107,8 +109,10 @@ class RunState:
     loaded: Event = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     saved: bool = False  # whether there is an adapter to ask
+    resumes: int = 0
     reason: str = ""
     mend: str = ""
+    _counts: list[int] = field(default_factory=list)  # tokens after each of the losses' steps
 
     @property
     def over(self) -> bool:
@@ -126,8 +130,11 @@ class RunState:
         match event["kind"]:
             case "started":
                 self.status = "running"
+                self.reason = self.mend = ""
                 self.model = event.get("model", "")
-                self.started_at = self.updated_at
+                self.started_at = self.started_at or self.updated_at
+            case "resumed":
+                self._fold_resumed(event["step"])
             case "phase":
                 self.phase = event["phase"]
             case "rendered":
@@ -160,6 +167,18 @@ class RunState:
         self.grad_norm = event.get("grad_norm", self.grad_norm)
         self.memory = event.get("memory", self.memory)
         self.losses.append((event["step"], event["loss"]))
+        self._counts.append(self.tokens)
+
+    def _fold_resumed(self, step: int) -> None:
+        """Steps behind the one that a run is taken up at come again: they have not happened."""
+        while self.losses and self.losses[-1][0] > step:
+            self.losses.pop()
+            self._counts.pop()
+        self.evaluations = [one for one in self.evaluations if one.step <= step]
+        self.base_loss = self.base_loss if step else None  # begun anew, the base is measured again
+        self.step = step
+        self.tokens = self._counts[-1] if self._counts else 0
+        self.resumes += 1
 
 
 def fold(events: Iterator[Event]) -> RunState:

@@ -165,7 +165,10 @@ class Train(Table):
     optimizer: Literal["adamw", "adamw_8bit"] = "adamw"
     gradient_checkpointing: bool = True
     eval_every: Annotated[int, Field(ge=0)] = 0
-    save_every: Annotated[int, Field(ge=0)] = 0
+    # Steps between checkpoints; 0: only at the end and where the run is stopped.
+    save_every: Annotated[int, Field(ge=0)] = 100
+    # The newest ones that stay; the best by validation loss stays besides.
+    keep_checkpoints: Count = 3
     seed: int = 0
 
     @model_validator(mode="after")

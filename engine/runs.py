@@ -1,4 +1,4 @@
-"""Run directories: create, list, launch detached, alive or not, stop. Two processes share nothing else."""
+"""Run directories: create, list, launch detached, alive?, stop, resume. Two processes share nothing else."""
 
 from __future__ import annotations
 
@@ -62,6 +62,10 @@ class Run:
     def rows(self) -> Path:
         """What was counted of the rows, and the rows as they are trained on."""
         return self.path / "rows"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
 
     @property
     def adapter(self) -> Path:
@@ -151,6 +155,26 @@ def launch(run: Run) -> None:
         os.pwrite(lock, str(worker.pid).encode(), 0)
     finally:
         os.close(lock)  # the worker's copy keeps the lock
+
+
+def resume(run: Run, confirmed: bool = False) -> None:
+    """Start the worker again where its newest checkpoint is, or anew where there is none.
+
+    confirmed: a person agrees to what has changed since. Raises UserError for a run that is alive, that has
+    come to its end, or that is not as it was; RunFailed if a worker came first.
+    """
+    from engine import resume  # it reads runs itself
+
+    status = run.state().status
+    if is_alive(run):
+        raise UserError(f"{run.name} is alive; attach to it instead")
+    if status == "finished":
+        raise UserError(f"{run.name} has come to its end; nothing is left to train")
+    changed = resume.changes(run)
+    if confirmed:
+        resume.confirm(run, changed)
+    resume.check(run, changed)
+    launch(run)
 
 
 def hold_lock(run: Run) -> int:

@@ -1,0 +1,106 @@
+"""Tells each step as an event, evaluates and saves on time, and passes a wish to stop on."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import torch
+from transformers import TrainerCallback
+
+from engine.events import EventLog
+from engine.recipe import Train
+from engine.workers.course import Course
+from engine.workers.io import StopFlag
+
+STEPS_FOR_RATE = 20
+
+
+class Teller(TrainerCallback):  # type: ignore[misc]
+    """Hears of each step from transformers. `trainer` is set when it is made: it wants callbacks first."""
+
+    trainer: Any
+
+    def __init__(
+        self, plan: Train, course: Course, log: EventLog, stop: StopFlag, save: Callable[[int], None]
+    ) -> None:
+        self._plan, self._course, self._log, self._stop, self._save = plan, course, log, stop, save
+        self._recent: deque[tuple[float, int]] = deque(maxlen=STEPS_FOR_RATE)  # (seconds, tokens)
+        self._told = (course.tokens, course.trained_tokens)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        state.max_steps = self._course.total
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        self._began = time.perf_counter()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._took = time.perf_counter() - self._began
+        control.should_training_stop |= self._stop.wanted
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
+        if "loss" not in logs:
+            return
+        step, plan = state.global_step, self._plan
+        last = step >= state.max_steps or control.should_training_stop
+        self._tell(state, logs)
+        if not math.isfinite(logs["loss"]):
+            raise FloatingPointError(f"the loss is {logs['loss']} at step {step}")
+        best = False
+        if step >= state.max_steps and self.trainer.validation:
+            self._log.write("phase", phase="evaluate")
+            best = self.evaluate(step)
+        elif plan.eval_every and step % plan.eval_every == 0:
+            best = self.evaluate(step)
+        if last or best or (plan.save_every and step % plan.save_every == 0):
+            self._save(step)
+
+    def evaluate(self, step: int) -> bool:
+        """Tell the validation loss; whether it is the best so far."""
+        if not self.trainer.validation or self._course.evaluated_at == step:
+            return False
+        loss = self.trainer.validation_loss()
+        self._log.write("evaluated", step=step, loss=loss, rows=len(self.trainer.validation), adapter=True)
+        return self._course.evaluated(step, loss)
+
+    def evaluate_base(self) -> None:
+        """Tell the validation loss with the adapter switched off."""
+        with self.trainer.model.disable_adapter():
+            loss = self.trainer.validation_loss()
+        self._log.write("evaluated", step=0, loss=loss, rows=len(self.trainer.validation), adapter=False)
+
+    def _tell(self, state: Any, logs: dict[str, Any]) -> None:
+        course = self._course
+        tokens, trained = course.tokens - self._told[0], course.trained_tokens - self._told[1]
+        self._told = (course.tokens, course.trained_tokens)
+        self._recent.append((self._took, tokens))
+        seconds = [took for took, _ in self._recent]
+        self._log.write(
+            "step",
+            step=state.global_step,
+            total=state.max_steps,
+            loss=float(logs["loss"]),
+            lr=float(logs["learning_rate"]),
+            grad_norm=float(logs.get("grad_norm", 0.0)),
+            tokens=tokens,
+            trained_tokens=trained,
+            tokens_per_s=round(sum(tokens for _, tokens in self._recent) / sum(seconds), 1),
+            memory=memory(),
+            epoch=round(float(state.epoch or 0.0), 4),
+            eta=round((state.max_steps - state.global_step) * statistics.median(seconds), 1),
+        )
+
+
+def memory() -> dict[str, int]:
+    """Bytes: of this process in host memory, and torch's share of the GPU where there is one."""
+    used = {"rss": psutil.Process().memory_info().rss}
+    if torch.cuda.is_available():
+        used["allocated"] = torch.cuda.memory_allocated()
+        used["reserved"] = torch.cuda.memory_reserved()
+        used["peak"] = torch.cuda.max_memory_reserved()
+    return used
