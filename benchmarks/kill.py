@@ -4,8 +4,9 @@
 
 SIGKILL comes at random moments of the whole life of a worker, and at the calls by which checkpoints and the
 adapter are written (each open, mkdir, fsync, rename and removal in their folders, and the moments after it).
-Everything is imported once, then each life is a fork of this process. One JSON line a run, one at the end;
-exit code 1 if a run ended with another adapter, other losses, or not at all.
+On the way each run is told another learning rate and another number of steps, once. Everything is imported
+once, then each life is a fork of this process. One JSON line a run, one at the end; exit code 1 if a run
+ended with another adapter, other losses, or not at all.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine import events, recipe, runs
+from engine.events import EventLog
 from engine.recipe import Recipe
 from engine.runs import Run
 from engine.workers import train
@@ -50,7 +52,9 @@ def plan() -> Recipe:
     return document.model_copy(update={"data": document.data.model_copy(update={"sources": sources})})
 
 
-def life(run: Run, doom: Callable[[], None] = lambda: None, seconds: float | None = None) -> int:
+def life(
+    run: Run, doom: Callable[[], None] = lambda: None, seconds: float | None = None, people: bool = True
+) -> int:
     """One worker from its start to its end, killed after some seconds or by what doom() has set up in it.
 
     Its exit status, negative where a signal ended it.
@@ -63,6 +67,8 @@ def life(run: Run, doom: Callable[[], None] = lambda: None, seconds: float | Non
             os.dup2(log, 2)
             lock = runs.hold_lock(run)  # noqa: F841
             stop = StopFlag()
+            if people:
+                _people(run)
             doom()
             os._exit(train.work(run, stop))
         except BaseException:
@@ -120,6 +126,26 @@ def outcome(run: Run) -> dict[str, Any]:
         "evaluations": [(one.step, one.loss) for one in state.evaluations],
         "base": state.base_loss,
     }
+
+
+def _people(run: Run) -> None:
+    """In a life: ask for another rate and another length after fixed steps, unless a former life was told.
+
+    These are steps without a checkpoint, so that a life that dies before it is told comes by them again.
+    """
+    told = {event["what"] for event in events.Tail(run.events).read() if event["kind"] == "told"}
+    asked = {5: ("learning rate", 2e-3), 7: ("steps", 11)}
+    write = EventLog.write
+
+    def heard(log: EventLog, kind: str, **facts: Any) -> None:
+        write(log, kind, **facts)
+        if kind == "step" and facts["step"] in asked:
+            do, value = asked[facts["step"]]
+            if do not in told:
+                runs.control(run, do, value=value)
+                told.add(do)
+
+    EventLog.write = heard  # type: ignore[method-assign]
 
 
 def _concerns(run: Run, arguments: tuple[Any, ...]) -> bool:
@@ -209,12 +235,15 @@ def _all(asked: argparse.Namespace) -> int:
     os.umask(0o077)
     train.warm()
     chance = random.Random(asked.seed)
+    plain = runs.create(plan())
+    life(plain, people=False)
     alone = runs.create(plan())
     began = time.monotonic()
     calls = _calls(alone)
     whole = time.monotonic() - began
     wanted = outcome(alone)
-    print(json.dumps({"calls": calls, "seconds": round(whole, 1), "adapter": wanted["adapter"]}), flush=True)
+    first = {"calls": calls, "seconds": round(whole, 1), "adapter": wanted["adapter"]}
+    print(json.dumps({**first, "without_people": outcome(plain)["adapter"]}), flush=True)
     killed = ended = wrong = 0
     while killed < asked.kills:
         run, times = tormented(min(asked.each, asked.kills - killed), calls, whole, chance)

@@ -10,6 +10,7 @@ Kinds, with what each carries beside `kind`, `seq` (from 1) and `time` (Unix sec
     step       step, total, loss, lr, grad_norm, tokens, trained_tokens, tokens_per_s, memory, epoch, eta
     evaluated  step, loss, rows, adapter (False: the base model's own loss)
     saved      step, path (of a checkpoint, or of the adapter)
+    told       what, step, value (for learning rate, steps): what was asked of it in control.jsonl, and taken
     warned     text, mend
     finished | stopped     step, path
     failed     reason, mend, step
@@ -147,6 +148,8 @@ class RunState:
                 self.evaluations.append(Evaluation(event["step"], event["loss"]))
             case "evaluated":
                 self.base_loss = event["loss"]
+            case "told" if event.get("what") == "steps":
+                self.total = event["value"]
             case "warned":
                 self.warnings.append(" ".join(filter(None, (event["text"], event.get("mend")))))
             case "finished" | "stopped" | "failed" as last_word:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -62,6 +64,11 @@ class Run:
     def rows(self) -> Path:
         """What was counted of the rows, and the rows as they are trained on."""
         return self.path / "rows"
+
+    @property
+    def control(self) -> Path:
+        """What people ask of it while it runs; engine/workers/control.py says what can be asked."""
+        return self.path / "control.jsonl"
 
     @property
     def checkpoints(self) -> Path:
@@ -219,6 +226,18 @@ def stop(run: Run) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def control(run: Run, do: str, **facts: Any) -> None:
+    """Ask something of a living run: "checkpoint", "steps" with a value, and so on. Raises UserError."""
+    if not is_alive(run):
+        raise UserError(f"{run.name} is not running; resume it first")
+    line = json.dumps({"do": do, **facts}) + "\n"
+    descriptor = os.open(run.control, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.write(descriptor, line.encode("utf-8"))
+    finally:
+        os.close(descriptor)
 
 
 def list_runs() -> list[Run]:

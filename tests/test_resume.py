@@ -26,7 +26,7 @@ PICKLES = {".pt", ".pth", ".bin", ".pkl", ".ckpt"}
 
 
 def tormented(kills: int) -> list[dict[str, Any]]:
-    """What the kill harness says, a line a run; the first one is of the run that was left alone."""
+    """What the kill harness says, a line a run; the first one is of the runs that were left alone."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "kill.py"), "--kills", str(kills), "--each", "3"],
         capture_output=True,
@@ -71,7 +71,7 @@ def test_stopped_and_resumed_it_ends_with_the_same_adapter(killed: list[dict[str
     assert state.status == "finished" and state.resumes == 1, "\n".join(runs.log_tail(run))
     assert [step for step, _ in state.losses] == list(range(1, 10))
     weights = (run.adapter / "adapter_model.safetensors").read_bytes()
-    assert hashlib.sha256(weights).hexdigest() == killed[0]["adapter"]
+    assert hashlib.sha256(weights).hexdigest() == killed[0]["without_people"]
     index = json.loads((run.checkpoints / "index.json").read_text())
     assert index["last"] == 9 and (run.checkpoints / f"step-{index['best']}").is_dir()
     assert not [path for path in run.path.rglob("*") if path.suffix in PICKLES or path.name.endswith(".part")]

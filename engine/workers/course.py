@@ -12,7 +12,7 @@ from engine.workers.pace import Change
 
 @dataclass
 class Course:
-    """Numbers of a run under way; `planned` steps by the recipe, `total` as last told."""
+    """Numbers of a run under way; `planned` are the recipe's steps."""
 
     planned: int
     tokens: int = 0
@@ -26,9 +26,9 @@ class Course:
     left_out: list[int] = field(default_factory=list)
     """Rows that are not trained on any more."""
 
-    @property
-    def total(self) -> int:
-        return pace.total(self.planned, self.changes)
+    def total(self, step: int) -> int:
+        """Steps of the whole run, as it is known after that many."""
+        return pace.total(self.planned, self.changes, step)
 
     def evaluated(self, step: int, loss: float) -> bool:
         """Take in a validation loss; whether it is the best so far."""

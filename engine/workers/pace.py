@@ -19,9 +19,10 @@ class Change(NamedTuple):
     value: float
 
 
-def total(planned: int, changes: Sequence[Change]) -> int:
-    """Steps of the whole run, as last told."""
-    return next((int(change.value) for change in reversed(changes) if change.what == "steps"), planned)
+def total(planned: int, changes: Sequence[Change], step: int) -> int:
+    """Steps of the whole run, as it is known after that many."""
+    told = [int(one.value) for one in changes if one.what == "steps" and one.step <= step]
+    return told[-1] if told else planned
 
 
 def rate(plan: Train, planned: int, changes: Sequence[Change], step: int) -> float:

@@ -15,8 +15,10 @@ from transformers import TrainerCallback
 
 from engine.events import EventLog
 from engine.recipe import Train
+from engine.workers.control import Asked, Controls, added, not_a_deed, objection
 from engine.workers.course import Course
-from engine.workers.io import StopFlag
+from engine.workers.io import StopFlag, Stopped
+from engine.workers.pace import Change
 
 STEPS_FOR_RATE = 20
 
@@ -27,16 +29,25 @@ class Teller(TrainerCallback):  # type: ignore[misc]
     trainer: Any
 
     def __init__(
-        self, plan: Train, course: Course, log: EventLog, stop: StopFlag, save: Callable[[int], None]
+        self,
+        plan: Train,
+        course: Course,
+        log: EventLog,
+        stop: StopFlag,
+        controls: Controls,
+        save: Callable[[int], None],
     ) -> None:
         self._plan, self._course, self._log, self._stop, self._save = plan, course, log, stop, save
+        self._controls = controls
+        self._save_now = self._stop_at_evaluation = False
         self._recent: deque[tuple[float, int]] = deque(maxlen=STEPS_FOR_RATE)  # (seconds, tokens)
         self._told = (course.tokens, course.trained_tokens)
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        state.max_steps = self._course.total
-
-    def on_step_begin(self, *_: Any, **__: Any) -> None:
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        for asked in self._controls.read():
+            self._take(asked, state.global_step)
+        state.max_steps = self._course.total(state.global_step)
+        self.trainer.set_rate(state.global_step)
         self._began = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -47,17 +58,19 @@ class Teller(TrainerCallback):  # type: ignore[misc]
         if "loss" not in logs:
             return
         step, plan = state.global_step, self._plan
-        last = step >= state.max_steps or control.should_training_stop
         self._tell(state, logs)
         if not math.isfinite(logs["loss"]):
             raise FloatingPointError(f"the loss is {logs['loss']} at step {step}")
-        best = False
+        best, before = False, self._course.evaluated_at
         if step >= state.max_steps and self.trainer.validation:
             self._log.write("phase", phase="evaluate")
             best = self.evaluate(step)
         elif plan.eval_every and step % plan.eval_every == 0:
             best = self.evaluate(step)
-        if last or best or (plan.save_every and step % plan.save_every == 0):
+        control.should_training_stop |= self._stop_at_evaluation and self._course.evaluated_at != before
+        last = step >= state.max_steps or control.should_training_stop
+        due, self._save_now = self._save_now, False
+        if last or best or due or (plan.save_every and step % plan.save_every == 0):
             self._save(step)
 
     def evaluate(self, step: int) -> bool:
@@ -73,6 +86,25 @@ class Teller(TrainerCallback):  # type: ignore[misc]
         with self.trainer.model.disable_adapter():
             loss = self.trainer.validation_loss()
         self._log.write("evaluated", step=0, loss=loss, rows=len(self.trainer.validation), adapter=False)
+
+    def _take(self, asked: Asked | str, step: int) -> None:
+        evaluates = bool(self._plan.eval_every and self.trainer.validation)
+        if not isinstance(asked, dict) or (why := objection(asked, step, evaluates)):
+            self._log.write("warned", text=why if isinstance(asked, dict) else not_a_deed(asked), mend="")
+            return
+        what, value = asked["do"], asked.get("value")
+        self._log.write("told", what=what, step=step, **({} if value is None else {"value": value}))
+        match what:
+            case "checkpoint":
+                self._save_now = True
+            case "stop":
+                self._stop.wanted = True
+            case "stop at evaluation":
+                self._stop_at_evaluation = True
+            case "abort":
+                raise Stopped(f"aborted after step {step}; nothing new was saved")
+            case _:
+                self._course.changes = added(self._course.changes, Change(step, what, asked["value"]))
 
     def _tell(self, state: Any, logs: dict[str, Any]) -> None:
         course = self._course

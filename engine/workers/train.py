@@ -19,17 +19,14 @@ from pathlib import Path
 from engine import dataset, render, resume, runs, survey, usable
 from engine.dataset import Sample
 from engine.errors import UserError
-from engine.events import EventLog
+from engine.events import EventLog, Tail
 from engine.ledger import Entry
 from engine.recipe import Recipe
 from engine.render import ChatFormat
 from engine.runs import Run
-from engine.workers import checkpoints, durable, fetch, rows
-from engine.workers.io import StopFlag
-
-
-class Stopped(Exception):
-    """The run was asked to stop before there was anything to save."""
+from engine.workers import checkpoints, control, durable, fetch, rows
+from engine.workers.control import Controls
+from engine.workers.io import StopFlag, Stopped
 
 
 def main() -> int:
@@ -45,8 +42,8 @@ def work(run: Run, stop: StopFlag) -> int:
     log = EventLog(run.events)
     try:
         train(run, log, stop)
-    except Stopped:
-        _say_stopped(run, log)
+    except Stopped as stopped:
+        _say_stopped(run, log, str(stopped))
     except UserError as error:
         log.write("failed", reason=str(error), mend="", step=0)
         return 1
@@ -91,6 +88,8 @@ def train(run: Run, log: EventLog, stop: StopFlag) -> None:
     course = Course(recipe.train.total_steps(len(data)))
     if came_from:
         course.restore(checkpoints.state(came_from)["course"])
+        told = Tail(run.events).read()
+        course.changes = control.replayed(course.changes, told, checkpoints.step_of(came_from))
     size = checkpoints.size(model.get_nb_trainable_parameters()[0], recipe.train.optimizer)
     run.checkpoints.mkdir(exist_ok=True)
     checkpoints.check_room(run.checkpoints, size, recipe.train.keep_checkpoints)
@@ -108,7 +107,8 @@ def train(run: Run, log: EventLog, stop: StopFlag) -> None:
         log.write("saved", step=step, path=str(path))
         checkpoints.settle(run.checkpoints, recipe.train.keep_checkpoints, course.best_step, course.best_loss)
 
-    teller = Teller(recipe.train, course, log, stop, save)
+    controls = Controls(run.control, log.continued)
+    teller = Teller(recipe.train, course, log, stop, controls, save)
     trainer = build(
         recipe.train, model, tokenizer, data, digest, validation, course, teller, str(run.path / "trainer")
     )
@@ -120,7 +120,7 @@ def train(run: Run, log: EventLog, stop: StopFlag) -> None:
         teller.evaluate_base()
 
     _enter("train", log, stop)
-    if step < course.total:
+    if step < course.total(step):
         trainer.train(resume_from_checkpoint=str(came_from) if came_from else None)
         step = trainer.state.global_step
     elif came_from:
@@ -129,7 +129,7 @@ def train(run: Run, log: EventLog, stop: StopFlag) -> None:
     log.write("phase", phase="save")
     durable.folder(run.adapter, save_adapter)
     log.write("saved", step=step, path=str(run.adapter))
-    log.write("finished" if step >= course.total else "stopped", step=step, path=str(run.adapter))
+    log.write("finished" if step >= course.total(step) else "stopped", step=step, path=str(run.adapter))
 
 
 def explain(error: Exception) -> tuple[str, str]:
@@ -148,17 +148,15 @@ def explain(error: Exception) -> tuple[str, str]:
     return f"{name}: {text[0] if text else 'no message'}", "worker.log has the details"
 
 
-def _say_stopped(run: Run, log: EventLog) -> None:
-    """The last word where training did not go on: what was there before is there still."""
+def _say_stopped(run: Run, log: EventLog, reason: str) -> None:
+    """The last word where nothing new was saved: what was there before is there still."""
     found = checkpoints.newest(run.checkpoints)
     step = checkpoints.step_of(found) if found else 0
     log.write(
         "stopped",
         step=step,
         path=str(run.adapter) if run.adapter.is_dir() else None,
-        reason=f"stopped before training went on; the checkpoint of step {step} is kept"
-        if step
-        else "stopped before the first step; nothing was trained",
+        reason=f"{reason}; the checkpoint of step {step} is kept" if step else reason,
     )
 
 
@@ -168,7 +166,7 @@ def _pass_over(log: EventLog, path: Path, why: str) -> None:
 
 def _enter(phase: str, log: EventLog, stop: StopFlag) -> None:
     if stop.wanted:
-        raise Stopped
+        raise Stopped("stopped before its first step; nothing was trained")
     log.write("phase", phase=phase)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import DataCollatorForSeq2Seq
 from trl import SFTConfig, SFTTrainer
 
@@ -39,7 +39,7 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
     course: Course
     order: Order
     validation: Sequence[Row] = ()
-    lr_scheduler: LRScheduler | None
+    lr_scheduler: Any
 
     def training_step(self, model: Any, inputs: dict[str, Any], *rest: Any, **named: Any) -> Any:
         self.course.tokens += int(inputs["attention_mask"].sum())
@@ -49,7 +49,7 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Order:
         return self.order
 
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LRScheduler:
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         if self.lr_scheduler is None:
             self.lr_scheduler = LambdaLR(optimizer or self.optimizer, self.rate)
             self._created_lr_scheduler = True
@@ -58,6 +58,13 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
     def rate(self, step: int) -> float:
         """The learning rate after that many steps, as a share of the recipe's."""
         return pace.rate(self.plan, self.course.planned, self.course.changes, step)
+
+    def set_rate(self, step: int) -> None:
+        """Have the rate that belongs to a step now: it may have been told since the one before ended."""
+        rates = [base * self.rate(step) for base in self.lr_scheduler.base_lrs]
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        self.lr_scheduler._last_lr = rates  # what transformers reports
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         snapshot.load_adapter(Path(resume_from_checkpoint), self.model)
