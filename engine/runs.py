@@ -10,14 +10,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import platformdirs
 
-from engine import events, recipe
+from engine import autopsy, events, recipe
 from engine.errors import RunFailed, UserError
 from engine.events import RunState
 from engine.recipe import Recipe
@@ -87,15 +89,21 @@ class Run:
         # The lock is asked first: a worker that ends between the two reads has then written its last word.
         alive = is_alive(self)
         state = events.fold(events.Tail(self.events).read())
-        return judged(state, alive)
+        return judged(state, alive, self)
 
 
-def judged(state: RunState, alive: bool) -> RunState:
-    """Mark as crashed what has no last word and no living worker."""
+def judged(state: RunState, alive: bool, run: Run, why: bool = True) -> RunState:
+    """Mark as crashed what has no last word and no living worker, and say why, unless nobody asks.
+
+    A last word that is older than the worker is a former life's: the run is starting again.
+    """
     if not alive and not state.over:
         state.status = "crashed"
-        state.reason = "the worker ended without a last word"
-        state.mend = "see the end of worker.log"
+        if why:
+            state.reason, state.mend = autopsy.cause(state.signs, log_tail(run))
+    elif alive and state.over and _launched_at(run) > state.updated_at:
+        state.status = "starting"
+        state.phase = state.reason = state.mend = ""
     return state
 
 
@@ -131,10 +139,11 @@ def discard(run: Run) -> None:
     shutil.rmtree(run.path)
 
 
-def launch(run: Run) -> None:
+def launch(run: Run, environment: Mapping[str, str] = MappingProxyType({})) -> None:
     """Start the train worker in a session of its own, with the lock already held for it.
 
-    The worker outlives this process and its terminal. Raises RunFailed if the run has a worker.
+    environment: variables besides those of this process. The worker outlives this process and its
+    terminal. Raises RunFailed if the run has a worker.
     """
     lock = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -153,7 +162,7 @@ def launch(run: Run) -> None:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=[lock],
-                env={**WORKER_ENVIRONMENT, **os.environ, LOCK_FD: str(lock)},
+                env={**WORKER_ENVIRONMENT, **os.environ, **environment, LOCK_FD: str(lock)},
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -164,7 +173,7 @@ def launch(run: Run) -> None:
         os.close(lock)  # the worker's copy keeps the lock
 
 
-def resume(run: Run, confirmed: bool = False) -> None:
+def resume(run: Run, confirmed: bool = False, start: Callable[[Run], None] = launch) -> None:
     """Start the worker again where its newest checkpoint is, or anew where there is none.
 
     confirmed: a person agrees to what has changed since. Raises UserError for a run that is alive, that has
@@ -181,7 +190,7 @@ def resume(run: Run, confirmed: bool = False) -> None:
     if confirmed:
         resume.confirm(run, changed)
     resume.check(run, changed)
-    launch(run)
+    start(run)
 
 
 def hold_lock(run: Run) -> int:
@@ -212,6 +221,14 @@ def is_alive(run: Run) -> bool:
         return False
     finally:
         os.close(lock)
+
+
+def _launched_at(run: Run) -> float:
+    """When its worker was given the lock, in Unix seconds; 0 where it has none."""
+    try:
+        return (run.path / "lock").stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def stop(run: Run) -> bool:

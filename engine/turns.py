@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine import hardware, runs
@@ -20,6 +21,46 @@ from engine.runs import Run
 
 BESIDE = "IFT_TUI_BESIDE"
 """Environment variable by which a run is started beside the one that has the device."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A device, who trains on it, and who waits for it, the next one first."""
+
+    device: str
+    holder: Run | None
+    waiting: list[Run]
+
+
+def lines() -> list[Line]:
+    """Every device that some run has, or waits for."""
+    names = sorted({path.stem for path in _folder().glob("*.order")})
+    found = [Line(name, holder(name), waiting(name)) for name in names]
+    return [line for line in found if line.holder or line.waiting]
+
+
+def ahead() -> list[Run]:
+    """The runs that one which is started here now would wait for: who trains, then who waits."""
+    name = device()
+    first = holder(name)
+    return [*([first] if first else []), *waiting(name)]
+
+
+def line_of(run: Run) -> str | None:
+    """The device that a run waits for; None where it stands in no line."""
+    return next((line.device for line in lines() if run in line.waiting), None)
+
+
+def start(run: Run, beside: bool = False) -> None:
+    """Launch the worker of a run: it takes its turn, or trains beside whoever has the device.
+
+    It stands in the line when this returns, so that whoever looks then sees it. Raises what runs.launch does.
+    """
+    if beside:
+        runs.launch(run, {BESIDE: "1"})
+    else:
+        runs.launch(run)
+        join(run, device())
 
 
 def device() -> str:
@@ -52,9 +93,9 @@ def waiting(name: str) -> list[Run]:
 
 
 def join(run: Run, name: str) -> None:
-    """Stand in the line, at its end; a run that stands there stays where it is."""
+    """Stand in the line, at its end; a run that stands there, or has the device, stays where it is."""
     with _order(name) as order:
-        if run.name not in order:
+        if run.name not in order and holder(name) != run:
             order.append(run.name)
 
 

@@ -19,7 +19,9 @@ def test_nothing_is_made_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 def test_a_machine_that_was_started_anew() -> None:
     noted = {**autopsy.signs(), "boot": "another"}
-    assert autopsy.cause(noted, ["Segmentation fault"])[0] == "the machine was started anew while it ran"
+    assert (
+        autopsy.cause(noted, ["Segmentation fault"])[0] == "the machine was started anew since its last word"
+    )
 
 
 def test_the_memory_guard_of_the_control_group(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -95,7 +95,19 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_every_file_is_a_command_with_help(capsys: pytest.CaptureFixture[str]) -> None:
     names = front.names()
-    assert {"models", "data", "preview", "train", "runs", "attach", "stop"} <= set(names)
+    assert {
+        "models",
+        "data",
+        "preview",
+        "train",
+        "runs",
+        "attach",
+        "stop",
+        "resume",
+        "queue",
+        "checkpoint",
+        "set",
+    } <= set(names)
     assert {"eval", "compare", "doctor"} <= set(names)
     for name in names:
         with pytest.raises(SystemExit) as ended:
@@ -287,6 +299,7 @@ def test_a_failed_run_is_exit_code_1_and_says_why(capsys: pytest.CaptureFixture[
     log.write("failed", reason="the GPU's memory ran out", mend="halve train.batch_size", step=3)
     assert front.main(["attach", run.name]) == 1
     sentence = f"ift-tui: {run.name} failed: the GPU's memory ran out. halve train.batch_size\n"
+    sentence += f"go on: ift-tui resume {run.name}\n"
     assert capsys.readouterr().err == sentence
 
 

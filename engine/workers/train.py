@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine import dataset, render, resume, runs, survey, usable
+from engine import autopsy, dataset, render, resume, runs, survey, usable
 from engine.dataset import Sample
 from engine.errors import UserError
 from engine.events import EventLog, Tail
@@ -24,7 +24,7 @@ from engine.ledger import Entry
 from engine.recipe import Recipe
 from engine.render import ChatFormat
 from engine.runs import Run
-from engine.workers import checkpoints, control, durable, fetch, rows
+from engine.workers import checkpoints, control, durable, fetch, rows, turn
 from engine.workers.control import Controls
 from engine.workers.io import StopFlag, Stopped
 
@@ -58,12 +58,13 @@ def work(run: Run, stop: StopFlag) -> int:
 def train(run: Run, log: EventLog, stop: StopFlag) -> None:
     """The whole run, or what is left of it. Raises what went wrong; `work` turns it into the last word."""
     recipe = run.recipe()
-    log.write("started", name=run.name, model=recipe.model.id)
+    log.write("started", name=run.name, model=recipe.model.id, signs=autopsy.signs())
     checkpoints.sweep(run.checkpoints)
     came_from = checkpoints.newest(run.checkpoints, lambda path, why: _pass_over(log, path, why))
     if came_from:
         resume.check(run, resume.changes(run))
 
+    turn.wait(run, log, stop)
     _enter("import", log, stop)
     warm()
 

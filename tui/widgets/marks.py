@@ -9,6 +9,7 @@ from tui.widgets.figures import duration
 
 STATUS: dict[Status, tuple[str, str]] = {
     "starting": ("○", "$text-accent"),
+    "waiting": ("◌", "$text-accent"),
     "running": ("●", "$text-accent"),
     "finished": ("✓", "$text-success"),
     "stopped": ("■", "$text-warning"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from engine import asking
 from engine.events import RunState
 from tui.feed import Snapshot
 from tui.safe import clean
-from tui.widgets.figures import duration, figure, size
+from tui.widgets.figures import duration, figure, place_in_line, size
 from tui.widgets.marks import facts, meter, phase_words, status_mark
 
 # What a worker counts of its own memory.
@@ -74,6 +75,8 @@ def now_doing(snapshot: Snapshot) -> str:
             return f"after {state.step:,} steps; the adapter is saved"
         case "stopped":
             return f"at step {state.step:,}; the adapter is saved" if state.saved else state.reason
+        case "waiting":
+            return f"for its turn behind {clean(state.behind, newlines=False)}; {place_in_line(state.ahead)}"
         case "failed" | "crashed":
             return f"at step {state.step:,}" if state.step else "before the first step"
         case _:
@@ -85,10 +88,11 @@ def outcome(state: RunState) -> Content:
     lines = []
     if state.status in ("failed", "crashed"):
         lines.append(Content.styled(f"✗ {clean(state.reason)}", "bold $text-error"))
-        if state.mend:
-            lines.append(Content(clean(state.mend)))
+        mend = f"{clean(state.mend)}. " if state.mend else ""
+        lines.append(Content.assemble(mend, ("r", "bold $text-accent"), " resumes it."))
     if state.saved:
         lines.append(Content.assemble(gained(state), ("c", "bold $text-accent"), " compares base and tuned."))
+    lines += [Content(f"· {asking.told(*each)}") for each in state.told[-2:]]
     lines += [Content.styled(f"! {clean(text)}", "$text-warning") for text in state.warnings[-3:]]
     return Content("\n").join(lines)
 
