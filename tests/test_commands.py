@@ -339,7 +339,8 @@ def test_ctrl_c_stops_a_run_that_was_started_here(running: Run) -> None:
     out, err = process.communicate(timeout=LONGEST_WAIT)
     assert process.returncode == 0
     assert err.startswith("saving and stopping; the adapter so far is kept")
-    assert out.splitlines()[-1].startswith("stopped at step ")
+    assert out.splitlines()[-2].startswith("stopped at step ")
+    assert out.splitlines()[-1] == f"go on: ift-tui resume {running.name}"
 
 
 def test_ctrl_c_leaves_a_run_that_was_attached_to(running: Run) -> None:
@@ -359,7 +360,7 @@ def test_a_second_ctrl_c_leaves_the_run_alone() -> None:
     process = follower(run, stop=True)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
-    assert process.stderr.readline().startswith("saving and stopping")
+    assert process.stderr.readline().startswith("stopping (Ctrl-C again")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=LONGEST_WAIT)
     assert process.returncode == 130

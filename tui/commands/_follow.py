@@ -92,8 +92,9 @@ class Lines:
 def follow(run: Run, as_json: bool, stop_on_interrupt: bool, from_now: bool = False) -> int:
     """Print a run's events to its last word, from the start or from now.
 
-    The exit code: 0 where it has finished or was stopped, 1 where not. Ctrl-C asks the run to stop and goes on following, or, without `stop_on_interrupt` and the second time,
-    leaves it running (130). So does a terminal that is closed.
+    The exit code: 0 where it has finished or was stopped, 1 where not. Ctrl-C asks the run to stop and goes
+    on following, or, without `stop_on_interrupt` and the second time, leaves it running (130). So does a
+    terminal that is closed.
     """
     tail, state, lines = Tail(run.events), RunState(), Lines(thin=sys.stdout.isatty())
     if from_now:
