@@ -65,12 +65,12 @@ def life(
             log = os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             os.dup2(log, 1)
             os.dup2(log, 2)
-            lock = runs.hold_lock(run)  # noqa: F841
+            lock = runs.hold_lock(run)
             stop = StopFlag()
             if people:
                 _people(run)
             doom()
-            os._exit(train.work(run, stop))
+            os._exit(train.work(run, stop, lock))
         except BaseException:
             traceback.print_exc()
         finally:

@@ -11,6 +11,11 @@ Kinds, with what each carries beside `kind`, `seq` (from 1) and `time` (Unix sec
     step       step, total, loss, lr, grad_norm, tokens, trained_tokens, tokens_per_s, memory, epoch, eta
     evaluated  step, loss, rows, adapter (False: the base model's own loss)
     saved      step, path (of a checkpoint, or of the adapter)
+    non_finite step, what (loss | gradient), rows: numbers of all rows of that step, in training order; done
+               (stopped | skipped | rolled back)
+    shrunk     batch_size, gradient_accumulation: memory ran out, it goes on from the last checkpoint so
+    kept_best  step, loss, stopped_early: the adapter is that of the best evaluation, not of the last step
+    paused     reason: what cannot be written; unpaused: it can again
     told       what, step, value (for learning rate, steps): what was asked of it in control.jsonl, and taken
     warned     text, mend
     finished | stopped     step, path
@@ -41,15 +46,24 @@ class EventLog:
         self._seq = sum(1 for _ in Tail(path).read()) if path.exists() else 0
         self.continued = self._seq > 0  # whether another process has written here before
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._torn = False
         size = os.fstat(self._fd).st_size
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
-            os.write(self._fd, b"\n")  # a line torn by a kill must not swallow the next one
+            self._torn = True  # by a kill: it must not swallow the next line
 
     def write(self, kind: str, **facts: Any) -> None:
         self._seq += 1
         event = {"kind": kind, "seq": self._seq, "time": round(self._clock(), 3), **facts}
         # NaN is not JSON, but it is a fact of a run; Python reads its own spelling back.
-        os.write(self._fd, (json.dumps(event, ensure_ascii=False) + "\n").encode("utf-8"))
+        self._put((json.dumps(event, ensure_ascii=False) + "\n").encode("utf-8"))
+
+    def _put(self, line: bytes) -> None:
+        """One write, unless the disk is full: it then takes a part of the line, and the whole comes later."""
+        line = b"\n" + line if self._torn else line
+        while line:
+            taken = os.write(self._fd, line)
+            line = line[taken:]
+            self._torn = bool(line)
 
     def close(self) -> None:
         os.close(self._fd)
@@ -126,6 +140,7 @@ class RunState:
     ahead: int = 0
     signs: dict[str, Any] = field(default_factory=dict)  # what its worker noted at its start
     told: list[tuple[int, str, float | None]] = field(default_factory=list)  # step, what, value
+    paused: str = ""  # why it waits, while it does
     reason: str = ""
     mend: str = ""
     _counts: list[int] = field(default_factory=list)  # tokens after each of the losses' steps
@@ -148,7 +163,7 @@ class RunState:
                 self._fold_step(event)
             case "started":
                 self.status = "running"
-                self.reason = self.mend = ""
+                self.reason = self.mend = self.paused = ""
                 self.model = event.get("model", "")
                 self.signs = event.get("signs", {})
                 self.started_at = self.started_at or self.updated_at
@@ -172,6 +187,8 @@ class RunState:
                 self.told.append((event.get("step", 0), event["what"], event.get("value")))
                 if event["what"] == "steps":
                     self.total = event["value"]
+            case "paused" | "unpaused":
+                self.paused = event.get("reason", "")
             case "warned":
                 self.warnings.append(" ".join(filter(None, (event["text"], event.get("mend")))))
             case "finished" | "stopped" | "failed" as last_word:
@@ -179,6 +196,7 @@ class RunState:
                 self.reason = event.get("reason", "")
                 self.mend = event.get("mend", "")
                 self.saved = bool(event.get("path"))
+                self.paused = ""
                 self.eta = None
 
     def _fold_step(self, event: Event) -> None:

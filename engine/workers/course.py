@@ -30,6 +30,10 @@ class Course:
         """Steps of the whole run, as it is known after that many."""
         return pace.total(self.planned, self.changes, step)
 
+    def ended(self, step: int, patience: int) -> bool:
+        """Whether a run with that many steps behind it is over; patience: evaluations, 0 without end."""
+        return step >= self.total(step) or bool(patience and self.waited >= patience)
+
     def evaluated(self, step: int, loss: float) -> bool:
         """Take in a validation loss; whether it is the best so far."""
         self.evaluated_at = step

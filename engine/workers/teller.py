@@ -15,10 +15,12 @@ from transformers import TrainerCallback
 
 from engine.events import EventLog
 from engine.recipe import Train
+from engine.workers.amends import MOST_ROLLBACKS, Again, Amends
 from engine.workers.control import Asked, Controls, added, not_a_deed, objection
 from engine.workers.course import Course
 from engine.workers.io import StopFlag, Stopped
 from engine.workers.pace import Change
+from engine.workers.watch import Watch
 
 STEPS_FOR_RATE = 20
 
@@ -35,10 +37,11 @@ class Teller(TrainerCallback):  # type: ignore[misc]
         log: EventLog,
         stop: StopFlag,
         controls: Controls,
+        made: Amends,
         save: Callable[[int], None],
     ) -> None:
         self._plan, self._course, self._log, self._stop, self._save = plan, course, log, stop, save
-        self._controls = controls
+        self._controls, self._made, self._watch = controls, made, Watch()
         self._save_now = self._stop_at_evaluation = False
         self._recent: deque[tuple[float, int]] = deque(maxlen=STEPS_FOR_RATE)  # (seconds, tokens)
         self._told = (course.tokens, course.trained_tokens)
@@ -48,7 +51,12 @@ class Teller(TrainerCallback):  # type: ignore[misc]
             self._take(asked, state.global_step)
         state.max_steps = self._course.total(state.global_step)
         self.trainer.set_rate(state.global_step)
+        self.trainer.losses = ()
         self._began = time.perf_counter()
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if what := self.trainer.unsound():
+            self._unsound(what, state.global_step + 1)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._took = time.perf_counter() - self._began
@@ -60,13 +68,16 @@ class Teller(TrainerCallback):  # type: ignore[misc]
         step, plan = state.global_step, self._plan
         self._tell(state, logs)
         if not math.isfinite(logs["loss"]):
-            raise FloatingPointError(f"the loss is {logs['loss']} at step {step}")
+            self.trainer.forget_loss()
+        for text, mend in self._watch.see(logs["loss"], logs.get("grad_norm", 0.0), step >= state.max_steps):
+            self._log.write("warned", text=f"step {step}: {text}", mend=mend)
         best, before = False, self._course.evaluated_at
         if step >= state.max_steps and self.trainer.validation:
             self._log.write("phase", phase="evaluate")
             best = self.evaluate(step)
         elif plan.eval_every and step % plan.eval_every == 0:
             best = self.evaluate(step)
+        control.should_training_stop |= self._course.ended(step, plan.early_stopping)
         control.should_training_stop |= self._stop_at_evaluation and self._course.evaluated_at != before
         last = step >= state.max_steps or control.should_training_stop
         due, self._save_now = self._save_now, False
@@ -86,6 +97,28 @@ class Teller(TrainerCallback):  # type: ignore[misc]
         with self.trainer.model.disable_adapter():
             loss = self.trainer.validation_loss()
         self._log.write("evaluated", step=0, loss=loss, rows=len(self.trainer.validation), adapter=False)
+
+    def _unsound(self, what: str, step: int) -> None:
+        """A loss or gradient that is no number, in this very step and before the optimizer takes it in."""
+        rows, policy = self.trainer.rows_of_step(), self._plan.on_nonfinite
+        made = self._made.without(rows)
+        if policy == "roll back" and (
+            made.rollbacks > MOST_ROLLBACKS or len(made.left_out) >= len(self.trainer.order)
+        ):
+            policy = "stop"
+        done = {"stop": "stopped", "skip": "skipped", "roll back": "rolled back"}[policy]
+        self._log.write("non_finite", step=step, what=what, rows=rows, done=done)
+        shown = ", ".join(map(str, rows[:8])) + (" ..." if len(rows) > 8 else "")
+        said = f"the {what} is no number in step {step} (rows {shown}); that step was not taken"
+        match policy:
+            case "skip":  # without a gradient the optimizer moves, decays and counts nothing
+                self.trainer.model.zero_grad(set_to_none=True)
+            case "roll back" if self._stop.wanted:
+                raise Stopped(said)
+            case "roll back":
+                raise Again(made)
+            case _:
+                raise FloatingPointError(said)
 
     def _take(self, asked: Asked | str, step: int) -> None:
         evaluates = bool(self._plan.eval_every and self.trainer.validation)

@@ -14,43 +14,49 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from engine import autopsy, dataset, render, resume, runs, survey, usable
 from engine.dataset import Sample
 from engine.errors import UserError
 from engine.events import EventLog, Tail
 from engine.ledger import Entry
-from engine.recipe import Recipe
+from engine.recipe import Recipe, Train
 from engine.render import ChatFormat
 from engine.runs import Run
-from engine.workers import checkpoints, control, durable, fetch, rows, turn
+from engine.workers import amends, checkpoints, control, durable, failures, faults, fetch, rows, turn
+from engine.workers.amends import Again, Amends
 from engine.workers.control import Controls
+from engine.workers.failures import explain
 from engine.workers.io import StopFlag, Stopped
+from engine.workers.patience import PatientLog, patiently
 
 
 def main() -> int:
     """Run the worker. Exit code 0 for finished or stopped, 1 for failed."""
     os.umask(0o077)
     run = Run(Path(sys.argv[1]))
-    lock = runs.hold_lock(run)  # noqa: F841  (held until this process ends)
-    return work(run, StopFlag())
+    return work(run, StopFlag(), runs.hold_lock(run))
 
 
-def work(run: Run, stop: StopFlag) -> int:
-    """Train and write the last word, whatever happens."""
-    log = EventLog(run.events)
+def work(run: Run, stop: StopFlag, lock: int) -> int:
+    """Train and write the last word, whatever happens; with the run's lock, held until this process ends."""
+    log = PatientLog(run.events, stop)
     try:
         train(run, log, stop)
+    except Again as again:
+        amends.start_again(run, again.amends, lock)
     except Stopped as stopped:
         _say_stopped(run, log, str(stopped))
     except UserError as error:
-        log.write("failed", reason=str(error), mend="", step=0)
+        log.last_word("failed", reason=str(error), mend="")
         return 1
     except Exception as error:
         traceback.print_exc()
         reason, mend = explain(error)
-        log.write("failed", reason=reason, mend=mend)
+        log.last_word("failed", reason=reason, mend=mend)
         return 1
     return 0
 
@@ -58,6 +64,8 @@ def work(run: Run, stop: StopFlag) -> int:
 def train(run: Run, log: EventLog, stop: StopFlag) -> None:
     """The whole run, or what is left of it. Raises what went wrong; `work` turns it into the last word."""
     recipe = run.recipe()
+    made = amends.load(run)
+    plan = made.applied(recipe.train)
     log.write("started", name=run.name, model=recipe.model.id, signs=autopsy.signs())
     checkpoints.sweep(run.checkpoints)
     came_from = checkpoints.newest(run.checkpoints, lambda path, why: _pass_over(log, path, why))
@@ -86,33 +94,35 @@ def train(run: Run, log: EventLog, stop: StopFlag) -> None:
     data = Dataset.from_file(str(training))
     model, tokenizer = models.load(recipe, log)
     models.write_environment(run, recipe, model, digest, reasoning)
-    course = Course(recipe.train.total_steps(len(data)))
+    course = Course(plan.total_steps(len(data)), left_out=made.left_out)
     if came_from:
         course.restore(checkpoints.state(came_from)["course"])
         told = Tail(run.events).read()
         course.changes = control.replayed(course.changes, told, checkpoints.step_of(came_from))
-    size = checkpoints.size(model.get_nb_trainable_parameters()[0], recipe.train.optimizer)
+    size = checkpoints.size(model.get_nb_trainable_parameters()[0], plan.optimizer)
     run.checkpoints.mkdir(exist_ok=True)
-    checkpoints.check_room(run.checkpoints, size, recipe.train.keep_checkpoints)
+    checkpoints.check_room(run.checkpoints, size, plan.keep_checkpoints)
 
     def save_adapter(folder: Path) -> None:
         models.save_adapter(folder, model, recipe, chat)
 
-    def save(step: int) -> None:
+    def write(step: int) -> None:
         checkpoints.check_room_for_one(run.checkpoints, size)
-        path = checkpoints.write(
+        faults.disk(step)
+        checkpoints.write(
             run.checkpoints,
             step,
             lambda folder: {**snapshot.fill(folder, trainer, save_adapter), "course": course.facts()},
         )
-        log.write("saved", step=step, path=str(path))
-        checkpoints.settle(run.checkpoints, recipe.train.keep_checkpoints, course.best_step, course.best_loss)
+        checkpoints.settle(run.checkpoints, plan.keep_checkpoints, course.best_step, course.best_loss)
 
-    controls = Controls(run.control, log.continued)
-    teller = Teller(recipe.train, course, log, stop, controls, save)
-    trainer = build(
-        recipe.train, model, tokenizer, data, digest, validation, course, teller, str(run.path / "trainer")
-    )
+    def save(step: int) -> None:
+        patiently(lambda: write(step), log, stop)
+        log.write("saved", step=step, path=str(run.checkpoints / f"step-{step}"))
+
+    teller = Teller(plan, course, log, stop, Controls(run.control, log.continued), made, save)
+    folder, shrunk = str(run.path / "trainer"), made.batch_size is not None
+    trainer = build(plan, model, tokenizer, data, digest, validation, course, teller, folder, shrunk)
     step = checkpoints.step_of(came_from) if came_from else 0
     if log.continued:
         log.write("resumed", step=step, **{"from": str(came_from) if came_from else None})
@@ -121,39 +131,53 @@ def train(run: Run, log: EventLog, stop: StopFlag) -> None:
         teller.evaluate_base()
 
     _enter("train", log, stop)
-    if step < course.total(step):
-        trainer.train(resume_from_checkpoint=str(came_from) if came_from else None)
+    if not course.ended(step, plan.early_stopping):
+        with _memory_watched(recipe, made, plan, trainer, log, stop):
+            trainer.train(resume_from_checkpoint=str(came_from) if came_from else None)
         step = trainer.state.global_step
     elif came_from:
         snapshot.load_adapter(came_from, model)  # its last step was its last sign of life
 
     log.write("phase", phase="save")
-    durable.folder(run.adapter, save_adapter)
+    ended = course.ended(step, plan.early_stopping)
+    best = run.checkpoints / f"step-{course.best_step}"
+    if ended and plan.early_stopping and not checkpoints.missing(best):
+        snapshot.load_adapter(best, model)
+        early = step < course.total(step)
+        log.write("kept_best", step=course.best_step, loss=course.best_loss, stopped_early=early)
+    patiently(lambda: durable.folder(run.adapter, save_adapter), log, stop)
     log.write("saved", step=step, path=str(run.adapter))
-    log.write("finished" if step >= course.total(step) else "stopped", step=step, path=str(run.adapter))
+    log.write("finished" if ended else "stopped", step=step, path=str(run.adapter))
 
 
-def explain(error: Exception) -> tuple[str, str]:
-    """One sentence for what went wrong, one for what to do; the traceback is in worker.log."""
-    name = type(error).__name__
-    if name == "OutOfMemoryError":
-        return (
-            "the GPU's memory ran out",
-            "halve train.batch_size and double train.gradient_accumulation, or lower data.max_length",
+@contextmanager
+def _memory_watched(
+    recipe: Recipe, made: Amends, plan: Train, trainer: Any, log: EventLog, stop: StopFlag
+) -> Iterator[None]:
+    """Turns memory that ran out into a sentence, or into a smaller micro-batch where the recipe says so."""
+    try:
+        yield
+    except Exception as error:
+        if not failures.ran_out(error):
+            raise
+        told = failures.out_of_memory(recipe, plan, trainer.state.global_step + 1, *trainer.tried)
+        smaller = made.shrunk(plan) if plan.on_oom == "shrink" else None
+        if smaller is None:
+            raise told from error
+        log.write("warned", text=str(told), mend="")
+        if stop.wanted:
+            raise Stopped(str(told)) from None
+        log.write(
+            "shrunk", batch_size=smaller.batch_size, gradient_accumulation=smaller.gradient_accumulation
         )
-    if isinstance(error, FloatingPointError):
-        return str(error), "lower train.learning_rate, or look at the rows of that batch"
-    if isinstance(error, ModuleNotFoundError):
-        return f"{error.name} is not installed", "`ift-tui doctor` says what to install"
-    text = str(error).strip().splitlines()
-    return f"{name}: {text[0] if text else 'no message'}", "worker.log has the details"
+        raise Again(smaller) from None
 
 
-def _say_stopped(run: Run, log: EventLog, reason: str) -> None:
+def _say_stopped(run: Run, log: PatientLog, reason: str) -> None:
     """The last word where nothing new was saved: what was there before is there still."""
     found = checkpoints.newest(run.checkpoints)
     step = checkpoints.step_of(found) if found else 0
-    log.write(
+    log.last_word(
         "stopped",
         step=step,
         path=str(run.adapter) if run.adapter.is_dir() else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from trl import SFTConfig, SFTTrainer
 from engine import render
 from engine.dataset import Sample
 from engine.recipe import Train
-from engine.workers import pace, snapshot
+from engine.workers import faults, pace, snapshot
 from engine.workers.course import Course
-from engine.workers.order import Order
+from engine.workers.order import Order, of_step
 from engine.workers.teller import Teller
 
 ENDLESS = 10**9
@@ -36,15 +37,54 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
     """
 
     plan: Train
+    shrunk = False
     course: Course
     order: Order
     validation: Sequence[Row] = ()
+    tried = (0, 0)
+    """Rows and tokens a row of the latest micro-batch."""
+    losses: Sequence[torch.Tensor] = ()
+    """Of the micro-batches of the step under way."""
+    norm = 0.0
     lr_scheduler: Any
 
     def training_step(self, model: Any, inputs: dict[str, Any], *rest: Any, **named: Any) -> Any:
         self.course.tokens += int(inputs["attention_mask"].sum())
         self.course.trained_tokens += int((inputs["labels"] != render.IGNORED).sum())
-        return super().training_step(model, inputs, *rest, **named)
+        self.tried = (inputs["input_ids"].shape[0], inputs["input_ids"].shape[1])
+        faults.memory(self.state.global_step + 1, shrunk=self.shrunk)
+        loss = super().training_step(model, inputs, *rest, **named)
+        self.losses = [*self.losses, loss]
+        return loss
+
+    def compute_loss(self, *arguments: Any, **named: Any) -> Any:
+        loss = super().compute_loss(*arguments, **named)
+        if faults.any_wanted():
+            size, place = self.plan.batch_size, len(self.losses) * self.plan.batch_size
+            rows = self.rows_of_step()[place : place + size]
+            loss = faults.spoiled(loss, self.state.global_step + 1, rows)
+        return loss
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        self.norm = float(norm)
+        return norm
+
+    def unsound(self) -> str:
+        """What of the step under way is no number: "loss", "gradient" or ""."""
+        if not all(math.isfinite(float(loss)) for loss in self.losses):
+            return "loss"
+        # With 16-bit floats gradients may overflow: the scaler sees to it, and passes such a step over.
+        return "" if math.isfinite(self.norm) or self.accelerator.scaler is not None else "gradient"
+
+    def rows_of_step(self) -> list[int]:
+        """Numbers of all rows of the step under way, in training order."""
+        rows, size = len(self.order), self.plan.batch_size * self.plan.gradient_accumulation
+        return of_step(rows, self.plan.seed, size, self.state.global_step + 1, self.order.left_out)
+
+    def forget_loss(self) -> None:
+        """Take a loss that is no number out of transformers' running sum, where it would stay for ever."""
+        self._tr_loss.zero_()
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Order:
         return self.order
@@ -112,6 +152,7 @@ def build(
     course: Course,
     teller: Teller,
     folder: str,
+    shrunk: bool,
 ) -> Trainer:
     """The trainer for a model with its adapter on, over rows and their digest.
 
@@ -148,7 +189,7 @@ def build(
         callbacks=[teller],
     )
     teller.trainer = trainer
-    trainer.plan, trainer.course = plan, course
+    trainer.plan, trainer.course, trainer.shrunk = plan, course, shrunk
     trainer.order = Order(len(rows), plan.seed, course.left_out)
     trainer.validation = _columns(validation)
     # What will be read must be what was rendered: libraries drop and cut rows in silence.
