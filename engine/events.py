@@ -163,7 +163,7 @@ class RunState:
                 self._fold_step(event)
             case "started":
                 self.status = "running"
-                self.reason = self.mend = self.paused = ""
+                self.reason = self.mend = self.paused = self.phase = ""
                 self.model = event.get("model", "")
                 self.signs = event.get("signs", {})
                 self.started_at = self.started_at or self.updated_at

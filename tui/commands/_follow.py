@@ -67,6 +67,17 @@ class Lines:
                 return _evaluated(event)
             case "saved":
                 return f"saved step {event.get('step')}: {event.get('path')}"
+            case "paused":
+                return f"it waits: {event.get('reason')}"
+            case "unpaused":
+                return "it goes on"
+            case "shrunk":
+                each, times = event.get("batch_size"), event.get("gradient_accumulation")
+                return f"memory ran out: it starts again with batches of {each}, {times} to a step"
+            case "non_finite":
+                return f"step {event['step']}: the {event.get('what')} is no number; {event.get('done')}"
+            case "kept_best":
+                return f"the adapter is that of step {event['step']}, the best by validation loss"
             case "warned":
                 return " ".join(filter(None, ("warning:", event.get("text"), event.get("mend"))))
         return None

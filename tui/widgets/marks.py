@@ -18,7 +18,8 @@ STATUS: dict[Status, tuple[str, str]] = {
 }
 
 PHASE = {
-    "": "starting the worker, importing Unsloth",
+    "": "starting the worker",
+    "import": "importing Unsloth",
     "load": "loading the base model",
     "render": "rendering the rows",
     "baseline": "measuring the base model's own loss",

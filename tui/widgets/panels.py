@@ -90,6 +90,8 @@ def outcome(state: RunState) -> Content:
         lines.append(Content.styled(f"✗ {clean(state.reason)}", "bold $text-error"))
         mend = f"{clean(state.mend)}. " if state.mend else ""
         lines.append(Content.assemble(mend, ("r", "bold $text-accent"), " resumes it."))
+    if state.paused:
+        lines.append(Content.styled(f"! it waits: {clean(state.paused)}", "bold $text-warning"))
     if state.saved:
         lines.append(Content.assemble(gained(state), ("c", "bold $text-accent"), " compares base and tuned."))
     lines += [Content(f"· {asking.told(*each)}") for each in state.told[-2:]]
