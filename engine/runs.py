@@ -101,7 +101,7 @@ def judged(state: RunState, alive: bool, run: Run, why: bool = True) -> RunState
         state.status = "crashed"
         if why:
             state.reason, state.mend = autopsy.cause(state.signs, log_tail(run))
-    elif alive and state.over and _launched_at(run) > state.updated_at:
+    elif alive and state.over and launched_at(run) > state.updated_at:
         state.status = "starting"
         state.phase = state.reason = state.mend = ""
     return state
@@ -223,7 +223,7 @@ def is_alive(run: Run) -> bool:
         os.close(lock)
 
 
-def _launched_at(run: Run) -> float:
+def launched_at(run: Run) -> float:
     """When its worker was given the lock, in Unix seconds; 0 where it has none."""
     try:
         return (run.path / "lock").stat().st_mtime

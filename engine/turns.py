@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import hardware, runs
+from engine import runs
 from engine.runs import Run
 
 BESIDE = "IFT_TUI_BESIDE"
@@ -37,6 +37,11 @@ def lines() -> list[Line]:
     names = sorted({path.stem for path in _folder().glob("*.order")})
     found = [Line(name, holder(name), waiting(name)) for name in names]
     return [line for line in found if line.holder or line.waiting]
+
+
+def live() -> Run | None:
+    """The run to look at first: one that trains, else the newest that has a worker."""
+    return next((line.holder for line in lines() if line.holder), None) or runs.live()
 
 
 def ahead() -> list[Run]:
@@ -65,6 +70,8 @@ def start(run: Run, beside: bool = False) -> None:
 
 def device() -> str:
     """The device that training here takes: the first GPU that this process may see, or the CPU."""
+    from engine import hardware  # a front end that only looks at lines needs none of it
+
     gpus = hardware.gpus()
     if not gpus:
         return "cpu"

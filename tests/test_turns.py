@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import turns
+from engine import hardware, turns
 from engine.runs import Run
 
 WORKER = """
@@ -119,9 +119,9 @@ def test_no_run_takes_the_device_of_another(home: Path) -> None:
 def test_the_device_is_the_first_that_may_be_seen(
     monkeypatch: pytest.MonkeyPatch, visible: str, expected: str
 ) -> None:
-    gpu = turns.hardware.Gpu(0, "H200", None, None, None, None, None, None, "")
-    monkeypatch.setattr(turns.hardware, "gpus", lambda: [gpu])
+    gpu = hardware.Gpu(0, "H200", None, None, None, None, None, None, "")
+    monkeypatch.setattr(hardware, "gpus", lambda: [gpu])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert turns.device() == expected
-    monkeypatch.setattr(turns.hardware, "gpus", list)
+    monkeypatch.setattr(hardware, "gpus", list)
     assert turns.device() == "cpu"

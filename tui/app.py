@@ -18,7 +18,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from engine import recipe, runs
+from engine import recipe, turns
 from engine.errors import RunFailed, UserError
 from engine.recipe import Recipe
 from engine.runs import Run
@@ -74,7 +74,7 @@ class IftTui(App[None]):
     def on_mount(self) -> None:
         if not self.is_headless:
             terminal.watch(sys.__stdin__.fileno() if sys.__stdin__ else 0, self._leave)
-        run = runs.live()
+        run = turns.live()
         if run is not None:
             self._open_run(run)
 
@@ -257,7 +257,7 @@ class IftTui(App[None]):
     # --- keys that work everywhere ---
 
     async def action_quit(self) -> None:
-        run = runs.live()
+        run = turns.live()
         said = f"{run.name} goes on; ift-tui opens it again" if run is not None else ""
         self.exit(message=Text(clean(said)) if said else None)
 

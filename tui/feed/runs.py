@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import UserError
 from engine.events import RunState, Status, Tail
-from engine.runs import Run, is_alive, judged, list_runs, log_tail
+from engine.runs import Run, is_alive, judged, launched_at, list_runs, log_tail
 from tui.feed.edges import Edges
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ class RunFeed:
         alive = is_alive(self._run)
         now = self._edges.clock()
         self._fold(now)
-        seconds = int(now - self._phase_at) if alive and self._state.step == 0 else 0
+        since = max(self._phase_at, launched_at(self._run)) if alive else now
+        seconds = int(max(0.0, now - since)) if self._state.step == 0 else 0
         seen = (self._tail.offset, alive, seconds, self._log_size(), self._look(now))
         if seen == self._seen:
             return None

@@ -9,7 +9,7 @@ from engine.errors import UserError
 from engine.events import RunState
 from engine.runs import Run
 from tui.feed import Edges
-from tui.screens.choose import AskScreen, ConfirmScreen, PickScreen
+from tui.screens.choose import AskScreen, ChooseScreen, ConfirmScreen
 from tui.screens.step import StepScreen
 
 DEEDS = {
@@ -27,10 +27,10 @@ LEAVE = "It has not begun to train, so there is nothing to save. It can be resum
 
 async def choose(screen: StepScreen, run: Run, edges: Edges, state: RunState) -> None:
     """Ask a person what the run shall do, and have it done."""
-    chosen = await screen.app.push_screen_wait(PickScreen("What shall the run do?", list(DEEDS.values())))
-    if chosen is None:
+    answer = await screen.app.push_screen_wait(ChooseScreen("What shall the run do?", list(DEEDS.values())))
+    do = next((do for do, words in DEEDS.items() if words == answer), None)
+    if do is None:
         return
-    do = list(DEEDS)[chosen]
     if do == "stop" or (do == "abort" and not trains(state)):
         await stop(screen, run, edges, state)
     elif do in asking.VALUED:

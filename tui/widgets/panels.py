@@ -28,9 +28,15 @@ def progress_facts(snapshot: Snapshot, now: float, width: int) -> Content:
         ("Learning rate", f"{state.learning_rate:.2e}" if state.step else "–"),
         ("Gradient norm", figure(state.grad_norm if state.step else None, 3)),
         ("Tokens/s", f"{state.tokens_per_s:,.0f}" if state.tokens_per_s else "–"),
-        ("Running for" if snapshot.alive else "Ran for", duration(ran) if state.started_at else "–"),
+        (ran_for(snapshot), duration(ran) if state.started_at else "–"),
     ]
     return facts(pairs, width)
+
+
+def ran_for(snapshot: Snapshot) -> str:
+    if snapshot.state.status == "waiting":
+        return "Waiting for"
+    return "Running for" if snapshot.alive else "Ran for"
 
 
 def memory_facts(snapshot: Snapshot, width: int) -> Content:
