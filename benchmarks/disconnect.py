@@ -6,8 +6,8 @@ The embedded model trains all the while. Each time a viewer (`ift-tui`) is opene
 for a while, and loses its terminal in one of four ways: a hang-up (SIGHUP, as a closed SSH connection sends
 it), a closed terminal with SIGHUP ignored, SIGKILL, and SIGSTOP with SIGCONT after it. Printed as JSON: how
 long the viewers took to leave and the processor time they used after that moment, and the time between two
-steps of the run with nobody watching, with a viewer, and from the disconnect on. Exit code 1 if the run ended,
-or a viewer stayed for more than a second.
+steps of the run with nobody watching, with a viewer, and from the disconnect on. Exit code 1 if the run
+ended, or a viewer stayed for more than a second.
 """
 
 from __future__ import annotations

@@ -200,16 +200,17 @@ class RunState:
                 self.eta = None
 
     def _fold_step(self, event: Event) -> None:
+        get = event.get
         self.step = event["step"]
-        self.total = event.get("total", self.total)
-        self.epoch = event.get("epoch", self.epoch)
-        self.eta = event.get("eta")
-        self.tokens += event.get("tokens", 0)
-        self.tokens_per_s = event.get("tokens_per_s", self.tokens_per_s)
-        self.learning_rate = event.get("lr", self.learning_rate)
-        self.grad_norm = event.get("grad_norm", self.grad_norm)
-        self.memory = event.get("memory", self.memory)
-        self.losses.append((event["step"], event["loss"]))
+        self.eta = get("eta")
+        self.total = get("total", self.total)
+        self.epoch = get("epoch", self.epoch)
+        self.tokens += get("tokens", 0)
+        self.tokens_per_s = get("tokens_per_s", self.tokens_per_s)
+        self.learning_rate = get("lr", self.learning_rate)
+        self.grad_norm = get("grad_norm", self.grad_norm)
+        self.memory = get("memory", self.memory)
+        self.losses.append((self.step, event["loss"]))
         self._counts.append(self.tokens)
 
     def _fold_resumed(self, step: int) -> None:

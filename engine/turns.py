@@ -72,10 +72,11 @@ def device() -> str:
     """The device that training here takes: the first GPU that this process may see, or the CPU."""
     from engine import hardware  # a front end that only looks at lines needs none of it
 
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    chosen = (visible or "").split(",")[0].strip()
     gpus = hardware.gpus()
-    if not gpus:
+    if not gpus or (visible is not None and chosen in ("", "-1")):
         return "cpu"
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
     return f"gpu-{re.sub(r'[^A-Za-z0-9-]', '_', chosen) or gpus[0].index}"
 
 

@@ -114,14 +114,17 @@ def test_no_run_takes_the_device_of_another(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("visible", "expected"), [("", "gpu-0"), ("1,0", "gpu-1"), ("GPU-3f/2", "gpu-GPU-3f_2")]
+    ("visible", "expected"),
+    [(None, "gpu-0"), ("", "cpu"), ("-1", "cpu"), ("1,0", "gpu-1"), ("GPU-3f/2", "gpu-GPU-3f_2")],
 )
 def test_the_device_is_the_first_that_may_be_seen(
-    monkeypatch: pytest.MonkeyPatch, visible: str, expected: str
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, expected: str
 ) -> None:
     gpu = hardware.Gpu(0, "H200", None, None, None, None, None, None, "")
     monkeypatch.setattr(hardware, "gpus", lambda: [gpu])
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert turns.device() == expected
     monkeypatch.setattr(hardware, "gpus", list)
     assert turns.device() == "cpu"
