@@ -123,7 +123,7 @@ class InspectScreen(HuntScreen):
 
     def ask(self) -> None:
         """See that the row which is wanted comes; of many that were wanted in between, the last."""
-        if not self._asking and self.is_mounted:
+        if not self._asking and self.stands:
             self._asking = True
             self._ask()
 
