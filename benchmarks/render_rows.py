@@ -86,8 +86,9 @@ def bare(chat: ChatFormat, texts: list[str]) -> None:
 
 
 def ours(chat: ChatFormat, rows: list[Conversation]) -> None:
-    made = render.stream(chat, rows, 1_000_000, ledger.actions({}))
-    render.digest((r.ids, r.labels) for found in made if not isinstance(found, Unusable) for r in found)
+    made = render.stream(chat, ([row] for row in rows), 1_000_000, ledger.actions({}))
+    found = (one for row in made for one in row if not isinstance(one, Unusable))
+    render.digest((r.ids, r.labels) for pieces in found for r in pieces)
 
 
 def seconds(work: Callable[[], None]) -> float:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from engine import augment, formats, hub, ledger, models, render, sets
 from engine.errors import UserError
 from engine.formats import Conversation, Example, Message, Text, Unusable
 from engine.ledger import Action, Entry
 from engine.recipe import Augment, Data, Recipe, Source
-from engine.render import ChatFormat, Rendered
+from engine.render import ChatFormat, Made, Rendered, Unfit
 from engine.sets import Records, RowSet
 from engine.sources import Row
 
@@ -86,35 +87,107 @@ def opened(recipe: Recipe, chat: ChatFormat | None = None) -> Opened:
     return Opened(data, chat or chat_format(recipe), sets.opened(data.sources), ledger.actions(data.policy))
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A row on its way through the renderer: its examples, and copies with other words behind each.
+
+    refused: why it has no examples at all.
+    """
+
+    one: RowSet
+    row: Row
+    examples: list[Example]
+    copies: list[list[Conversation]]
+    refused: Unusable | None = None
+
+    @property
+    def all(self) -> list[Example]:
+        return [*self.examples, *(copy for copies in self.copies for copy in copies)]
+
+
+def asked(data: Opened, one: RowSet, row: Row, number: int, trained: bool = True) -> Asked:
+    """What is to be rendered of one row. number: the row's own, by which wordings take turns."""
+    try:
+        examples = _examples(data, one, row, number)
+    except Unusable as error:
+        return Asked(one, row, [], [], error)
+    if not trained or not data.data.augment.copies:
+        return Asked(one, row, examples, [])
+    return Asked(one, row, examples, [_copies(data, one, example, number) for example in examples])
+
+
+def of_rows(
+    data: Opened, rows: Iterable[Asked], note: Noted, unfit: Callable[[Rendered], None] = lambda made: None
+) -> Iterator[list[Sample]]:
+    """The samples of each row, many rows at a time. What is left out or changed is noted.
+
+    unfit hears of what is left out for its length or its mask.
+    """
+    waiting: deque[Asked] = deque()
+
+    def read() -> Iterator[list[Example]]:
+        for row in rows:
+            waiting.append(row)
+            yield row.all
+
+    for made in render.stream(data.chat, read(), data.data.max_length, data.actions):
+        row = waiting.popleft()
+        for found in made:
+            if isinstance(found, Unfit):
+                unfit(found.rendered)
+        try:
+            yield _samples(data, row, made, note)
+        except Unusable as error:
+            note(sets.settled(sets.entry(row.row, error.reason, error.detail), data.actions))
+            yield []
+
+
 def of_row(
     data: Opened, one: RowSet, row: Row, number: int, trained: bool = True, note: Noted = lambda entry: None
-) -> Iterator[Sample]:
+) -> list[Sample]:
     """What the model gets of one row. Raises Unusable where that is nothing.
 
-    number: the row's own, by which wordings take turns. Of several conversations in a row those that cannot
-    be used are noted one by one.
+    Of several conversations in a row those that cannot be used are noted one by one.
     """
-    refused: list[Unusable] = []
-    rendered = 0
-    examples = _examples(data, one, row, number)
-    for index, example in enumerate(examples):
+
+    def made(example: Example) -> Made:
         try:
-            for piece in render.render(data.chat, example, data.data.max_length, data.actions):
-                rendered += 1
-                for found in piece.notes:
-                    note(sets.entry(row, found.reason, found.detail, found.done))
-                yield Sample(one, row, example, piece)
+            return render.render(data.chat, example, data.data.max_length, data.actions)
         except Unusable as error:
-            if len(examples) == 1:
-                raise
-            refused.append(error)
-            detail = f"conversation {index + 1} of {len(examples)}: {error.detail}"
-            note(sets.settled(sets.entry(row, error.reason, detail), data.actions))
-        else:
-            if trained and isinstance(example, Conversation):
-                yield from _copies(data, one, row, example, number, note)
-    if refused and not rendered:
+            return error
+
+    row_asked = asked(data, one, row, number, trained)
+    return _samples(data, row_asked, [made(example) for example in row_asked.all], note)
+
+
+def _samples(data: Opened, row: Asked, made: Sequence[Made], note: Noted) -> list[Sample]:
+    """Samples of what was rendered, in the order of `Asked.all`. Raises Unusable where there is none."""
+    if row.refused:
+        raise row.refused
+    samples: list[Sample] = []
+    refused: list[Unusable] = []
+    copies = iter(made[len(row.examples) :])
+    for index, (example, found) in enumerate(zip(row.examples, made, strict=False)):
+        own = list(islice(copies, len(row.copies[index]))) if row.copies else []
+        if isinstance(found, Unusable):
+            if len(row.examples) == 1:
+                raise found
+            refused.append(found)
+            detail = f"conversation {index + 1} of {len(row.examples)}: {found.detail}"
+            note(sets.settled(sets.entry(row.row, found.reason, detail), data.actions))
+            continue
+        for piece in found:
+            for said in piece.notes:
+                note(sets.entry(row.row, said.reason, said.detail, said.done))
+            samples.append(Sample(row.one, row.row, example, piece))
+        for copy, pieces in enumerate(own):
+            if not isinstance(pieces, Unusable):
+                for piece in pieces:
+                    note(sets.entry(row.row, "augmented", f"copy {copy + 1}", "added"))
+                    samples.append(Sample(row.one, row.row, row.copies[index][copy], piece))
+    if refused and not samples:
         raise refused[0]
+    return samples
 
 
 def _examples(data: Opened, one: RowSet, row: Row, number: int) -> list[Example]:
@@ -144,23 +217,21 @@ def _asked_for(source: Source, row: Row, column: str) -> Conversation:
     )
 
 
-def _copies(
-    data: Opened, one: RowSet, row: Row, example: Conversation, number: int, note: Noted
-) -> Iterator[Sample]:
+def _copies(data: Opened, one: RowSet, example: Example, number: int) -> list[Conversation]:
     """Copies with other words in the questions; one that comes out the same is not made."""
+    if not isinstance(example, Conversation):
+        return []
     plan = data.data.augment
+    made = []
     for copy in range(plan.copies):
         seed = f"{data.data.seed}:{one.number}:{number}:{copy}"
         messages = [
             _reworded(message, plan, f"{seed}:{i}") if message["role"] == "user" else message
             for i, message in enumerate(example.messages)
         ]
-        if messages == example.messages:
-            continue
-        changed = example._replace(messages=messages)
-        for piece in render.render(data.chat, changed, data.data.max_length, data.actions):
-            note(sets.entry(row, "augmented", f"copy {copy + 1}", "added"))
-            yield Sample(one, row, changed, piece)
+        if messages != example.messages:
+            made.append(example._replace(messages=messages))
+    return made
 
 
 def _reworded(message: Message, plan: Augment, seed: str) -> Message:
@@ -210,7 +281,7 @@ def _refused(data: Opened, one: RowSet, record: Row | Entry) -> Entry | None:
     if isinstance(record, Entry):
         return sets.settled(record, data.actions)
     try:
-        next(of_row(data, one, record, 0))
+        of_row(data, one, record, 0)
     except Unusable as error:
         return sets.settled(sets.entry(record, error.reason, error.detail), data.actions)
     return None

@@ -17,10 +17,14 @@ EXCERPT = 120
 
 @dataclass(frozen=True)
 class Reason:
-    """What a recipe may ask for where this is found; the first action is the default."""
+    """What a recipe may ask for where this is found; the first action is the default.
+
+    spoils: a model that is trained on such rows is not what people want, unless they asked for it.
+    """
 
     actions: tuple[Action, ...]
     meaning: str
+    spoils: bool = False
 
 
 REASONS: dict[str, Reason] = {
@@ -66,11 +70,12 @@ REASONS: dict[str, Reason] = {
     # Found while a conversation is rendered.
     "refused by the chat template": Reason(("drop", "stop"), "the model's template raised an error"),
     "mask not certain": Reason(("drop", "stop"), "where the answers stand cannot be known for certain"),
-    "lost text": Reason(("keep", "drop", "stop"), "the chat template leaves out what a turn says"),
-    "missing end token": Reason(("keep", "drop", "stop"), "an answer without end: the model never stops"),
-    "doubled BOS": Reason(("keep", "drop", "stop"), "the begin token stands twice at the start"),
+    "lost text": Reason(("keep", "drop", "stop"), "the chat template leaves out what a turn says", True),
+    "missing end token": Reason(("keep", "drop", "stop"), "an answer without end: no stopping", True),
+    "doubled BOS": Reason(("keep", "drop", "stop"), "the begin token stands twice at the start", True),
     "too long": Reason(("drop", "fix", "stop"), "more tokens than max_length; fix cuts the end off"),
-    "nothing to train on": Reason(("drop", "stop"), "the answer begins behind max_length"),
+    "answer cut": Reason(("keep", "drop", "stop"), "cut within an answer: no end to learn", True),
+    "nothing to train on": Reason(("drop", "stop"), "no token is trained, or none before max_length"),
     "cut in pieces": Reason(("fix", "drop", "stop"), "a long text, divided to fit max_length"),
     # Found by comparing rows.
     "duplicate": Reason(("drop", "keep", "stop"), "the row stands in train before"),
@@ -79,6 +84,10 @@ REASONS: dict[str, Reason] = {
     "held out": Reason(("drop",), "a row of a group or task kept out of training"),
     "augmented": Reason(("keep",), "a copy with changed words, added"),
 }  # fmt: skip
+
+
+UNFIT = ("refused by the chat template", "mask not certain", "tools", "too long", "nothing to train on")
+"""Reasons that say less of a row than of the template, the mask or the length that were chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +124,26 @@ class Note:
 def actions(chosen: Mapping[str, Action]) -> dict[str, Action]:
     """What is done for each reason: the recipe's choice, or the default."""
     return {name: chosen.get(name.replace(" ", "_"), reason.actions[0]) for name, reason in REASONS.items()}
+
+
+def spoils(reason: str, done: str, policy: Mapping[str, Action]) -> bool:
+    """Whether a row that is used so would teach the model what nobody wants, and nobody asked for it."""
+    return REASONS[reason].spoils and done != "left out" and reason.replace(" ", "_") not in policy
+
+
+def spoiling(rows: Mapping[tuple[str, str], int], policy: Mapping[str, Action], used: int) -> list[str]:
+    """What of these rows by reason would spoil training, in sentences; `used` rows are trained on.
+
+    What the recipe's own policy asks for is agreed to.
+    """
+    said = []
+    for (reason, done), count in rows.items():
+        of_them = f"{count:,} row{'s' * (count != 1)}"
+        if spoils(reason, done, policy):
+            said.append(f"{of_them}: {reason} ({REASONS[reason].meaning})")
+        elif reason in UNFIT and done == "left out" and count > used:
+            said.append(f"{of_them} left out, more than are used: {reason} ({REASONS[reason].meaning})")
+    return said
 
 
 def excerpt(value: Any) -> str:

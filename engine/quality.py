@@ -12,6 +12,7 @@ from typing import Any
 
 from engine import sets
 from engine.dataset import Sample
+from engine.render import Rendered
 from engine.sources import Row
 from engine.survey import Survey
 
@@ -36,13 +37,18 @@ SHORTEST_FOR_LANGUAGE = 20
 
 @dataclass
 class Report:
-    """Grows sample by sample, in bounded memory: four bytes a sample, and the few that it names."""
+    """Grows sample by sample, in bounded memory: eight bytes a sample, and the few that it names.
+
+    lengths: tokens of each sample that is trained on; uncut: of every row that could be rendered, before it
+    was cut or left out for its length.
+    """
 
     paths: list[str]
     samples: Counter[int] = field(default_factory=Counter)
     tokens: Counter[int] = field(default_factory=Counter)
     trained: Counter[int] = field(default_factory=Counter)
     lengths: array[int] = field(default_factory=lambda: array("I"))
+    uncut: array[int] = field(default_factory=lambda: array("I"))
     answers: list[Counter[str]] = field(default_factory=list)
     many: set[int] = field(default_factory=set)
     short: Counter[str] = field(default_factory=Counter)
@@ -61,6 +67,7 @@ class Report:
         self.tokens[number] += length
         self.trained[number] += rendered.trained
         self.lengths.append(length)
+        self.uncut.append(length + rendered.cut)
         if len(self.longest) < LONGEST or length > self.longest[0][0]:
             entry = (length, -len(self.lengths), sets.place(sample.row))
             (heapq.heappush if len(self.longest) < LONGEST else heapq.heappushpop)(self.longest, entry)
@@ -72,6 +79,10 @@ class Report:
             if len(self.texts) >= 2 * TEXTS_FOR_LANGUAGE:
                 self.texts = self.texts[::2]
 
+    def left_out(self, rendered: Rendered) -> None:
+        """Take in a row that is not trained on, for its length or its mask."""
+        self.uncut.append(len(rendered.ids))
+
     def _answered(self, number: int, sample: Sample) -> None:
         answer = sample.reference.strip()
         if number not in self.many:
@@ -80,7 +91,7 @@ class Report:
             if len(counts) > MOST_LABELS:
                 self.many.add(number)
                 counts.clear()
-        if sum(map(str.isalnum, answer[:LONGEST_LABEL])) <= NEAR_EMPTY:
+        if len(answer) <= LONGEST_LABEL and sum(map(str.isalnum, answer)) <= NEAR_EMPTY:
             self.short[answer[:LONGEST_LABEL]] += 1
             places = self.short_places.setdefault(answer[:LONGEST_LABEL], [])
             if len(places) < FIRST_PLACES:
@@ -125,9 +136,9 @@ class Report:
         }
 
     def histogram(self) -> list[tuple[int, int]]:
-        """Samples by length, as (upper bound in tokens, samples)."""
-        width = max(1, -(-max(self.lengths, default=0) // BARS))
-        bars = Counter((length + width - 1) // width for length in self.lengths)
+        """Rows by length before any cut, as (upper bound in tokens, rows)."""
+        width = max(1, -(-max(self.uncut, default=0) // BARS))
+        bars = Counter((length + width - 1) // width for length in self.uncut)
         return [(bar * width, bars[bar]) for bar in range(1, max(bars, default=0) + 1)]
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine import dataset, parts, sets, survey
 from engine.counting import USED
-from engine.dataset import Noted, Opened, Sample
+from engine.dataset import Asked, Noted, Opened, Sample
 from engine.errors import UserError
-from engine.formats import Unusable
+from engine.render import Rendered
 from engine.sets import RowSet
 from engine.sources import Part, Row
 from engine.survey import Survey
@@ -25,25 +26,47 @@ def surveyed(
 
 
 def samples(
-    data: Opened, counted: Survey, wanted: Collection[Part], note: Noted = lambda entry: None
+    data: Opened,
+    counted: Survey,
+    wanted: Collection[Part],
+    note: Noted = lambda entry: None,
+    unfit: Callable[[Rendered], None] = lambda made: None,
 ) -> Iterator[tuple[Part, Sample]]:
     """All usable rows of these parts, in the order of sets and files, each as often as its weight says.
 
     note hears of what rendering and comparing changes or leaves out: what reading does so stands in the
-    survey's ledger. Raises UserError where the policy says to stop, or a file is not what was counted.
+    survey's ledger; unfit of rows left out for length or mask. Raises UserError where the policy says to
+    stop, or a file is not what was counted.
     """
-    by_number = counted.part_names
+    used: deque[tuple[Part, int]] = deque()  # of the rows that are being rendered: part, times an epoch
+    for made in dataset.of_rows(data, _asked(data, counted, wanted, note, used), note, unfit):
+        part, times = used.popleft()
+        for _ in range(times):
+            for sample in made:
+                yield part, sample
+
+
+def _asked(
+    data: Opened, counted: Survey, wanted: Collection[Part], note: Noted, used: deque[tuple[Part, int]]
+) -> Iterator[Asked]:
+    """The usable rows of these parts; of each its part and how often it stands in an epoch go to `used`."""
+    by_number, verdict, times = counted.part_names, counted.columns["verdict"], counted.columns["times"]
     number = 0
     for one in data.sets:
         for file in range(len(one.found.files)):
             for record in data.records(one, file):
-                if isinstance(record, Row):
-                    if number == len(by_number):
-                        raise _changed(one)
-                    if (part := by_number[number]) in wanted:
-                        for sample in _used(data, counted, one, record, number, note):
-                            yield part, sample
-                    number += 1
+                if not isinstance(record, Row):
+                    continue
+                if number == len(by_number):
+                    raise _changed(one)
+                if by_number[number] in wanted:
+                    found = survey.verdict_entry(counted, number, record)
+                    if found is not None:
+                        note(sets.settled(found, data.actions))
+                    if verdict[number] == USED:
+                        used.append((by_number[number], int(times[number])))
+                        yield dataset.asked(data, one, record, number, counted.trained(number))
+                number += 1
     if number != len(by_number):
         raise _changed(data.sets[-1])
 
@@ -52,22 +75,6 @@ def _changed(one: RowSet) -> UserError:
     return UserError(
         f"{one.source.path}: other rows than a moment ago; wait until the file is written, then start anew"
     )
-
-
-def _used(data: Opened, counted: Survey, one: RowSet, row: Row, number: int, note: Noted) -> list[Sample]:
-    """The samples of a row, where it is used."""
-    found = survey.verdict_entry(counted, number, row)
-    if found is not None:
-        note(sets.settled(found, data.actions))
-    if counted.columns["verdict"][number] != USED:
-        return []
-    made = []
-    try:
-        for sample in dataset.of_row(data, one, row, number, counted.trained(number), note):
-            made.append(sample)
-    except Unusable as error:
-        note(sets.settled(sets.entry(row, error.reason, error.detail), data.actions))
-    return made * int(counted.columns["times"][number])
 
 
 @dataclass

@@ -215,3 +215,71 @@ async def test_a_wrong_request_is_one_sentence_and_the_worker_goes_on(tmp_path: 
             await data.answer("open", recipe=recipe_of({"path": "hf:nobody/nothing"}))
         opened = await data.answer("open", recipe=recipe_of({"path": "builtin:reviews"}))
         assert opened["survey"]["parts"]["test"] == 200
+
+
+async def test_a_row_is_rendered_in_another_way_at_once(tmp_path: Path) -> None:
+    path = lines(tmp_path / "rows.jsonl", *(asked(f"What is {i}?", f"It is {i}.") for i in range(9)))
+    async with worker() as data:
+        await data.answer("open", recipe=recipe_of({"path": path}, validation=0))
+        plain = await data.answer("row", part="train", index=2, tokens=True)
+        assert "".join(text for _, text, *_ in plain["token_list"]) == plain["text"]
+        trained = [text for _, text, _, trained, _ in plain["token_list"] if trained]
+        assert "".join(trained) == "It is 2.<|im_end|>" and plain["length"] == plain["tokens"]
+
+        whole = await data.answer("row", part="train", index=2, **{"as": {"train_on": "everything"}})
+        assert whole["trained_tokens"] == whole["tokens"] == plain["tokens"]
+        (_, *_, bare) = layouts = (await data.answer("layouts"))["layouts"]
+        assert layouts[0] == {"name": "", "said": "the model's own"} and bare["name"]
+        other = await data.answer("row", part="train", index=2, **{"as": {"chat_template": "bare"}})
+        assert other["text"] != plain["text"] and "It is 2." in other["text"]
+        short = await data.answer("row", part="train", index=2, **{"as": {"max_length": 16}}, tokens=True)
+        assert short["refused"].startswith("too long: ") and short["text"] == plain["text"]
+        assert (short["length"], short["max_length"]) == (plain["tokens"], 16) and short["token_list"]
+        assert [m["content"] for m in short["messages"]] == ["What is 2?", "It is 2."]
+        with pytest.raises(RunFailed, match="no template of_nobody"):
+            await data.answer("row", part="train", index=2, **{"as": {"chat_template": "of_nobody"}})
+        again = await data.answer("row", part="train", index=2)
+        assert again["text"] == plain["text"]
+
+
+async def test_rows_of_a_finding_and_rows_with_a_text_are_found(tmp_path: Path) -> None:
+    rows = [asked(f"q {i}", f"a {i}" + " and so on" * (40 if i in (3, 30) else 0)) for i in range(40)]
+    first = lines(tmp_path / "a.jsonl", *rows, "{torn", rows[7])
+    # Many rows on one line: a place is more than a line.
+    second = tmp_path / "b.json"
+    second.write_text(json.dumps([asked(f"say Zürich {i}", "" if i == 4 else f"yes {i}") for i in range(9)]))
+    plan = recipe_of({"path": first}, {"path": str(second)}, validation=0, max_length=64)
+    plan["data"]["policy"] = {"too_long": "fix"}
+    async with worker() as data:
+        await data.answer("open", recipe=plan)
+        with pytest.raises(RunFailed, match="not been rendered"):
+            await data.answer("find", part="train", index=-1, step=1, finding="too long")
+        *_, scanned = [message async for message in data.ask("scan")]
+        assert scanned["findings"] == {
+            "too long": 2, "answer cut": 2, "malformed": 1, "duplicate": 1, "empty answer": 1
+        }  # fmt: skip
+        assert scanned["spoiling"] == ["2 rows: answer cut (cut within an answer: no end to learn)"]
+        assert sum(count for _, count in scanned["lengths"]) == scanned["rows"]
+        assert scanned["lengths"][-1][0] > 64 == scanned["longest"]
+
+        async def find(index: int, step: int, finding: str = "", text: str = "") -> tuple[Any, ...]:
+            found = await data.answer(
+                "find", part="train", index=index, step=step, finding=finding, text=text
+            )
+            assert not found["more"]
+            return found["index"], found["nth"], found["of"]
+
+        assert await find(-1, 1, "too long") == (3, 1, 2)
+        assert await find(3, 1, "too long") == (30, 2, 2)
+        assert await find(30, 1, "too long") == (None, None, 2)
+        assert await find(30, -1, "too long") == (3, 1, 2)
+        assert await find(-1, 1, "duplicate") == (40, 1, 1)
+        assert await find(-1, 1, "empty answer") == (45, 1, 1)
+        assert await find(3, 1, "any") == (30, 2, 4)
+        assert await find(-1, 1, text="ZÜRICH 5") == (46, None, None)
+        assert await find(50, -1, text="a 1") == (19, None, None)
+        assert await find(-1, 1, "too long", "q 30") == (30, 2, 2)
+        assert await find(-1, 1, text="nobody says so") == (None, None, None)
+        row = await data.answer("row", part="train", index=45)
+        assert row["refused"] == "empty answer: output"
+        assert (await data.answer("row", part="train", index=30))["notes"][-1]["spoils"]

@@ -138,7 +138,10 @@ def test_long_rows_are_refused_or_cut_as_chosen(chat: ChatFormat) -> None:
     whole = one(chat, Conversation(TALK))
     cut = one(chat, Conversation(TALK), len(whole.ids) - 3, too_long="fix")
     assert cut.ids == whole.ids[:-3]
-    assert [(note.reason, note.done) for note in cut.notes] == [("too long", "changed")]
+    assert [(note.reason, note.done) for note in cut.notes] == [
+        ("too long", "changed"),
+        ("answer cut", "kept"),
+    ]
     with pytest.raises(Unusable, match="nothing to train on"):
         one(chat, Conversation(TALK), 4, too_long="fix")
 

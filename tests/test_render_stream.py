@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from engine import render
 from engine.formats import Conversation, Example, Message, Text, Tokens, Unusable
+from engine.render import ChatFormat, Made
 from tests.render_stage import SHAPES, TOKENIZERS
 from tests.test_render import ACTIONS
 
@@ -37,12 +39,19 @@ def rows(number: int) -> list[Example]:
     return made
 
 
+def batch(chat: ChatFormat, examples: list[Example]) -> list[Made]:
+    """Two examples a row, and some rows with none."""
+    grouped = [examples[i : i + 2] for i in range(0, len(examples), 2)]
+    rows = [row for pair in grouped for row in ([], pair)]
+    return [made for row in render.stream(chat, rows, 512, ACTIONS) for made in row]
+
+
 @pytest.mark.parametrize("name", list(TOKENIZERS))
 def test_a_batch_is_its_rows(name: str) -> None:
     chat = render.load(TOKENIZERS[name])
     examples = rows(600)
     refused = 0
-    for example, made in zip(examples, render.batch(chat, examples, 512, ACTIONS), strict=True):
+    for example, made in zip(examples, batch(chat, examples), strict=True):
         if isinstance(made, Unusable):
             refused += 1
             with pytest.raises(Unusable) as alone:
@@ -55,7 +64,7 @@ def test_a_batch_is_its_rows(name: str) -> None:
 
 def test_the_digest_is_that_of_the_rows() -> None:
     chat = render.load(TOKENIZERS["tiny"])
-    made = [one for one in render.batch(chat, rows(50), 512, ACTIONS) if not isinstance(one, Unusable)]
+    made = [one for one in batch(chat, rows(50)) if not isinstance(one, Unusable)]
     alone = []
     for example in rows(50):
         try:
@@ -70,13 +79,13 @@ def test_a_stream_reads_only_some_rows_ahead() -> None:
     chat = render.load(TOKENIZERS["tiny"])
     taken = 0
 
-    def source() -> object:
+    def source() -> Iterator[list[Example]]:
         nonlocal taken
         while True:
             taken += 1
-            yield SHAPES["one turn"]
+            yield [SHAPES["one turn"]]
 
-    made = render.stream(chat, source(), 128, ACTIONS)  # type: ignore[arg-type]
+    made = render.stream(chat, source(), 128, ACTIONS)
     next(made)
     made.close()  # type: ignore[attr-defined]
     assert taken <= 2048

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from engine.recipe import Source
 from engine.render import ChatFormat
 from engine.sources import Row
 from tests.conftest import CASES
+from tests.render_stage import SHAPES
 from tests.test_render import ACTIONS, TINY, one, trained_text
 
 TOOLS_TEMPLATE = """
@@ -237,3 +240,28 @@ def test_real_tool_calls(name: str, used: int, left_out: dict[str, int]) -> None
 @pytest.mark.parametrize("name", ["qwen3", "mistral-v3", "gpt2"])
 def test_real_contents_in_parts(name: str) -> None:
     assert rendered_all(name, "v1_sft_demo.jsonl", 4096) == (500, Counter())
+
+
+def test_conversations_with_tools_get_the_template_for_them_as_in_transformers(
+    tmp_path: Path, tiny: ChatFormat
+) -> None:
+    from transformers import PreTrainedTokenizerFast
+
+    shutil.copytree(TINY, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.safetensors"))
+    (tmp_path / "chat_template.jinja").unlink(missing_ok=True)
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    templates = {"default": tiny.template, "tool_use": TOOLS_TEMPLATE}
+    config["chat_template"] = [{"name": name, "template": text} for name, text in templates.items()]
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    chat, theirs = render.load(tmp_path), PreTrainedTokenizerFast.from_pretrained(tmp_path)
+    for shape in ("one turn", "tools"):
+        talk = SHAPES[shape]
+        (made,) = render.render(chat, talk, 512, ACTIONS)
+        messages, tools = list(talk.messages), list(talk.tools) or None
+        assert made.text == theirs.apply_chat_template(messages, tools=tools, tokenize=False)
+        prompt = theirs.apply_chat_template(
+            messages[:1], tools=tools, tokenize=True, add_generation_prompt=True, return_dict=False
+        )
+        assert chat.prompt_ids(messages[:1], talk.tools) == prompt
+    chosen = render.with_template(chat, tmp_path, "tool_use", "answers")
+    assert chosen.template == TOOLS_TEMPLATE and not chosen.tool_template

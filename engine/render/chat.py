@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ class ChatFormat:
     """A model's tokenizer and chat template, and what is trained of a row. No torch in here.
 
     reasoning: the training rows think before they answer, so a prompt leaves the thought to the model.
+    tool_template: what transformers takes in the template's place for conversations with tools, or "".
     """
 
     tokenizer: Tokenizer
@@ -41,6 +42,15 @@ class ChatFormat:
     add_bos: bool = False  # the model's settings ask for a begin token before raw text
     train_on: TrainOn = "answers"
     reasoning: bool = False
+    tool_template: str = ""
+
+    def taking(self, tools: Tools) -> ChatFormat:
+        """The format for a conversation with these tools."""
+        return self._for_tools if tools and self.tool_template else self
+
+    @cached_property
+    def _for_tools(self) -> ChatFormat:
+        return replace(self, template=self.tool_template, tool_template="")
 
     @cached_property
     def special(self) -> frozenset[str]:
@@ -136,6 +146,8 @@ class ChatFormat:
         its training text has), so an answer is rendered and cut off. Where the training rows think, what
         stands before the thought is the prompt. Raises Unusable.
         """
+        if (other := self.taking(tools)) is not self:
+            return other.prompt(messages, tools)
         answer = Message(role="assistant", content=MARK)
         if self.reasoning and "reasoning_content" in self.template:
             answer["reasoning_content"] = MARK
@@ -156,6 +168,8 @@ class ChatFormat:
         """The prompt's ids; control tokens in what people say stay text. Raises Unusable."""
         from engine.render import controls
 
+        if (other := self.taking(tools)) is not self:
+            return other.prompt_ids(messages, tools)
         text = self.prompt(messages, tools)
         if not any(map(self.controls.search, controls.peoples(messages, tools))):
             ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids

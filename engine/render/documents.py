@@ -81,8 +81,8 @@ def templated(chat: ChatFormat, said: Text, max_length: int, actions: Mapping[st
         spans = [(len(chat.begin), len(text))]
     encoding = encoded(chat, text)
     ids: list[int] = encoding.ids
-    ids, labels, cut = fitted(ids, labelled(encoding, ids, spans), max_length, actions)
-    return Rendered(text, ids, labels, spans, (*notes, *cut))
+    made = Rendered(text, ids, labelled(encoding, ids, spans), spans, tuple(notes))
+    return fitted(made, max_length, actions)
 
 
 def tokens(chat: ChatFormat, said: Tokens, max_length: int, actions: Mapping[str, Action]) -> Rendered:
@@ -98,9 +98,8 @@ def tokens(chat: ChatFormat, said: Tokens, max_length: int, actions: Mapping[str
         raise Unusable("bad tokens", f"label {wrong + 1} is neither its id nor {IGNORED}")
     if all(label == IGNORED for label in labels):
         raise Unusable("bad tokens", "no token is trained")
-    ids, labels, notes = fitted(ids, labels, max_length, actions)
     text, spans = _decoded(chat, ids, labels)
-    return Rendered(text, ids, labels, spans, tuple(notes))
+    return fitted(Rendered(text, ids, labels, spans), max_length, actions)
 
 
 def _without_begin(

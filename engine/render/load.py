@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from engine.render.chat import ChatFormat
 
 LAYOUTS = RECIPES / "chat_templates"
 OWN = "the model's own"
+PLAIN = "plain"
+"""The layout of models that have no template."""
 
 # What every chat template is tried with when it is chosen, so that a broken one is told at once.
 GREETING: list[Message] = [
@@ -45,9 +48,23 @@ def load(folder: Path, template: str = "", train_on: TrainOn = "answers") -> Cha
     names = {key: _content(value) for key, value in special.items() if key.endswith("_token")}
     known = {key: value for key, value in names.items() if value is not None}
     source, origin = _chosen(folder, own, template)
-    chat = ChatFormat(tokenizer, source, origin, known, config.get("add_bos_token") is True, train_on)
+    adds_bos = config.get("add_bos_token") is True
+    chat = ChatFormat(
+        tokenizer, source, origin, known, adds_bos, train_on, tool_template=_for_tools(own, template)
+    )
     _try(chat)
     return chat
+
+
+def with_template(chat: ChatFormat, folder: Path, template: str, train_on: TrainOn) -> ChatFormat:
+    """The same tokenizer with another template, or other parts that are trained. Raises UserError."""
+    own = _own(folder, _json(folder / "tokenizer_config.json"))
+    source, origin = _chosen(folder, own, template)
+    other = replace(
+        chat, template=source, origin=origin, train_on=train_on, tool_template=_for_tools(own, template)
+    )
+    _try(other)
+    return other
 
 
 def layouts() -> list[str]:
@@ -73,13 +90,18 @@ def _chosen(folder: Path, own: dict[str, str], asked: str) -> tuple[str, str]:
             " a file's name ends in .jinja"
         )
     if asked or not own:
-        name = asked or "plain"
+        name = asked or PLAIN
         return _read(LAYOUTS / f"{name}.jinja"), name
     if "default" not in own and len(own) > 1:
         raise UserError(
             f"{folder}: none of its chat templates is the default; choose {' or '.join(sorted(own))}"
         )
     return own.get("default", next(iter(own.values()))), OWN
+
+
+def _for_tools(own: dict[str, str], asked: str) -> str:
+    """transformers takes this one unasked where there are tools, in the default's place."""
+    return own.get("tool_use", "") if asked in ("", "default") else ""
 
 
 def _own(folder: Path, config: dict[str, Any]) -> dict[str, str]:

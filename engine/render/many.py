@@ -29,8 +29,8 @@ Made = list[Rendered] | Unusable
 class Waiting(NamedTuple):
     """Rows whose texts are with the tokenizer."""
 
-    examples: Sequence[Example]
-    said: Sequence[Written | Unusable | None]  # None: not a conversation
+    rows: Sequence[Sequence[Example]]
+    said: Sequence[Written | Unusable | None]  # of every example; None: not a conversation
     encodings: Future[list[Encoding] | None]
 
 
@@ -47,28 +47,24 @@ def render(
 
 
 def stream(
-    chat: ChatFormat, examples: Iterable[Example], max_length: int, actions: Mapping[str, Action]
-) -> Iterator[Made]:
-    """For each example what `render` gives, or the Unusable that it raises; some are read ahead."""
-    source = iter(examples)
+    chat: ChatFormat, rows: Iterable[Sequence[Example]], max_length: int, actions: Mapping[str, Action]
+) -> Iterator[list[Made]]:
+    """For each row, and each example in it, what `render` gives or the Unusable that it raises.
+
+    Some rows are read ahead.
+    """
+    source = iter(rows)
     waiting: deque[Waiting] = deque()
     with ThreadPoolExecutor(1, "tokenizer") as tokenizer:
         while True:
             if taken := list(islice(source, AT_ONCE)):
-                said = [_written(chat, example, actions) for example in taken]
+                said = [_written(chat, example, actions) for row in taken for example in row]
                 texts = [one.text for one in said if isinstance(one, Written) and not one.masked]
                 waiting.append(Waiting(taken, said, tokenizer.submit(_encoded, chat, texts)))
             if not waiting:
                 return
             if len(waiting) > AHEAD or not taken:
                 yield from _made(chat, waiting.popleft(), max_length, actions)
-
-
-def batch(
-    chat: ChatFormat, examples: Sequence[Example], max_length: int, actions: Mapping[str, Action]
-) -> list[Made]:
-    """`stream` for rows that are all there."""
-    return list(stream(chat, examples, max_length, actions))
 
 
 def _written(chat: ChatFormat, example: Example, actions: Mapping[str, Action]) -> Written | Unusable | None:
@@ -87,17 +83,22 @@ def _encoded(chat: ChatFormat, texts: list[str]) -> list[Encoding] | None:
         return None  # one of the texts is no Unicode: they are encoded one by one
 
 
-def _made(chat: ChatFormat, rows: Waiting, max_length: int, actions: Mapping[str, Action]) -> Iterator[Made]:
-    encodings = rows.encodings.result()
-    ready = iter(encodings or ())
-    for example, said in zip(rows.examples, rows.said, strict=True):
-        if isinstance(said, Unusable):
-            yield said
-            continue
+def _made(
+    chat: ChatFormat, waiting: Waiting, max_length: int, actions: Mapping[str, Action]
+) -> Iterator[list[Made]]:
+    encodings = waiting.encodings.result()
+    ready, said = iter(encodings or ()), iter(waiting.said)
+
+    def made(example: Example) -> Made:
+        one = next(said)
+        if isinstance(one, Unusable):
+            return one
         try:
-            if said is None or (encodings is None and not said.masked):
-                yield render(chat, example, max_length, actions)
-            else:
-                yield [finished(chat, said, None if said.masked else next(ready), max_length, actions)]
+            if one is None or (encodings is None and not one.masked):
+                return render(chat, example, max_length, actions)
+            return [finished(chat, one, None if one.masked else next(ready), max_length, actions)]
         except Unusable as error:
-            yield error
+            return error
+
+    for row in waiting.rows:
+        yield [made(example) for example in row]

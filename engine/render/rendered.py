@@ -6,10 +6,11 @@ import hashlib
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.formats import Unusable
+from engine.formats.examples import settle
 from engine.ledger import Action, Note
 from engine.render.chat import ChatFormat, Span
 
@@ -24,7 +25,8 @@ IGNORED = -100
 class Rendered:
     """One row, or one piece of it, as the model gets it. `labels` has the length of `ids`.
 
-    spans are the characters of `text` that are trained; part says which piece of a long text this is.
+    spans are the characters of `text` that are trained; part says which piece of a long text this is; cut is
+    how many tokens of the text's end are left out.
     """
 
     text: str
@@ -33,11 +35,20 @@ class Rendered:
     spans: list[Span]
     notes: tuple[Note, ...] = ()
     part: str = ""
+    cut: int = 0
 
     @property
     def trained(self) -> int:
         """How many tokens are trained on."""
         return len(self.labels) - self.labels.count(IGNORED)
+
+
+class Unfit(Unusable):
+    """A row that is left out for its length or its mask; `rendered` is what it would have been."""
+
+    def __init__(self, reason: str, detail: str, rendered: Rendered) -> None:
+        super().__init__(reason, detail)
+        self.rendered = rendered
 
 
 class Token(NamedTuple):
@@ -108,21 +119,25 @@ def _place(encoding: Encoding, token: int) -> Span:
     return encoding.token_to_chars(token) or (-1, -1)
 
 
-def fitted(
-    ids: list[int], labels: list[int], max_length: int, actions: Mapping[str, Action]
-) -> tuple[list[int], list[int], list[Note]]:
-    """Cut at the end to max_length tokens, where the policy says so. Raises Unusable."""
-    notes = []
-    if len(ids) > max_length:
-        said = f"{len(ids):,} tokens, max_length is {max_length:,}"
-        if actions["too long"] != "fix":
-            raise Unusable("too long", said)
-        notes.append(Note("too long", said))
-        ids, labels = ids[:max_length], labels[:max_length]
-    if labels.count(IGNORED) == len(labels):
-        said = f"the answer begins behind max_length {max_length:,}" if notes else "no token is an answer's"
-        raise Unusable("nothing to train on", said)
-    return ids, labels, notes
+def fitted(rendered: Rendered, max_length: int, actions: Mapping[str, Action]) -> Rendered:
+    """Cut at the end to max_length tokens, where the policy says so. Raises Unusable, Unfit where it can."""
+    length = len(rendered.ids)
+    if length <= max_length:
+        if not rendered.trained:
+            raise Unfit("nothing to train on", "no token is an answer's", rendered)
+        return rendered
+    said = f"{length:,} tokens, max_length is {max_length:,}"
+    if actions["too long"] != "fix":
+        raise Unfit("too long", said, rendered)
+    labels = rendered.labels[:max_length]
+    lost = rendered.trained - (len(labels) - labels.count(IGNORED))
+    if lost == rendered.trained:
+        raise Unfit("nothing to train on", f"the answer begins behind max_length {max_length:,}", rendered)
+    notes = [*rendered.notes, Note("too long", said)]
+    if lost:
+        settle("answer cut", f"{lost:,} of {rendered.trained:,} trained tokens cut off", actions, notes)
+    ids = rendered.ids[:max_length]
+    return replace(rendered, ids=ids, labels=labels, notes=tuple(notes), cut=length - max_length)
 
 
 def digest(rows: Iterable[tuple[Sequence[int], Sequence[int]]]) -> str:
@@ -132,5 +147,7 @@ def digest(rows: Iterable[tuple[Sequence[int], Sequence[int]]]) -> str:
     """
     total = hashlib.sha256()
     for ids, labels in rows:
-        total.update(array("i", [len(ids), *ids, *labels]).tobytes())
+        total.update(array("i", (len(ids),)))
+        total.update(array("i", ids))
+        total.update(array("i", labels))
     return total.hexdigest()

@@ -37,6 +37,7 @@ def conversation(chat: ChatFormat, talk: Conversation, max_length: int, actions:
 
 def written(chat: ChatFormat, talk: Conversation, actions: Actions) -> Written:
     """The first half: all but the tokens. Raises Unusable with the reason."""
+    chat = chat.taking(talk.tools)
     layout = laid(chat, talk.messages, talk.tools)
     notes: list[Note] = []
     if talk.tools or any(map(_calls, talk.messages)):
@@ -61,8 +62,8 @@ def finished(
     notes = said.notes
     if ids[:1] == ids[1:2] == [chat.begin_id]:
         settle("doubled BOS", f"{chat.special_tokens['bos_token']} stands twice", actions, notes)
-    ids, labels, cut = fitted(ids, labelled(encoding, ids, said.spans), max_length, actions)
-    return Rendered(said.text, ids, labels, said.spans, (*notes, *cut))
+    made = Rendered(said.text, ids, labelled(encoding, ids, said.spans), said.spans, tuple(notes))
+    return fitted(made, max_length, actions)
 
 
 def _calls(message: Message) -> bool:

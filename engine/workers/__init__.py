@@ -19,22 +19,34 @@ data        (no torch)
              "left_out": n}, ...], "parts": {"train": n, "validation": n, "test": n}, "ledger": [TOTAL, ...]}
        TOTAL: {"reason", "done": "left out" | "changed" | "kept" | "added", "rows": n, "meaning",
              "action": what the recipe does with it, "actions": what it could do,
+             "spoils": whether such rows spoil training where they are used,
              "details": [[detail, n], ...], "first": ["rows.jsonl line 5", ...]}
-    {"do": "row", "id", "part": "train" | "validation" | "test", "index": n, "variant": 0}
+    {"do": "row", "id", "part": "train" | "validation" | "test", "index": n, "variant": 0,
+     "as": {"train_on" | "chat_template" | "max_length": value, ...}, to see it rendered so; "tokens": bool}
         -> {"kind": "row", "id", "part", "index", "count": n | null while not counted,
             "set": number of the source, "file", "line", "unit": "line" | "row", "source": {...raw row},
             "variant", "variants": how many samples the row makes, "times": how often it stands in an epoch,
-            "notes": [{"reason", "detail", "done"}, ...], "piece": "" | "piece 2 of 5, lines 10-40",
+            "notes": [{"reason", "detail", "done", "spoils"}, ...], "piece": "" | "piece 2 of 5, lines 10-40",
             "messages": [{"role", "content", ...}], "text", "spans": [[start, end], ...] characters trained,
-            "tokens", "trained_tokens", "refused": "" | why this row is not trained on}
+            "tokens", "trained_tokens", "length": tokens before any cut, "max_length",
+            "refused": "" | why this row is not trained on (what it would be is shown where that is known),
+            "token_list": [[id, text, vocabulary entry, trained, special], ...] if asked for; a text is ""
+            where its character ends in a later token}
+    {"do": "find", "id", "part", "index": from where, -1 for the start, "step": 1 | -1,
+     "finding": reason | "any" | "", "text": what to look for in the rows as they stand in their files | ""}
+        -> {"kind": "found", "id", "index": n | null, "reached": how far was looked, "more": ask again from
+            there, "nth", "of": its place among the rows of the finding}    (findings: after a scan)
+    {"do": "layouts", "id"} -> {"kind": "layouts", "id", "layouts": [{"name", "said"}, ...]}
     {"do": "try", "id", "source": {...a data.sources entry}, "template": {...} | null, "rows": n}
         -> {"kind": "tried", "id", "set": SET, "rows": [{"file", "line", "data", "messages", "text",
             "refused", "notes"}, ...]}    (the first rows of a source, read so; what is opened stays)
     {"do": "scan", "id"}
-        -> {"kind": "progress", "id", "phase": "count" (in MB) | "render" (in rows), "done", "total"} ...
+        -> {"kind": "progress", "id", "phase": "count" (in MB) | "render" (in rows), "done", "total",
+            "facts": {"rows", "tokens", "trained_tokens", "longest", "findings": {reason: n}} so far} ...
         -> {"kind": "surveyed", "id", **COUNTS}, after "count"
         -> {"kind": "scanned", "id", "rows": samples, "tokens", "trained_tokens", "digest", "longest",
-            "lengths": [[upper bound, samples], ...], "left_out": {reason: n}, "ledger": [TOTAL, ...],
+            "lengths": [[upper bound, rows], ...] before any cut, "left_out": {reason: n},
+            "findings": {reason: n}, "spoiling": [what would spoil training, ...], "ledger": [TOTAL, ...],
             "file": the ledger's, "report": REPORT}
        REPORT: {"sources": [{"path", "samples", "tokens", "trained_tokens"}, ...],
              "labels": [[answer, n], ...] or [], "languages": [[name, share], ...],

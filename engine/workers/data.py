@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import shutil
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from engine import counting, dataset, ledger, quality, recipe, render, survey, usable
+from engine import dataset, ledger, recipe, survey
 from engine.errors import UserError
 from engine.formats import Unusable
-from engine.ledger import Entry
-from engine.survey import Survey
-from engine.workers import fetch, looking
+from engine.workers import fetch, looking, scanning, searching, trying
 from engine.workers.io import Channel, Request
-from engine.workers.session import Session, count, counts, files, kept_at, sizes
+from engine.workers.scanning import Tell
+from engine.workers.session import Session, count, counts, files, kept_at, rendered_ledger, sizes
 
-ROWS_BETWEEN_WORDS = 500
 COUNTED_AT_ONCE = 8_000_000
 """Bytes of files up to which a set is counted when it is opened; that takes less than a second."""
 
@@ -39,17 +32,21 @@ def main() -> None:
                     session, facts = _open(request)
                     channel.say("opened", id=number, **facts)
                 case "try":
-                    channel.say("tried", id=number, **looking.tried(session, request))
+                    channel.say("tried", id=number, **trying.tried(session, request))
                 case "row" if session:
                     channel.say("row", id=number, **looking.row(session, request))
                 case "scan" if session:
-                    channel.say("scanned", id=number, **_scan(session, channel, number))
+                    channel.say("scanned", id=number, **scanning.scanned(session, _teller(channel, number)))
                 case "count" if session:
-                    count(session, _progress(channel, number))
+                    count(session, scanning.counting_told(_teller(channel, number)))
                     channel.say("counted", id=number, **counts(session))
                 case "adopt" if session:
                     session.counted = survey.load(Path(request["folder"]), files(session))
                     channel.say("adopted", id=number, **counts(session))
+                case "find" if session:
+                    channel.say("found", id=number, **searching.found(session, request))
+                case "layouts" if session:
+                    channel.say("layouts", id=number, layouts=looking.layouts(session))
                 case "ledger" if session:
                     channel.say("ledger", id=number, **_ledger(session, request))
                 case other:
@@ -67,75 +64,21 @@ def _open(request: Request) -> tuple[Session, dict[str, Any]]:
     facts = {
         "model": plan.model.id,
         "template": session.data.chat.origin,
-        "sources": [looking.described(one) for one in session.data.sets],
+        "sources": [trying.described(one) for one in session.data.sets],
         "survey": counts(session) if session.counted else None,
     }
     return session, facts
 
 
-def _progress(channel: Channel, number: Any) -> counting.Progress:
-    return lambda done, total: channel.say("progress", id=number, phase="count", done=done, total=total)
-
-
-def _scan(session: Session, channel: Channel, number: Any) -> dict[str, Any]:
-    """Count all rows, then render every training row: what the run will see, in the run's own order."""
-    for one in session.data.sets:
-        if one.shape is None:
-            raise UserError(f"{one.source.path}: choose a template, or a format and its columns")
-    count(session, _progress(channel, number))
-    counted = session.counted
-    assert counted is not None
-    totals = counted.totals()
-    channel.say("surveyed", id=number, **counts(session, totals))
-    # What still has to be agreed to can be looked at.
-    data = replace(session.data, sets=[one.shown for one in session.data.sets])
-    report = quality.Report([one.source.path for one in data.sets])
-    total = len(counted.rows["train"])
-    full = _full(session, counted)
-    beside = full.with_name(f"{full.name}.{os.getpid()}")
-    shutil.copyfile(counted.entries, beside)
-    with beside.open("a", encoding="ascii") as file:
-
-        def note(entry: Entry) -> None:
-            file.write(entry.dumps() + "\n")
-            if entry.reason not in survey.COMPARED:  # the survey's totals have told these
-                totals.add(entry)
-
-        def rendered() -> Iterator[tuple[list[int], list[int]]]:
-            for done, (_, sample) in enumerate(usable.samples(data, counted, ["train"], note)):
-                if done % ROWS_BETWEEN_WORDS == 0:
-                    channel.say("progress", id=number, phase="render", done=min(done, total), total=total)
-                report.add(sample)
-                yield sample.rendered.ids, sample.rendered.labels
-
-        digest = render.digest(rendered())
-    beside.rename(full)
-    return {
-        "rows": len(report.lengths),
-        "tokens": report.tokens.total(),
-        "trained_tokens": report.trained.total(),
-        "digest": digest,
-        "longest": max(report.lengths, default=0),
-        "lengths": report.histogram(),
-        "left_out": totals.left_out(),
-        "ledger": totals.told(session.data.actions),
-        "file": str(full),
-        "report": report.told(counted, session.plan.data.validation > 0),
-    }
-
-
-def _full(session: Session, counted: Survey) -> Path:
-    """The ledger with what rendering for this model adds."""
-    data = session.plan.data
-    said = json.dumps([session.plan.model.id, data.train_on, data.chat_template, data.augment.model_dump()])
-    return counted.entries.with_name(f"rendered-{hashlib.sha256(said.encode()).hexdigest()[:16]}.jsonl")
+def _teller(channel: Channel, number: Any) -> Tell:
+    return lambda kind, facts: channel.say(kind, id=number, **facts)
 
 
 def _ledger(session: Session, request: Request) -> dict[str, Any]:
     """A page of the ledger, of one reason or of all."""
     if session.counted is None:
         raise UserError("the rows are still being counted")
-    full = _full(session, session.counted)
+    full = rendered_ledger(session)
     path = full if full.is_file() else session.counted.entries
     count = min(request.get("rows", 50), LEDGER_PAGE)
     total, entries = ledger.page(path, request.get("reason"), request.get("start", 0), count)

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,18 +16,23 @@ from engine import counting, runs, sources, survey, templates, usable
 from engine.dataset import Opened
 from engine.errors import UserError
 from engine.recipe import Recipe
+from engine.render import ChatFormat
 from engine.survey import Survey, Totals
 
 COUNTS_KEPT = 8
 
+RENDERING = {"train_on", "chat_template", "max_length"}
+"""Keys of [data] that do not matter before the rows are rendered; but running text is cut to max_length."""
+
 
 @dataclass
 class Session:
-    """What is open: a recipe's data, and its count once there is one."""
+    """What is open: a recipe's data, its count once there is one, and other ways to render its rows."""
 
     plan: Recipe
     data: Opened
     counted: Survey | None = None
+    chats: dict[tuple[str, str], ChatFormat] = field(default_factory=dict)
 
 
 def count(session: Session, progress: counting.Progress = lambda done, total: None) -> None:
@@ -48,13 +53,22 @@ def count(session: Session, progress: counting.Progress = lambda done, total: No
 def kept_at(session: Session) -> Path:
     """Where the count of these files, read in this way, is kept."""
     data = session.plan.data
-    said = data.model_dump(mode="json", exclude={"digest", "augment"})
+    said = data.model_dump(mode="json", exclude={"digest", "augment", *RENDERING})
     stamps = [(str(file.path), _stamp(file.path)) for own in files(session) for file in own]
     model = (session.plan.model.id, data.max_length) if any(s.is_text for s in session.data.sets) else ()
     through = [templates.dumps(each) for s in session.data.sets if s.shape for each in s.shape.templates]
     all_of_it = [metadata.version("ift-tui"), said, stamps, model, through]
     key = hashlib.sha256(json.dumps(all_of_it, sort_keys=True).encode()).hexdigest()
     return runs.home() / "counted" / key[:32]
+
+
+def rendered_ledger(session: Session) -> Path:
+    """The ledger with what rendering for this model adds; the findings by row stand beside it."""
+    data = session.plan.data
+    keys = data.model_dump(mode="json", include={"augment", *RENDERING})
+    said = json.dumps([session.plan.model.id, keys, session.data.chat.template], sort_keys=True)
+    folder = session.counted.entries.parent if session.counted else kept_at(session)
+    return folder / f"rendered-{hashlib.sha256(said.encode()).hexdigest()[:16]}.jsonl"
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
