@@ -33,9 +33,7 @@ class HuntScreen(PagingScreen):
             show=False,
         ),
         Binding("left_square_bracket", "found(-1)", "Finding before", id="hunt.found_before", show=False),
-        Binding(
-            "x,backspace", "all_rows", "All rows", id="hunt.all", tooltip="No longer a finding's rows alone"
-        ),
+        Binding("x,backspace", "all_rows", "All rows again", id="hunt.all", show=False),
     ]
 
     def __init__(self, rows: RowsFeed, place: Place) -> None:
@@ -59,6 +57,7 @@ class HuntScreen(PagingScreen):
         if self._finding:
             nth = f" {self._nth[0]:,} of {self._nth[1]:,}" if self._nth else ""
             words.append((f" · {clean(self._finding, newlines=False)}{nth}", "$text-warning"))
+            words.append((" x: all rows", "$foreground-muted"))
         if self.sought:
             words.append((f" · “{clean(self.sought, newlines=False)}”", "$text-accent"))
         if self._looking:

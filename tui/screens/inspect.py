@@ -71,7 +71,7 @@ class InspectScreen(HuntScreen):
         Binding("space", "next_form", "Form", id="inspect.form", tooltip="Source, turns, text, tokens"),
         Binding("f", "facts", "Facts", id="inspect.facts", tooltip="Figures of all rows, and back"),
         Binding("c", "template", "Template", id="inspect.template", tooltip="Another chat template"),
-        Binding("k", "masking", "Masking", id="inspect.masking", tooltip="What is trained"),
+        Binding("k", "masking", "Mask", id="inspect.masking", tooltip="What is trained"),
         Binding("m", "length", "Length", id="inspect.length", tooltip="The longest row, in tokens"),
     ]
 

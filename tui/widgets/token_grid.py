@@ -10,7 +10,7 @@ from textual.content import Content
 from tui.safe import visible
 from tui.widgets.marked import TEMPLATE, TRAINED
 
-NARROWEST_TEXT = 9
+NARROWEST_TEXT = 12
 SPECIAL, TORN = "◆", "…"
 LEGEND = f"▌ trained  {SPECIAL} special  {TORN} the character ends in a later token  ␣ space ⏎ newline ⇥ tab"
 
