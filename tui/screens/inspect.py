@@ -85,6 +85,7 @@ class InspectScreen(HuntScreen):
         self._asking = False
         self._reading = 0
         self._known: tuple[Any, Any] = (None, None)
+        self._own = "the model's own"
 
     def body(self) -> ComposeResult:
         yield Quiet("reading …", id="place")
@@ -100,15 +101,18 @@ class InspectScreen(HuntScreen):
 
     def on_resize(self, _: events.Resize) -> None:
         self.call_after_refresh(self._paint_around)
+        self.call_after_refresh(self._paint_facts)
 
     def draft_changed(self) -> None:
         draft = self.draft
         if draft is None:
             return
-        self._paint_around()
+        self._paint_facts()
         news = draft.opened is not self._known[0] or draft.survey is not self._known[1]
         if draft.opened is not None and news:
             self._known = (draft.opened, draft.survey)
+            if not draft.recipe.data.chat_template:
+                self._own = clean(draft.opened["template"], newlines=False).partition(",")[0]
             self._reading += 1
             self.ask()
         elif draft.problem and self._row is None:
@@ -142,10 +146,13 @@ class InspectScreen(HuntScreen):
                     continue
                 if not self.stands:
                     return
+                varied = self.variants > 1
                 if place == self.place:  # else another row was asked for meanwhile
                     self.arrived(row)
                     self._asked = replace(wanted, place=self.place)
                 self._show(row)
+                if varied != (self.variants > 1):
+                    self.refresh_bindings()
         finally:
             self._asking = False
 
@@ -161,7 +168,6 @@ class InspectScreen(HuntScreen):
         before, self._row = self._row, row
         same = before is not None and all(before[key] == row[key] for key in ("part", "index", "variant"))
         self.paint_row(stay=same)
-        self.refresh_bindings()
 
     def paint_row(self, stay: bool = False) -> None:
         if self._row is not None:
@@ -169,15 +175,18 @@ class InspectScreen(HuntScreen):
         self._paint_around()
 
     def _paint_around(self) -> None:
-        """The lines above and below, the borders, the facts."""
+        """The line above the row, and its border."""
         if not self.stands or self.draft is None:
             return
         view = self.query_one(RowView)
         view.border_title = forms(self._form)
         view.border_subtitle = foot(self._row) if self._row is not None else ""
         self.query_one("#place", Quiet).show(self._place_line(self.size.width - 4))
-        self.query_one("#facts-line", Quiet).show(summary(self.draft))
-        self.query_one(FactsPanel).show(self.draft)
+
+    def _paint_facts(self) -> None:
+        if self.stands and self.draft is not None:
+            self.query_one("#facts-line", Quiet).show(summary(self.draft))
+            self.query_one(FactsPanel).show(self.draft)
 
     def _place_line(self, width: int) -> Content:
         """Which row of how many, what it was found by; how it is rendered, where there is room."""
@@ -188,7 +197,7 @@ class InspectScreen(HuntScreen):
         words = [(" · ".join(parts), "bold"), *self.hunted()]
         line = Content.assemble(*words)
         data = self._plan.data
-        layout = clean(data.chat_template, newlines=False) or "the model's own template"
+        layout = clean(data.chat_template, newlines=False) or self._own
         rendered = f"{layout} · trained: {data.train_on} · at most {data.max_length:,}"
         gap = width - line.cell_length - len(rendered)
         return Content.assemble(line, " " * gap, (rendered, "$foreground-muted")) if gap > 1 else line
@@ -204,7 +213,8 @@ class InspectScreen(HuntScreen):
         self._form = form
         if form == "tokens":
             self.ask()
-        self.paint_row()
+        if form != "tokens" or (self._row is not None and "token_list" in self._row):
+            self.paint_row()
 
     def action_next_form(self) -> None:
         self.action_form(FORMS[(FORMS.index(self._form) + 1) % len(FORMS)])
@@ -215,6 +225,7 @@ class InspectScreen(HuntScreen):
     def _show_facts(self, shown: bool) -> None:
         self.set_class(shown, "-facts")
         (self.query_one(FindingsList) if shown else self.query_one(RowView)).focus()
+        self.call_after_refresh(self._paint_facts)  # how wide and high they are is known then
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         finding = self.query_one(FindingsList).pointed_at

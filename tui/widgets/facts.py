@@ -25,7 +25,7 @@ class FindingsList(OptionList):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "enter", "select", "Its rows", id="findings.rows", tooltip="Go through the rows of a finding"
+            "enter", "select", "Its rows", id="findings.rows", show=False, tooltip="Go through its rows alone"
         ),
     ]
 
@@ -79,9 +79,10 @@ class FactsPanel(Container):
         histogram = self.query_one("#facts-lengths", Quiet)
         width = max(40, histogram.size.width)
         if draft.scan is not None:
-            bars = lengths(draft.scan, draft.recipe.data.max_length, width, LABEL)
+            bars = coarser(draft.scan["lengths"], histogram.size.height - 2)
+            drawn = lengths({"lengths": bars}, draft.recipe.data.max_length, width, LABEL)
             title = Content.styled("tokens a row", "$foreground-muted")
-            histogram.show(Content("\n").join([title, *bars]))
+            histogram.show(Content("\n").join([title, *drawn]))
         else:
             histogram.show("")
 
@@ -139,7 +140,7 @@ def summary(draft: Draft) -> Content:
         counted(found, "finding"),
     ]
     if draft.scan is None:
-        parts.append(far(draft))
+        parts.append(f"{draft.done / draft.total:.0%} …" if draft.total else "…")
     line = Content(" · ".join(parts))
     if draft.scan is not None and draft.scan["spoiling"]:
         return Content.assemble(("‼ ", "$text-error"), line)
@@ -149,6 +150,14 @@ def summary(draft: Draft) -> Content:
 def share(known: dict[str, Any]) -> str:
     """The trained part of all tokens: 12%."""
     return f"{known['trained_tokens'] / known['tokens']:.0%}" if known["tokens"] else "0%"
+
+
+def coarser(bars: Sequence[Sequence[int]], most: int) -> Sequence[Sequence[int]]:
+    """A histogram of at most that many bars (five, where there is no room at all): neighbours joined."""
+    while len(bars) > max(most, 5):
+        pairs = [bars[at : at + 2] for at in range(0, len(bars), 2)]
+        bars = [(pair[-1][0], sum(rows for _, rows in pair)) for pair in pairs]
+    return bars
 
 
 def _finding(finding: Finding, all_counted: bool) -> Content:

@@ -40,9 +40,9 @@ def found_in(row: Row) -> Iterator[Content]:
         yield Content.styled(f"✗ not trained on: {clean(row['refused'], newlines=False)}", "$text-error")
     yield from place_in_file(row)
     yield from notes(row["notes"])
-    if row["length"] > row["max_length"]:
+    if row["length"] > row["max_length"] and not row["refused"]:
         size = f"{row['length']:,} tokens, max_length {row['max_length']:,}"
-        yield Content.styled(f"╌ {'too long' if row['refused'] else 'cut'}: {size}", "$text-warning")
+        yield Content.styled(f"╌ cut: {size}", "$text-warning")
 
 
 def place_in_file(row: dict[str, Any]) -> Iterator[Content]:

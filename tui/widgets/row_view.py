@@ -83,5 +83,6 @@ def head(row: dict[str, Any]) -> Content:
 def foot(row: dict[str, Any]) -> Content:
     """Where it stands, and its size."""
     file = clean("/".join(PurePath(row["file"]).parts[-2:]), newlines=False)
-    size = f"{row['tokens']:,} tokens, {row['trained_tokens']:,} trained"
+    trained = "" if row["refused"] else f", {row['trained_tokens']:,} trained"
+    size = f"{row['tokens']:,} tokens{trained}"
     return Content(f"{file} {row['unit']} {row['line']:,} · {size}")

@@ -12,7 +12,7 @@ from tui.widgets.marked import TEMPLATE, TRAINED
 
 NARROWEST_TEXT = 12
 SPECIAL, TORN = "◆", "…"
-LEGEND = f"▌ trained  {SPECIAL} special  {TORN} the character ends in a later token  ␣ space ⏎ newline ⇥ tab"
+LEGEND = f"▌ trained  {SPECIAL} special  {TORN} part of a character  ␣ ⏎ ⇥ white space"
 
 
 class TokenGrid(Sequence[Content]):
@@ -32,7 +32,7 @@ class TokenGrid(Sequence[Content]):
         self._end = min(len(tokens), max_length)
         self._notes: list[tuple[int, Content]] = []
         if rows[1] or length > len(tokens) == max_length:
-            words = f"╌╌ max_length {max_length:,}: what stands behind it, of {length:,} tokens, is cut off "
+            words = f"╌╌ max_length {max_length:,} of {length:,} tokens "
             self._notes.append((self._before, Content.styled(words.ljust(width, "╌"), "$text-warning")))
         elif length > len(tokens):
             words = f"… {length - len(tokens):,} tokens more are not shown here"
