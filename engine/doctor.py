@@ -52,7 +52,15 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Everything that can be known without loading a model library. Never raises."""
-    return [_python(), *_gpus(), *(_package(name) for name in TESTED), *_home(), _cache(), offline_finding()]
+    return [
+        _python(),
+        *_gpus(),
+        *(_package(name) for name in TESTED),
+        *_home(),
+        _cache(),
+        offline_finding(),
+        logout_finding(),
+    ]
 
 
 def training_problem() -> str | None:
@@ -107,6 +115,32 @@ def offline_finding(environment: Mapping[str, str] = os.environ) -> Finding:
         "with" if environment.get("HF_TOKEN") or (hub.home().parent / "token").is_file() else "without"
     )
     return Finding("hub", "ok", f"may be asked, {signed_in} a token")
+
+
+def logout_finding(root: Path = Path("/")) -> Finding:
+    """Whether the system ends what a user left running when the last session closes (logind.conf(5))."""
+    setting = "no"
+    for file in _logind_files(root):
+        for line in file.read_text("utf-8", "replace").splitlines():
+            key, _, value = line.partition("=")
+            if key.strip() == "KillUserProcesses":
+                setting = value.strip()
+    if not hub.is_yes(setting):
+        return Finding("logout", "ok", "what runs goes on after a logout")
+    return Finding(
+        "logout",
+        "warn",
+        "systemd ends a user's processes at logout, runs among them (KillUserProcesses)",
+        "run `loginctl enable-linger` once, and start with `systemd-run --user --scope ift-tui`",
+    )
+
+
+def _logind_files(root: Path) -> list[Path]:
+    """In the order in which later ones win: the main file, then fragments by name."""
+    folders = [root / name / "systemd" for name in ("usr/lib", "run", "etc")]
+    main = next((file for folder in reversed(folders) if (file := folder / "logind.conf").is_file()), None)
+    parts = {file.name: file for folder in folders for file in sorted(folder.glob("logind.conf.d/*.conf"))}
+    return [*([main] if main else []), *(parts[name] for name in sorted(parts))]
 
 
 def _python() -> Finding:

@@ -94,3 +94,18 @@ def test_a_gpu_that_torch_does_not_see_is_not_called_well() -> None:
     assert judged(CHECKED, has_gpu=False) == [Finding("4-bit", "ok", "works on cpu (torch 2.13.0)")]
     (broken,) = judged({**CHECKED, "four_bit": False, "problem": "OSError: no library"}, has_gpu=False)
     assert broken.status == "missing" and broken.found == "OSError: no library" and broken.mend
+
+
+def test_a_box_that_ends_processes_at_logout_is_told(tmp_path: Path) -> None:
+    assert doctor.logout_finding(tmp_path).status == "ok"
+    main = tmp_path / "etc" / "systemd" / "logind.conf"
+    main.parent.mkdir(parents=True)
+    main.write_text("[Login]\n#KillUserProcesses=yes\n")
+    assert doctor.logout_finding(tmp_path).status == "ok"
+    main.write_text("[Login]\nKillUserProcesses = yes\n")
+    found = doctor.logout_finding(tmp_path)
+    assert found.status == "warn" and "loginctl enable-linger" in found.mend
+    fragment = tmp_path / "usr" / "lib" / "systemd" / "logind.conf.d" / "50-keep.conf"
+    fragment.parent.mkdir(parents=True)
+    fragment.write_text("[Login]\nKillUserProcesses=no\n")
+    assert doctor.logout_finding(tmp_path).status == "ok"
