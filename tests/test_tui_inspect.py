@@ -16,7 +16,7 @@ from tui.app import IftTui
 from tui.screens.choose import AskScreen, PickScreen
 from tui.screens.data import DataScreen
 from tui.screens.inspect import InspectScreen
-from tui.widgets.facts import FindingsList
+from tui.widgets.facts import FindingsList, coarser
 from tui.widgets.forms import FORMS, lines
 from tui.widgets.row_view import RowView
 from tui.widgets.token_grid import TokenGrid
@@ -451,6 +451,14 @@ async def test_its_keys_fit_and_explain_themselves() -> None:
 
 
 # Drawing
+
+
+def test_a_histogram_fits_its_room_and_keeps_its_rows() -> None:
+    bars = [[10, 0], [20, 5], [30, 7], *([bound, 0] for bound in range(40, 200, 10)), [200, 1]]
+    assert coarser(bars, 10) == [[10, 0], [20, 5], [30, 7], [190, 0], [200, 1]]
+    many = [[bound, 1] for bound in range(1, 41)]
+    assert coarser(many, 12) == [(bound, 4) for bound in range(4, 41, 4)]
+    assert len(coarser(many, -3)) == 5
 
 
 def test_thousands_of_tokens_are_drawn_line_by_line() -> None:

@@ -152,12 +152,20 @@ def share(known: dict[str, Any]) -> str:
     return f"{known['trained_tokens'] / known['tokens']:.0%}" if known["tokens"] else "0%"
 
 
-def coarser(bars: Sequence[Sequence[int]], most: int) -> Sequence[Sequence[int]]:
-    """A histogram of at most that many bars (five, where there is no room at all): neighbours joined."""
-    while len(bars) > max(most, 5):
-        pairs = [bars[at : at + 2] for at in range(0, len(bars), 2)]
-        bars = [(pair[-1][0], sum(rows for _, rows in pair)) for pair in pairs]
-    return bars
+def coarser(bars: Sequence[Sequence[int]], most: int) -> list[Sequence[int]]:
+    """A histogram of at most that many bars, five where there is no room at all: neighbours are joined.
+
+    First those without rows: a single long row makes many of them.
+    """
+    joined: list[Sequence[int]] = []
+    for bar in bars:
+        if joined and not joined[-1][1] and not bar[1]:
+            joined.pop()
+        joined.append(bar)
+    while len(joined) > max(most, 5):
+        pairs = [joined[at : at + 2] for at in range(0, len(joined), 2)]
+        joined = [(pair[-1][0], sum(rows for _, rows in pair)) for pair in pairs]
+    return joined
 
 
 def _finding(finding: Finding, all_counted: bool) -> Content:
