@@ -80,7 +80,8 @@ def conversation(row: Row, width: int, sought: str) -> Iterator[Content]:
         for name, value in turn.items():
             if name not in ("role", "content"):
                 yield from _block(name, value, width, sought)
-        yield from _indented(turn["content"], width, sought)
+        if turn["content"]:
+            yield from _indented(turn["content"], width, sought)
 
 
 def _block(name: str, value: Any, width: int, sought: str) -> Iterator[Content]:
