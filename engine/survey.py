@@ -62,7 +62,7 @@ class Totals:
         return [
             {
                 "reason": reason, "done": done, "rows": count, "meaning": ledger.REASONS[reason].meaning,
-                "spoils": ledger.REASONS[reason].spoils,
+                "spoils": ledger.REASONS[reason].spoils and done != "left out",
                 "action": actions[reason], "actions": list(ledger.REASONS[reason].actions),
                 "details": self.details.get(reason, Counter()).most_common(5),
                 "first": self.first[reason, done],

@@ -75,12 +75,29 @@ async def to_recipe(app: IftTui, pilot: Keys) -> None:
     await until(pilot, lambda: "epochs" in text(app, "#sums"))
 
 
-async def at_recipe(app: IftTui, pilot: Keys) -> None:
+async def at_recipe(app: IftTui, pilot: Keys, scan: dict[str, Any] = SCANNED) -> None:
     """The recipe screen without the way to it, for tests of that screen alone."""
-    app._draft = Draft(recipe.load("first-steps"), reached=4, opened=OPENED, scan=SCANNED)
+    app._draft = Draft(recipe.load("first-steps"), reached=4, opened=OPENED, scan=scan)
     app._push(RecipeScreen(app._draft))
     await until(pilot, on(app, RecipeScreen))
-    await until(pilot, lambda: "epochs" in text(app, "#sums"))
+    await until(pilot, lambda: "an epoch" in text(app, "#sums"))
+
+
+async def test_a_run_without_a_trained_row_is_not_started() -> None:
+    stage = Stage()
+    app = stage.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await at_recipe(app, pilot, {**SCANNED, "rows": 0, "left_out": {"nothing to train on": 40}})
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: "No row to train on; 40 rows left out" in text(app, "#sums"))
+        assert not stage.started and "Start" in footer(app)
+
+
+async def test_what_would_spoil_the_training_stands_above_the_start() -> None:
+    app = Stage().app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await at_recipe(app, pilot, {**SCANNED, "spoiling": ["9 rows: \x1bmissing end token"]})
+        assert "‼ 9 rows: ␛missing end token" in text(app, "#sums")
 
 
 async def to_compare(app: IftTui, pilot: Keys, seconds: float = 10.0) -> None:

@@ -90,6 +90,20 @@ class Draft:
         return in_ledger(self.ledger or [])
 
     @property
+    def untrainable(self) -> str:
+        """Why no row would be trained, in a sentence; "" where one would, or that is not known yet."""
+        if self.scan is None or self.scan["rows"]:
+            return ""
+        left_out: dict[str, int] = self.scan["left_out"]
+        commonest = max(left_out, key=lambda reason: left_out[reason], default="")
+        rows = (
+            f"{sum(left_out.values()):,} rows left out, {left_out[commonest]:,} for: {commonest}"
+            if commonest
+            else ""
+        )
+        return f"No row to train on{'; ' + rows if rows else ''}. i on the data screen shows them."
+
+    @property
     def shapeless(self) -> list[int]:
         """Numbers of the sources that cannot be read before columns or a template are chosen."""
         found = self.opened["sources"] if self.opened else []
