@@ -49,7 +49,7 @@ class Opens(Script):
         asked = request["recipe"]["data"]["sources"]
         sets = [
             one if source["format"] == "auto" else {**one, "format": source["format"], "question": ""}
-            for source, one in zip(asked, self.sources, strict=True)
+            for source, one in zip(asked, self.sources, strict=False)  # a set may have been left since
         ]
         yield {**OPENED, "sources": sets, "survey": self.survey}
 

@@ -463,10 +463,10 @@ def test_a_histogram_fits_its_room_and_keeps_its_rows() -> None:
 
 def test_thousands_of_tokens_are_drawn_line_by_line() -> None:
     tokens = [[n, f" word{n}", "", n % 3 == 0, False] for n in range(6000)]
-    began = time.perf_counter()
+    began = time.process_time()
     grid = TokenGrid(tokens, 76, 2048, 7000)
     shown = grid[:40]
-    assert time.perf_counter() - began < 0.05
+    assert time.process_time() - began < 0.2
     assert all(line.cell_length <= 76 for line in shown)
     everything = "\n".join(line.plain for line in grid)
     assert all(f"{n} " in everything for n in (0, 2047, 2048, 5999))
@@ -485,6 +485,15 @@ def test_wide_and_hostile_tokens_keep_their_cells() -> None:
     assert all(line.cell_length == 60 // grid.columns * grid.columns or line is last for line in everything)
 
 
+def test_a_row_of_many_long_fields_and_turns_is_quick() -> None:
+    turn = {"role": "user", "content": "x " * 3000}
+    many = row("train", 0, source={f"c{n}": "x " * 500_000 for n in range(100)}, messages=[turn] * 5000)
+    for form, words in (("source", "characters not shown"), ("conversation", "4,800 turns not shown here")):
+        began = time.process_time()
+        assert any(words in line.plain for line in lines(many, form, 76))
+        assert time.process_time() - began < 2.0
+
+
 def test_a_row_of_megabytes_is_quick_in_all_forms_and_shows_what_is_sought() -> None:
     long = "x " * 1_000_000 + "the needle " + "y " * 1_000_000
     shown = row("train", 0, text=long, spans=[[5, 9]], source={"a": long, "b": [long]}, messages=[
@@ -492,9 +501,9 @@ def test_a_row_of_megabytes_is_quick_in_all_forms_and_shows_what_is_sought() -> 
          "tool_calls": [{"name": "f", "arguments": {"x": 1}}]},
     ])  # fmt: skip
     for form in ("source", "conversation", "text"):
-        began = time.perf_counter()
+        began = time.process_time()
         drawn = lines(shown, form, 76, "NEEDLE")
-        assert time.perf_counter() - began < 1.0
+        assert time.process_time() - began < 1.0
         assert any("the needle" in line.plain for line in drawn)
         assert any("characters not shown" in line.plain for line in drawn)
     drawn = [line.plain for line in lines(shown, "conversation", 76)]

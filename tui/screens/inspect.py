@@ -25,7 +25,7 @@ from tui.widgets.facts import FactsPanel, FindingsList, summary
 from tui.widgets.figures import place_of
 from tui.widgets.forms import FORMS
 from tui.widgets.quiet import Quiet
-from tui.widgets.row_view import RowView, foot
+from tui.widgets.row_view import RowView, foot, forms
 
 TRAINED = {
     "answers": "what the assistant says, with its end tokens",
@@ -295,13 +295,3 @@ class InspectScreen(HuntScreen):
 
         now = str(self._plan.data.max_length)
         self.app.push_screen(AskScreen("How many tokens at most?", now, "renders so"), change)
-
-
-def forms(current: str) -> Content:
-    """The forms with their keys; a hand points at the one that is shown."""
-    parts: list[Any] = []
-    for number, form in enumerate(FORMS, 1):
-        here = form == current
-        parts += ["  " if parts else "", ("▸" if here else "", "bold"), (str(number), "$text-accent"), " "]
-        parts.append((form, "bold" if here else "$foreground-muted"))
-    return Content.assemble(*parts)

@@ -16,8 +16,8 @@ from tui.widgets.figures import counted
 from tui.widgets.quiet import Quiet
 from tui.widgets.report import lengths
 
-LABEL = 14
-"""Cells for the bounds of a bar: 1,025 to 2,048."""
+LABEL = 16
+"""Cells for the bounds of a bar: 10,241 to 11,264."""
 
 
 class FindingsList(OptionList):

@@ -10,9 +10,15 @@ from typing import Any
 from textual.content import Content
 
 from tui.safe import clean
-from tui.widgets.marked import marked_lines
+from tui.widgets.marked import HEAD, TAIL, marked_lines
 from tui.widgets.token_grid import LEGEND, TokenGrid
 from tui.widgets.tried import MOST_FIELDS, notes
+
+FIRST_TURNS, LAST_TURNS = 150, 50
+"""Turns that are shown of a longer conversation."""
+
+SHOWN_AT_ONCE = 4 * (HEAD + TAIL)
+"""Characters of a row beyond which of each text less is shown: it is drawn while someone waits."""
 
 FORMS = ("source", "conversation", "text", "tokens")
 
@@ -57,10 +63,12 @@ def source(row: Row, width: int, sought: str) -> Iterator[Content]:
     """Every field as it stands in the file; nested ones as JSON."""
     place = f"{clean(row['file'], newlines=False)} {row['unit']} {row['line']:,}"
     yield from Content.styled(place, "$foreground-muted").wrap(width)
-    for name, value in islice(row["source"].items(), MOST_FIELDS):
+    fields = {str(name): _said(value) for name, value in islice(row["source"].items(), MOST_FIELDS)}
+    share = _share(list(fields.values()))
+    for name, value in fields.items():
         yield Content("")
-        yield from Content.styled(clean(str(name), newlines=False), "bold $text-primary").wrap(width)
-        yield from _indented(value if isinstance(value, str) else _json(value), width, sought)
+        yield from Content.styled(clean(name, newlines=False), "bold $text-primary").wrap(width)
+        yield from _indented(value, width, sought, share)
     if len(row["source"]) > MOST_FIELDS:
         yield Content.styled(f"… and {len(row['source']) - MOST_FIELDS:,} columns more", "$foreground-muted")
 
@@ -73,22 +81,29 @@ def conversation(row: Row, width: int, sought: str) -> Iterator[Content]:
         yield Content("")
         yield from text(row, width, sought)
         return
-    for number, turn in enumerate(row["messages"]):
+    turns = row["messages"]
+    left_out = len(turns) - FIRST_TURNS - LAST_TURNS
+    shown = turns if left_out <= 0 else [*turns[:FIRST_TURNS], *turns[-LAST_TURNS:]]
+    share = _share([_said(value) for turn in shown for value in turn.values()])
+    for number, turn in enumerate(shown):
         if number:
             yield Content("")
-        yield from Content.styled(clean(turn["role"], newlines=False), "bold $text-primary").wrap(width)
-        for name, value in turn.items():
-            if name not in ("role", "content"):
-                yield from _block(name, value, width, sought)
-        yield from _indented(turn["content"], width, sought)
+        if left_out > 0 and number == FIRST_TURNS:
+            yield Content.styled(f"… {left_out:,} turns not shown here …", "$text-warning")
+            yield Content("")
+        yield from _turn(turn, width, sought, share)
 
 
-def _block(name: str, value: Any, width: int, sought: str) -> Iterator[Content]:
-    said = value if isinstance(value, str) else _json(value)
-    title = clean(name.replace("_", " ").removesuffix(" content"), newlines=False)
-    yield from Content.assemble("  ", (f"┌ {title}", "$text-accent")).wrap(width)
-    for line in marked_lines(said, (), width - 4, sought, gutter=False):
-        yield Content.assemble("  ", ("│ ", "$text-accent"), line)
+def _turn(turn: dict[str, Any], width: int, sought: str, share: int) -> Iterator[Content]:
+    yield from Content.styled(clean(turn["role"], newlines=False), "bold $text-primary").wrap(width)
+    for name, value in turn.items():
+        if name not in ("role", "content"):
+            title = clean(name.replace("_", " ").removesuffix(" content"), newlines=False)
+            yield from Content.assemble("  ", (f"┌ {title}", "$text-accent")).wrap(width)
+            for line in marked_lines(_said(value), (), width - 4, sought, gutter=False, share=share):
+                yield Content.assemble("  ", ("│ ", "$text-accent"), line)
+    if turn["content"]:
+        yield from _indented(turn["content"], width, sought, share)
 
 
 def text(row: Row, width: int, sought: str) -> Iterator[Content]:
@@ -128,10 +143,15 @@ class Joined(Sequence[Content]):
         return self._first[at] if at < len(self._first) else self._second[at - len(self._first)]
 
 
-def _indented(value: str, width: int, sought: str) -> Iterator[Content]:
-    for line in marked_lines(value, (), width - 2, sought, gutter=False):
+def _indented(value: str, width: int, sought: str, share: int) -> Iterator[Content]:
+    for line in marked_lines(value, (), width - 2, sought, gutter=False, share=share):
         yield Content.assemble("  ", line)
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+def _share(values: Sequence[str]) -> int:
+    """For how many long texts at once there has to be time."""
+    return max(1, sum(min(len(value), HEAD + TAIL) for value in values) // SHOWN_AT_ONCE)
+
+
+def _said(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)

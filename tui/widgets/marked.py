@@ -28,11 +28,16 @@ def marked(text: str, spans: Spans, width: int) -> Content:
     return Content("\n").join(marked_lines(text, spans, width))
 
 
-def marked_lines(text: str, spans: Spans, width: int, sought: str = "", gutter: bool = True) -> list[Content]:
-    """The same, line by line; without `gutter` nothing is marked but what is sought."""
+def marked_lines(
+    text: str, spans: Spans, width: int, sought: str = "", gutter: bool = True, share: int = 1
+) -> list[Content]:
+    """The same, line by line; without `gutter` nothing is marked but what is sought.
+
+    share: how many long texts are shown at once; of each there is less then.
+    """
     lines: list[Content] = []
     shown = 0
-    for start, end in _windows(text, sought):
+    for start, end in _windows(text, sought, share):
         if start > shown:
             gap = f"  … {start - shown:,} characters not shown here …"
             lines.append(Content.styled(gap, "$text-warning"))
@@ -56,15 +61,15 @@ def is_lit(line: Content) -> bool:
     return any(span.style == FOUND for span in line.spans)
 
 
-def _windows(text: str, sought: str) -> list[tuple[int, int]]:
+def _windows(text: str, sought: str, share: int) -> list[tuple[int, int]]:
     """The ranges that are shown: all, or both ends and where what is sought stands first."""
-    if len(text) <= HEAD + TAIL:
+    head, tail = HEAD // share, len(text) - TAIL // share
+    if head >= tail:
         return [(0, len(text))]
-    tail = len(text) - TAIL
-    windows = [(0, HEAD), (tail, len(text))]
+    windows = [(0, head), (tail, len(text))]
     found = re.compile(re.escape(sought), re.IGNORECASE).search(text) if sought else None
-    if found is not None and HEAD <= found.start() < tail:
-        windows.insert(1, (max(HEAD, found.start() - NEAR), min(tail, found.start() + NEAR)))
+    if found is not None and head <= found.start() < tail:
+        windows.insert(1, (max(head, found.start() - NEAR), min(tail, found.start() + NEAR)))
     return windows
 
 

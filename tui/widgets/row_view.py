@@ -12,7 +12,7 @@ from textual.content import Content
 
 from tui.safe import clean
 from tui.widgets.figures import place_of
-from tui.widgets.forms import lines
+from tui.widgets.forms import FORMS, lines
 from tui.widgets.line_view import LineView
 from tui.widgets.marked import is_lit
 from tui.widgets.tried import fields
@@ -86,3 +86,13 @@ def foot(row: dict[str, Any]) -> Content:
     trained = "" if row["refused"] else f", {row['trained_tokens']:,} trained"
     size = f"{row['tokens']:,} tokens{trained}"
     return Content(f"{file} {row['unit']} {row['line']:,} · {size}")
+
+
+def forms(current: str) -> Content:
+    """The forms with their keys; a hand points at the one that is shown."""
+    parts: list[Any] = []
+    for number, form in enumerate(FORMS, 1):
+        here = form == current
+        parts += ["  " if parts else "", ("▸" if here else "", "bold"), (str(number), "$text-accent"), " "]
+        parts.append((form, "bold" if here else "$foreground-muted"))
+    return Content.assemble(*parts)
