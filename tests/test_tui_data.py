@@ -44,14 +44,18 @@ class Opens(Script):
 
     def answers(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         if request["do"] != "open":
-            yield from super().answers(request)
+            for message in super().answers(request):
+                yield self.of_these(message) if message["kind"] == "surveyed" else message
             return
-        asked = request["recipe"]["data"]["sources"]
+        self.asked_for = request["recipe"]["data"]["sources"]
         sets = [
             one if source["format"] == "auto" else {**one, "format": source["format"], "question": ""}
-            for source, one in zip(asked, self.sources, strict=False)  # a set may have been left since
+            for source, one in zip(self.asked_for, self.sources, strict=False)  # one may have been left
         ]
-        yield {**OPENED, "sources": sets, "survey": self.survey}
+        yield {**OPENED, "sources": sets, "survey": self.survey and self.of_these(self.survey)}
+
+    def of_these(self, counts: dict[str, Any]) -> dict[str, Any]:
+        return {**counts, "sources": counts["sources"][: len(self.asked_for)]}
 
 
 class Shapeless(Opens):
