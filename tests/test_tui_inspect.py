@@ -203,15 +203,22 @@ async def test_paging_goes_on_in_the_form_and_only_tokens_are_asked_for_with_tok
 
 async def test_what_was_found_stands_above_the_row_in_all_forms() -> None:
     class Cut(Inspected):
-        changed = {"length": 2310, "max_length": 256, "tokens": 256}  # noqa: RUF012
+        changed = {  # noqa: RUF012
+            "length": 2310, "max_length": 256, "tokens": 256, "cut_at": len("answers ·  · 256\n" + TEXT + "positive"),
+            "tools": [{"function": {"name": "[lamp]"}}],
+        }  # fmt: skip
 
     app = Stage(child=Cut).app()
     async with app.run_test() as pilot:
         await to_inspect(app, pilot)
         await pilot.press("right")
         await until(pilot, lambda: "‼ kept: missing end token: [never]" in row_text(app))
-        assert "╌ cut: 2,310 tokens, max_length 256" in row_text(app)
-        assert row_text(app).splitlines()[-1].startswith("╌╌ cut here: 2,310 tokens")
+        lines = row_text(app).splitlines()
+        cut = next(n for n, line in enumerate(lines) if line.startswith("╌╌ max_length 256 of 2,310 tokens"))
+        # What lies behind the cut is not trained, whatever its span says.
+        assert lines[cut - 1] == "▌ positive" and lines[cut + 1].startswith("  , 5 stars")
+        await pilot.press("2")
+        await until(pilot, lambda: "┌ tools" in row_text(app) and "[lamp]" in row_text(app))
         for form in "124":
             await pilot.press(form)
             await until(pilot, lambda: "‼ kept: missing end token" in row_text(app))

@@ -164,7 +164,8 @@ def row(part: str, index: int, count: int | None = 2400, **facts: Any) -> dict[s
             {"role": "assistant", "content": "positive, 5 stars"},
         ],
         "text": TEXT + ANSWER, "spans": [[len(TEXT), len(TEXT + ANSWER)]],
-        "tokens": 40, "trained_tokens": 7, "max_length": 256, "length": 40, "refused": "", **facts,
+        "tokens": 40, "trained_tokens": 7, "max_length": 256, "length": 40, "cut_at": None, "tools": [],
+        "refused": "", **facts,
     }  # fmt: skip
 
 

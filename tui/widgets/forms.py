@@ -46,9 +46,6 @@ def found_in(row: Row) -> Iterator[Content]:
         yield Content.styled(f"✗ not trained on: {clean(row['refused'], newlines=False)}", "$text-error")
     yield from place_in_file(row)
     yield from notes(row["notes"])
-    if row["length"] > row["max_length"] and not row["refused"]:
-        size = f"{row['length']:,} tokens, max_length {row['max_length']:,}"
-        yield Content.styled(f"╌ cut: {size}", "$text-warning")
 
 
 def place_in_file(row: dict[str, Any]) -> Iterator[Content]:
@@ -85,8 +82,10 @@ def conversation(row: Row, width: int, sought: str) -> Iterator[Content]:
     left_out = len(turns) - FIRST_TURNS - LAST_TURNS
     shown = turns if left_out <= 0 else [*turns[:FIRST_TURNS], *turns[-LAST_TURNS:]]
     share = _share([_said(value) for turn in shown for value in turn.values()])
+    if row["tools"]:
+        yield from _block("tools", row["tools"], width, sought, share)
     for number, turn in enumerate(shown):
-        if number:
+        if number or row["tools"]:
             yield Content("")
         if left_out > 0 and number == FIRST_TURNS:
             yield Content.styled(f"… {left_out:,} turns not shown here …", "$text-warning")
@@ -98,12 +97,16 @@ def _turn(turn: dict[str, Any], width: int, sought: str, share: int) -> Iterator
     yield from Content.styled(clean(turn["role"], newlines=False), "bold $text-primary").wrap(width)
     for name, value in turn.items():
         if name not in ("role", "content"):
-            title = clean(name.replace("_", " ").removesuffix(" content"), newlines=False)
-            yield from Content.assemble("  ", (f"┌ {title}", "$text-accent")).wrap(width)
-            for line in marked_lines(_said(value), (), width - 4, sought, gutter=False, share=share):
-                yield Content.assemble("  ", ("│ ", "$text-accent"), line)
+            yield from _block(name.replace("_", " ").removesuffix(" content"), value, width, sought, share)
     if turn["content"]:
         yield from _indented(turn["content"], width, sought, share)
+
+
+def _block(title: str, value: Any, width: int, sought: str, share: int) -> Iterator[Content]:
+    """What belongs to a turn, or to all of them, besides what is said."""
+    yield from Content.assemble("  ", (f"┌ {clean(title, newlines=False)}", "$text-accent")).wrap(width)
+    for line in marked_lines(_said(value), (), width - 4, sought, gutter=False, share=share):
+        yield Content.assemble("  ", ("│ ", "$text-accent"), line)
 
 
 def text(row: Row, width: int, sought: str) -> Iterator[Content]:
@@ -111,10 +114,15 @@ def text(row: Row, width: int, sought: str) -> Iterator[Content]:
     if not row["text"]:
         yield from source(row, width, sought)
         return
-    yield from marked_lines(row["text"], row["spans"], width, sought)
-    if row["length"] > row["tokens"] > 0 and not row["refused"]:
-        words = f"╌╌ cut here: {row['length']:,} tokens, max_length {row['max_length']:,} "
-        yield Content.styled(words.ljust(width, "╌")[:width], "$text-warning")
+    cut = row["cut_at"]
+    if cut is None:
+        yield from marked_lines(row["text"], row["spans"], width, sought)
+        return
+    spans = [(begin, min(end, cut)) for begin, end in row["spans"] if begin < cut]
+    yield from marked_lines(row["text"][:cut], spans, width, sought)
+    words = f"╌╌ max_length {row['max_length']:,} of {row['length']:,} tokens "
+    yield Content.styled(words.ljust(width, "╌")[:width], "$text-warning")
+    yield from marked_lines(row["text"][cut:], (), width, sought)
 
 
 def tokens(row: Row, width: int) -> Sequence[Content]:
