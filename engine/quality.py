@@ -17,6 +17,9 @@ from engine.sources import Row
 from engine.survey import Survey
 
 BARS = 20
+FAR = 2
+"""How many times longer than 99 of 100 rows a row has to be to stand apart."""
+
 LONGEST = 10
 FIRST_PLACES = 10
 
@@ -136,10 +139,20 @@ class Report:
         }
 
     def histogram(self) -> list[tuple[int, int]]:
-        """Rows by length before any cut, as (upper bound in tokens, rows)."""
-        width = max(1, -(-max(self.uncut, default=0) // BARS))
-        bars = Counter((length + width - 1) // width for length in self.uncut)
-        return [(bar * width, bars[bar]) for bar in range(1, max(bars, default=0) + 1)]
+        """Rows by length before any cut, as (upper bound in tokens, rows).
+
+        Bars are of one width; a last one takes the hundredth of the rows that is far longer than the rest.
+        """
+        lengths = sorted(self.uncut)
+        if not lengths:
+            return []
+        usual = lengths[(len(lengths) - 1) * 99 // 100]
+        most = lengths[-1] if lengths[-1] <= FAR * usual else usual
+        width = max(1, -(-most // BARS))
+        bars = Counter((length + width - 1) // width for length in lengths if length <= most)
+        shown = [(bar * width, bars[bar]) for bar in range(1, max(bars) + 1)]
+        longer = len(lengths) - bars.total()
+        return [*shown, (lengths[-1], longer)] if longer else shown
 
 
 def balance(rows: Iterable[Row]) -> list[str]:

@@ -57,14 +57,20 @@ class Totals:
         """Rows by the reason for which they are not used."""
         return {reason: count for (reason, done), count in self.rows.items() if done == "left out"}
 
+    def _details(self, reason: str) -> list[tuple[str, int]]:
+        """The commonest five where they say most of it; else one, for nearly every row says its own."""
+        details = self.details.get(reason, Counter())
+        commonest = details.most_common(5)
+        return commonest if 2 * sum(count for _, count in commonest) >= details.total() else commonest[:1]
+
     def told(self, actions: Mapping[str, Action]) -> list[dict[str, Any]]:
         """The totals as plain data, most rows first."""
         return [
             {
                 "reason": reason, "done": done, "rows": count, "meaning": ledger.REASONS[reason].meaning,
-                "spoils": ledger.REASONS[reason].spoils,
+                "spoils": ledger.REASONS[reason].spoils and done != "left out",
                 "action": actions[reason], "actions": list(ledger.REASONS[reason].actions),
-                "details": self.details.get(reason, Counter()).most_common(5),
+                "details": self._details(reason),
                 "first": self.first[reason, done],
             }
             for (reason, done), count in self.rows.most_common()

@@ -16,20 +16,6 @@ from tui import __main__ as front
 from tui.commands import _ask
 
 
-@pytest.fixture
-def once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask the real worker once; what it answered is said again to whoever asks after that."""
-    answers: list[Any] = []
-    real = _ask.talk
-
-    def talk(*arguments: str, what: Any) -> Any:
-        if not answers:
-            answers.append(real(*arguments, what=what))
-        return answers[0]
-
-    monkeypatch.setattr(_ask, "talk", talk)
-
-
 class Data(Script):
     """A data worker of whose answers some are changed."""
 
@@ -176,51 +162,6 @@ def test_data_without_a_usable_row_is_exit_code_2(
     )
 
 
-def test_preview_shows_notes_pieces_and_variants(
-    worker: type[Data], capsys: pytest.CaptureFixture[str]
-) -> None:
-    note = {"reason": "role renamed", "detail": "bot -> assistant", "done": "changed"}
-    worker.changed["row"] = {"variants": 3, "notes": [note], "piece": "piece 2 of 5, lines 10-40"}
-    assert front.main(["preview", "first-steps", "--variant", "2"]) == 0
-    out = capsys.readouterr().out
-    assert "variant 2 of 3\npiece 2 of 5, lines 10-40\n  changed: role renamed: bot -> assistant\n" in out
-    worker.changed["row"] = {"variants": 3, "variant": 0}
-    assert "--variant 9: this row has variants 1 to 3" in refused(
-        capsys, "preview", "first-steps", "--variant", "9"
-    )
-    worker.changed["row"] = {"count": None, "index": 6}
-    assert "--row 9: the train part has rows 1 to 7" in refused(
-        capsys, "preview", "first-steps", "--row", "9"
-    )
-
-
 def test_data_refuses_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "nowhere.jsonl: no such file" in refused(capsys, "data", str(tmp_path / "nowhere.jsonl"))
     assert "builtin:nothing" in refused(capsys, "data", "builtin:nothing")
-
-
-def test_preview_marks_what_is_trained(capsys: pytest.CaptureFixture[str], once: None) -> None:
-    assert front.main(["preview", "first-steps", "--row", "2"]) == 0
-    out = capsys.readouterr().out
-    assert out.startswith("train row 2 of ") and out.count("⟦") == out.count("⟧") == 1
-    assert front.main(["preview", "first-steps", "--row", "2", "--json"]) == 0
-    row = json.loads(capsys.readouterr().out)
-    ((start, end),) = row["spans"]
-    assert out[out.index("⟦") + 1 : out.index("⟧")] == row["text"][start:end]
-    # The worker answers a row that is not there with the nearest one.
-    assert "--row 9999: the train part has rows 1 to" in refused(
-        capsys, "preview", "first-steps", "--row", "9999"
-    )
-
-
-def test_preview_of_rows_none_of_which_can_be_trained_is_exit_code_1(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    plan = tmp_path / "plan.toml"
-    plan.write_text('[data]\nmax_length = 16\nvalidation = 0.0\n[[data.sources]]\npath = "long.jsonl"\n')
-    long = {"instruction": "Say red " * 50, "output": "red"}
-    (tmp_path / "long.jsonl").write_text(json.dumps(long) + "\n")
-    assert front.main(["preview", str(plan), "--all"]) == 1
-    out, err = capsys.readouterr()
-    assert "rows      0\n" in out and "left out  1\n          1 row left out: too long" in out
-    assert err == "ift-tui: no row can be trained; the reasons are above\n"

@@ -282,4 +282,8 @@ async def test_rows_of_a_finding_and_rows_with_a_text_are_found(tmp_path: Path) 
         assert await find(-1, 1, text="nobody says so") == (None, None, None)
         row = await data.answer("row", part="train", index=45)
         assert row["refused"] == "empty answer: output"
-        assert (await data.answer("row", part="train", index=30))["notes"][-1]["spoils"]
+        cut = await data.answer("row", part="train", index=30)
+        assert cut["notes"][-1]["spoils"] and cut["tokens"] == 64 < cut["length"]
+        assert cut["text"][: cut["cut_at"]].endswith(" and so on and so on") and cut["cut_at"] < len(
+            cut["text"]
+        )

@@ -37,7 +37,7 @@ def test_they_stay_text(chats: dict[str, ChatFormat]) -> None:
     assert chat.tokenizer.decode(made.ids, skip_special_tokens=False) == made.text
     assert trained_text(chat, made) == f"It is {END}.{END}"
     assert [made.text[a:b] for a, b in made.spans] == [f"It is {END}.{END}"]
-    shown = render.tokens_of(chat, made)
+    shown = list(render.tokens_of(chat, made))
     assert "".join(token.text for token in shown) == made.text
     assert [token.id for token in shown] == made.ids
     assert sum(token.special for token in shown) == 4  # two openings, two ends

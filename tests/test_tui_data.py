@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_tui_walk import Keys, footer, on, text, to_data, to_model
+from test_tui_walk import Keys, footer, on, row_text, text, to_data, to_model
 from textual.widgets import Checkbox, Input, OptionList, TextArea
 from tui_stage import COUNTS, OPENED, PREFERENCE, TABLE, Script, Stage, found, row, small_library, until
 
@@ -25,8 +25,9 @@ from tui.screens.template import TemplateScreen
 from tui.screens.write import WriteScreen, reading
 from tui.widgets.knob import KnobRow
 from tui.widgets.ledger_table import EntriesTable, TotalsTable
+from tui.widgets.marked import marked
 from tui.widgets.pick import PickRow, Value
-from tui.widgets.sample import SampleView, marked
+from tui.widgets.row_view import RowView
 from tui.widgets.source_form import SourceForm
 from tui.widgets.source_list import SourceList
 from tui.widgets.template_list import TemplateList
@@ -43,14 +44,18 @@ class Opens(Script):
 
     def answers(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         if request["do"] != "open":
-            yield from super().answers(request)
+            for message in super().answers(request):
+                yield self.of_these(message) if message["kind"] == "surveyed" else message
             return
-        asked = request["recipe"]["data"]["sources"]
+        self.asked_for = request["recipe"]["data"]["sources"]
         sets = [
             one if source["format"] == "auto" else {**one, "format": source["format"], "question": ""}
-            for source, one in zip(asked, self.sources, strict=True)
+            for source, one in zip(self.asked_for, self.sources, strict=False)  # one may have been left
         ]
-        yield {**OPENED, "sources": sets, "survey": self.survey}
+        yield {**OPENED, "sources": sets, "survey": self.survey and self.of_these(self.survey)}
+
+    def of_these(self, counts: dict[str, Any]) -> dict[str, Any]:
+        return {**counts, "sources": counts["sources"][: len(self.asked_for)]}
 
 
 class Shapeless(Opens):
@@ -153,7 +158,7 @@ async def test_a_large_set_is_counted_by_another_worker_and_adopted() -> None:
     async with app.run_test() as pilot:
         await at_data(app, pilot, "counting rows … 7 of 9,000")
         assert "alpaca · counting …" in text(app, "#facts")
-        view = app.screen.query_one(SampleView)
+        view = app.screen.query_one(RowView)
         await until(pilot, lambda: "train 1  ◂" in str(view.border_title))
         await pilot.press("right")
         await until(pilot, lambda: "train 2  ◂" in str(view.border_title))
@@ -175,7 +180,7 @@ async def test_a_set_of_no_known_shape_shows_its_first_row_and_stops_the_walk(si
     async with app.run_test(size=size) as pilot:
         await at_data(app, pilot, "no known shape")
         assert "fitting: review-sentiment" in text(app, "#facts") and "UTF-16" in text(app, "#facts")
-        assert "A [fine] lamp." in text(app, "#sample Static")
+        assert "A [fine] lamp." in row_text(app)
         assert {"Mapping", "Next"} <= footer(app) and not {"Ledger", "Report"} & footer(app)
         await pilot.press("ctrl+n")
         await until(pilot, lambda: "reviews.csv has no known shape" in said(app))
@@ -227,7 +232,7 @@ async def test_a_row_is_gone_to_by_its_number() -> None:
     app = Stage().app()
     async with app.run_test() as pilot:
         await to_data(app, pilot)
-        view = app.screen.query_one(SampleView)
+        view = app.screen.query_one(RowView)
         for typed, title in (("2,000", "train 2,000 of"), ("7", "train 7 of")):
             await pilot.press("g")
             await until(pilot, on(app, AskScreen))
@@ -249,8 +254,8 @@ async def test_variants_notes_and_pieces_of_a_row_are_shown() -> None:
     app = Stage(child=Varied).app()
     async with app.run_test(size=(80, 24)) as pilot:
         await to_data(app, pilot)
-        view = app.screen.query_one(SampleView)
-        shown = text(app, "#sample Static")
+        view = app.screen.query_one(RowView)
+        shown = row_text(app)
         assert "! changed: role renamed: [developer] -> system" in shown
         assert "piece 2 of 5, lines 10-40 · 0.5 times an epoch" in shown
         for number in (2, 3, 1):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tui_stage import PREFERENCE, found
+from tui_stage import PREFERENCE, SCANNED, found
 
 from engine import recipe
 from tui.draft import Draft, anchored, bundled_sources, source_at
@@ -14,7 +14,7 @@ from tui.draft import Draft, anchored, bundled_sources, source_at
 
 def scanned() -> Draft:
     draft = Draft(recipe.load("first-steps"))
-    return replace(draft, opened={"sources": []}, scan={"digest": "abc", "rows": 10})
+    return replace(draft, opened={"sources": []}, scan={**SCANNED, "digest": "abc", "rows": 10})
 
 
 def test_another_learning_rate_leaves_the_rows_as_they_were_read() -> None:
@@ -63,6 +63,13 @@ def test_the_ledger_is_that_of_all_rows_once_they_are_rendered() -> None:
     assert draft.ledger is None
     assert replace(draft, survey={"ledger": [1]}).ledger == [1]
     assert replace(draft, survey={"ledger": [1]}, scan={"ledger": [1, 2]}).ledger == [1, 2]
+
+
+def test_a_set_without_a_trained_row_says_why() -> None:
+    draft = scanned()
+    assert not draft.untrainable and not replace(draft, scan=None).untrainable
+    none = replace(draft, scan={**SCANNED, "rows": 0, "left_out": {"too long": 7, "empty answer": 1}})
+    assert none.untrainable.startswith("No row to train on; 8 rows left out, 7 for: too long.")
 
 
 def test_a_typed_path_becomes_absolute_and_a_bundled_set_stays() -> None:

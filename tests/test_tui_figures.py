@@ -9,8 +9,8 @@ import pytest
 
 from tui.widgets import figures
 from tui.widgets.loss_plot import ceiling, clipped, downsampled, round_ticks
+from tui.widgets.marked import GUTTER, TRAINED, marked
 from tui.widgets.marks import meter
-from tui.widgets.sample import GUTTER, TRAINED, marked
 
 
 @pytest.mark.parametrize(

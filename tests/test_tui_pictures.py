@@ -18,7 +18,8 @@ from test_tui_data import (
     at_writing,
     pick,
 )
-from test_tui_walk import at_recipe, text, to_compare, to_data, to_model
+from test_tui_inspect import Inspected, to_inspect
+from test_tui_walk import at_recipe, row_text, text, to_compare, to_data, to_model
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 from tui_stage import GPU, Stage, alive, record, small_library, step_events, until
@@ -133,6 +134,19 @@ def test_row_with_variants_and_notes(picture: Any) -> None:
         await until(pilot, lambda: "variant 2 of 3" in str(app.screen.query_one("#sample").border_title))
 
     picture(Stage(child=Varied).app(), scene)
+
+
+@pytest.mark.parametrize(
+    "keys", ["3", "1", "2", "4", "f"], ids=["text", "source", "turns", "tokens", "facts"]
+)
+def test_inspector(picture: Any, keys: str) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await to_inspect(app, pilot)
+        await pilot.press("right", *keys)
+        await until(pilot, lambda: "‼ kept: missing end token" in row_text(app))
+        await until(pilot, lambda: keys != "4" or "◆" in row_text(app))
+
+    picture(Stage(child=Inspected).app(), scene)
 
 
 def test_source(picture: Any) -> None:

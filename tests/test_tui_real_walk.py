@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_tui_walk import on, text, to_compare
+from test_tui_walk import on, row_text, text, to_compare
 from textual.widgets import Input
 from tui_stage import until
 
@@ -31,7 +31,7 @@ async def test_from_nothing_to_two_answers() -> None:
         await pilot.press("enter")
         await until(pilot, on(app, DataScreen))
         await until(pilot, lambda: "digest" in text(app, "#facts"), seconds=60)
-        assert "<|im_start|>" in text(app, "#sample Static")
+        assert "<|im_start|>" in row_text(app)
         await pilot.press("enter")
         await until(pilot, on(app, RecipeScreen))
         app.screen.query_one("#train-steps Input", Input).value = str(STEPS)

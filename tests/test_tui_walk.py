@@ -28,7 +28,7 @@ from tui.widgets.answer import AnswerColumn
 from tui.widgets.knob import KnobRow
 from tui.widgets.loss_plot import LossPlot
 from tui.widgets.model_list import ModelList
-from tui.widgets.sample import SampleView
+from tui.widgets.row_view import RowView
 from tui.widgets.stepper import Step, Stepper, label
 
 Keys = Pilot[Any]
@@ -37,6 +37,11 @@ Keys = Pilot[Any]
 def text(app: IftTui, selector: str) -> str:
     """What a Static shows."""
     return str(app.screen.query_one(selector).render())
+
+
+def row_text(app: IftTui) -> str:
+    """What the row's panel shows."""
+    return app.screen.query_one(RowView).text
 
 
 def on(app: IftTui, screen: type) -> Any:
@@ -60,7 +65,7 @@ async def to_data(app: IftTui, pilot: Keys) -> None:
     await pilot.press("enter")
     await until(pilot, on(app, DataScreen))
     await until(pilot, lambda: "digest" in text(app, "#facts"))
-    await until(pilot, lambda: "train 1 of" in str(app.screen.query_one(SampleView).border_title))
+    await until(pilot, lambda: "train 1 of" in str(app.screen.query_one(RowView).border_title))
 
 
 async def to_recipe(app: IftTui, pilot: Keys) -> None:
@@ -70,12 +75,29 @@ async def to_recipe(app: IftTui, pilot: Keys) -> None:
     await until(pilot, lambda: "epochs" in text(app, "#sums"))
 
 
-async def at_recipe(app: IftTui, pilot: Keys) -> None:
+async def at_recipe(app: IftTui, pilot: Keys, scan: dict[str, Any] = SCANNED) -> None:
     """The recipe screen without the way to it, for tests of that screen alone."""
-    app._draft = Draft(recipe.load("first-steps"), reached=4, opened=OPENED, scan=SCANNED)
+    app._draft = Draft(recipe.load("first-steps"), reached=4, opened=OPENED, scan=scan)
     app._push(RecipeScreen(app._draft))
     await until(pilot, on(app, RecipeScreen))
-    await until(pilot, lambda: "epochs" in text(app, "#sums"))
+    await until(pilot, lambda: "an epoch" in text(app, "#sums"))
+
+
+async def test_a_run_without_a_trained_row_is_not_started() -> None:
+    stage = Stage()
+    app = stage.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await at_recipe(app, pilot, {**SCANNED, "rows": 0, "left_out": {"nothing to train on": 40}})
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: "No row to train on; 40 rows left out" in text(app, "#sums"))
+        assert not stage.started and "Start" in footer(app)
+
+
+async def test_what_would_spoil_the_training_stands_above_the_start() -> None:
+    app = Stage().app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await at_recipe(app, pilot, {**SCANNED, "spoiling": ["9 rows: \x1bmissing end token"]})
+        assert "‼ 9 rows: ␛missing end token" in text(app, "#sums")
 
 
 async def to_compare(app: IftTui, pilot: Keys, seconds: float = 10.0) -> None:
@@ -137,7 +159,7 @@ async def test_every_screen_explains_itself_and_its_keys() -> None:
 async def test_every_key_has_an_id_and_says_what_it_does() -> None:
     for screen in (
         IftTui, HomeScreen, ModelScreen, DataScreen, RecipeScreen, TrainScreen, CompareScreen,
-        HelpScreen, SampleView,
+        HelpScreen, RowView,
     ):  # fmt: skip
         for binding in screen.BINDINGS:
             assert binding.description, (screen, binding)  # type: ignore[union-attr]
@@ -326,7 +348,7 @@ async def test_rows_are_paged_and_parts_are_switched() -> None:
     app = Stage().app()
     async with app.run_test() as pilot:
         await to_data(app, pilot)
-        view = app.screen.query_one(SampleView)
+        view = app.screen.query_one(RowView)
         for key, title in (
             ("right", "train 2 of 2,400"), ("pagedown", "train 12 of"), ("pageup", "train 2 of"),
             ("left", "train 1 of"), ("left", "train 1 of"), ("t", "validation 1 of 200"),
@@ -357,7 +379,7 @@ async def test_a_refused_row_says_why_and_a_missing_file_stops_the_walk() -> Non
         await to_model(app, pilot)
         await pilot.press("enter")
         await until(pilot, on(app, DataScreen))
-        await until(pilot, lambda: "no [answer]" in text(app, "#sample Static"))
+        await until(pilot, lambda: "no [answer]" in row_text(app))
         await pilot.press("slash", *"/x.csv", "enter")
         await until(pilot, lambda: "no such file" in text(app, "#facts"))
         assert "Next" not in footer(app)

@@ -100,7 +100,8 @@ def total(reason: str, rows: int, done: str = "left out", **facts: Any) -> dict[
     return {
         "reason": reason, "done": done, "rows": rows, "meaning": known.meaning,
         "action": known.actions[0], "actions": list(known.actions), "details": [["output", rows]],
-        "first": [f"train.jsonl line {5 * number}" for number in range(1, min(rows, 5) + 1)], **facts,
+        "first": [f"train.jsonl line {5 * number}" for number in range(1, min(rows, 5) + 1)],
+        "spoils": False, **facts,
     }  # fmt: skip
 
 
@@ -147,6 +148,7 @@ SCANNED = {
     "ledger": TOTALS,
     "file": "/tmp/ledger.jsonl",
     "report": REPORT,
+    "spoiling": [],
 }
 
 
@@ -162,7 +164,8 @@ def row(part: str, index: int, count: int | None = 2400, **facts: Any) -> dict[s
             {"role": "assistant", "content": "positive, 5 stars"},
         ],
         "text": TEXT + ANSWER, "spans": [[len(TEXT), len(TEXT + ANSWER)]],
-        "tokens": 40, "trained_tokens": 7, "refused": "", **facts,
+        "tokens": 40, "trained_tokens": 7, "max_length": 256, "length": 40, "cut_at": None, "tools": [],
+        "refused": "", **facts,
     }  # fmt: skip
 
 

@@ -174,7 +174,8 @@ class IftTui(App[None]):
         """Take in what the scan says; `counted`: the worker of the rows knows how many there are."""
         match message["kind"]:
             case "progress":
-                self._learn(**{fact: message[fact] for fact in ("phase", "done", "total")})
+                far = {fact: message[fact] for fact in ("phase", "done", "total")}
+                self._learn(**far, facts=message.get("facts"))
             case "surveyed":
                 if not counted:
                     await self._rows.adopt(message["folder"])

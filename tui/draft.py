@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,22 @@ from engine.recipe import Recipe, Source
 
 GUIDED = "first-steps"
 """The bundled recipe that needs neither network nor GPU."""
+
+LISTED = (
+    "too long", "answer cut", "nothing to train on", "missing end token", "doubled BOS", "lost text",
+    "duplicate", "leaked",
+)  # fmt: skip
+"""What spoils training without a word: listed even where no row has it, for that is worth knowing."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How many rows something was found in."""
+
+    reason: str
+    rows: int
+    spoils: bool = False
+    """Whether training on the rows as they stand would teach what nobody wants."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +44,8 @@ class Draft:
     phase: str = ""
     done: int = 0
     total: int = 0
+    facts: dict[str, Any] | None = None
+    """What rendering has counted so far."""
     scan: dict[str, Any] | None = None
     problem: str = ""
     """Why the rows cannot be read; empty where they can."""
@@ -58,6 +78,32 @@ class Draft:
         return known["ledger"] if known else None
 
     @property
+    def totals(self) -> dict[str, Any] | None:
+        """Rows, tokens, trained tokens and the longest row: of all rows, or as far as they are rendered."""
+        return self.scan or self.facts
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was found in the rows so far."""
+        if self.scan is None and self.facts is not None:
+            return findings(self.facts["findings"])
+        return in_ledger(self.ledger or [])
+
+    @property
+    def untrainable(self) -> str:
+        """Why no row would be trained, in a sentence; "" where one would, or that is not known yet."""
+        if self.scan is None or self.scan["rows"]:
+            return ""
+        left_out: dict[str, int] = self.scan["left_out"]
+        commonest = max(left_out, key=lambda reason: left_out[reason], default="")
+        rows = (
+            f"{sum(left_out.values()):,} rows left out, {left_out[commonest]:,} for: {commonest}"
+            if commonest
+            else ""
+        )
+        return f"No row to train on{'; ' + rows if rows else ''}. i on the data screen shows them."
+
+    @property
     def shapeless(self) -> list[int]:
         """Numbers of the sources that cannot be read before columns or a template are chosen."""
         found = self.opened["sources"] if self.opened else []
@@ -83,6 +129,20 @@ class Draft:
     @property
     def steps_wanting(self) -> frozenset[int]:
         return frozenset({3}) if self.problem or self.shapeless or self.questions else frozenset()
+
+
+def findings(counts: Mapping[str, int], spoiling: Collection[str] = ()) -> list[Finding]:
+    """Reasons with their rows: those that are always listed first, then all that have rows."""
+    reasons = [*LISTED, *(reason for reason, rows in counts.items() if rows and reason not in LISTED)]
+    return [Finding(reason, counts.get(reason, 0), reason in spoiling) for reason in reasons]
+
+
+def in_ledger(totals: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """What the totals of a ledger say was found."""
+    counts: Counter[str] = Counter()
+    for total in totals:
+        counts[total["reason"]] += total["rows"]
+    return findings(counts, {total["reason"] for total in totals if total.get("spoils")})
 
 
 def rows_key(plan: Recipe) -> tuple[Any, ...]:

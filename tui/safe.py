@@ -43,6 +43,11 @@ def clean(text: str, newlines: bool = True) -> str:
     return text.replace(_ESCAPE, "\\u{5c}u{").translate(_TEXT if newlines else _LINE)
 
 
+def visible(text: str) -> str:
+    """The text on one line with white space made visible too: ␣ space, ⏎ newline, ⇥ tab."""
+    return clean(text, newlines=False).translate(_SPACE)
+
+
 def _shown(code: int) -> str:
     if code < 0x20:
         return chr(0x2400 + code)
@@ -56,3 +61,7 @@ def _shown(code: int) -> str:
 
 _TEXT = _Shown({0x0A: "\n", 0x09: "\t"})
 _LINE = _Shown()
+# A mark of ours that stood in the text is escaped, as clean does with its own.
+_SPACE = str.maketrans(
+    {" ": "␣", "␊": "⏎", "␉": "⇥", **{mark: f"{_ESCAPE}{ord(mark):x}}}" for mark in "␣⏎⇥"}}
+)

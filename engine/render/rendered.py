@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -61,18 +61,16 @@ class Token(NamedTuple):
     special: bool
 
 
-def tokens_of(chat: ChatFormat, rendered: Rendered) -> list[Token]:
+def tokens_of(chat: ChatFormat, rendered: Rendered) -> Iterator[Token]:
     """A row's tokens one by one, for people to look at; their texts joined are what the ids decode to."""
     from tokenizers.decoders import DecodeStream
 
     stream = DecodeStream(skip_special_tokens=False)
     added = chat.tokenizer.get_added_tokens_decoder()
-    shown = []
     for id, label in zip(rendered.ids, rendered.labels, strict=True):
         text = stream.step(chat.tokenizer, id) or ""
         special = id in added and added[id].content in chat.special
-        shown.append(Token(id, text, chat.tokenizer.id_to_token(id) or "", label != IGNORED, special))
-    return shown
+        yield Token(id, text, chat.tokenizer.id_to_token(id) or "", label != IGNORED, special)
 
 
 def encoded(chat: ChatFormat, text: str) -> Encoding:

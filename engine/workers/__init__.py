@@ -27,8 +27,9 @@ data        (no torch)
             "set": number of the source, "file", "line", "unit": "line" | "row", "source": {...raw row},
             "variant", "variants": how many samples the row makes, "times": how often it stands in an epoch,
             "notes": [{"reason", "detail", "done", "spoils"}, ...], "piece": "" | "piece 2 of 5, lines 10-40",
-            "messages": [{"role", "content", ...}], "text", "spans": [[start, end], ...] characters trained,
-            "tokens", "trained_tokens", "length": tokens before any cut, "max_length",
+            "messages": [{"role", "content", ...}], "tools": [...], "text", "tokens", "trained_tokens",
+            "spans": [[start, end], ...] characters trained, "max_length", "length": tokens before any cut,
+            "cut_at": the character where max_length falls | null,
             "refused": "" | why this row is not trained on (what it would be is shown where that is known),
             "token_list": [[id, text, vocabulary entry, trained, special], ...] if asked for; a text is ""
             where its character ends in a later token}

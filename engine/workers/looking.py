@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from engine import counting, dataset, ledger, models, recipe, render, sets, survey
-from engine.dataset import Sample
+from engine.dataset import Opened, Sample
 from engine.errors import UserError
 from engine.formats import Conversation, Unusable
 from engine.ledger import Action, Entry
@@ -23,7 +23,8 @@ MOST_TOKENS = 6_000
 """Tokens of a row that are listed one by one."""
 
 BLANK: dict[str, Any] = {
-    "messages": [], "text": "", "spans": [], "tokens": 0, "length": 0, "trained_tokens": 0, "piece": "",
+    "messages": [], "tools": [], "text": "", "spans": [], "tokens": 0, "length": 0, "cut_at": None,
+    "trained_tokens": 0, "piece": "",
 }  # fmt: skip
 
 
@@ -32,8 +33,8 @@ def row(session: Session, request: Request) -> dict[str, Any]:
     session = _as(session, request.get("as") or {})
     facts, rendered = _row(session, request)
     if request.get("tokens"):
-        listed = render.tokens_of(session.data.chat, rendered) if rendered else []
-        facts["token_list"] = listed[:MOST_TOKENS]
+        listed = render.tokens_of(session.data.chat, rendered) if rendered else ()
+        facts["token_list"] = list(islice(listed, MOST_TOKENS))
     return facts
 
 
@@ -119,18 +120,18 @@ def shown(
     if session.counted is not None:
         facts["times"] = int(session.counted.columns["times"][number])
     made, notes, refused, rendered = _made(session, one, row, number, part)
-    policy = session.plan.data.policy
+    policy, example = session.plan.data.policy, None
     facts |= {
         "notes": [_noted(note, policy) for note in notes], "refused": refused, "variants": len(made),
     }  # fmt: skip
     if made:
         variant = variant % len(made)
-        facts |= {"variant": variant, "messages": made[variant].messages}
-        rendered = made[variant].rendered
+        facts["variant"], example, rendered = variant, made[variant].example, made[variant].rendered
     elif one.shape is not None:
-        said = dataset.asked(session.data, one.shown, row, number).examples
-        facts["messages"] = next((each.messages for each in said if isinstance(each, Conversation)), [])
-    return (facts | _shape(rendered) if rendered else facts), rendered
+        example = next(iter(dataset.asked(session.data, one.shown, row, number).examples), None)
+    if isinstance(example, Conversation):
+        facts |= {"messages": example.messages, "tools": example.tools}
+    return (facts | _shape(session.data, rendered) if rendered else facts), rendered
 
 
 def _made(
@@ -164,8 +165,12 @@ def _noted(entry: Entry, policy: Mapping[str, Action]) -> dict[str, Any]:
     return {"reason": entry.reason, "detail": entry.detail, "done": entry.done, "spoils": spoils}
 
 
-def _shape(rendered: Rendered) -> dict[str, Any]:
+def _shape(data: Opened, rendered: Rendered) -> dict[str, Any]:
+    most, cut_at = data.data.max_length, None
+    if len(rendered.ids) + rendered.cut > most:
+        cut_at = len(data.chat.tokenizer.decode(rendered.ids[:most], skip_special_tokens=False))
     return {
+        "cut_at": cut_at,
         "text": rendered.text,
         "spans": rendered.spans,
         "tokens": len(rendered.ids),

@@ -90,7 +90,7 @@ def totalled(total: dict[str, Any]) -> str:
     """One reason of the ledger: 4 rows left out: missing field: output (a.jsonl lines 5, 10, 15, 20)."""
     details = [(str(detail), count) for detail, count in total["details"] if detail]
     if len(details) == 1:
-        what = f": {details[0][0]}"
+        what = f": {'' if details[0][1] == total['rows'] else 'e.g. '}{details[0][0]}"
     else:
         what = ": " + ", ".join(f"{detail} ({count:,})" for detail, count in details) if details else ""
     rows = f"{total['rows']:,} row{'' if total['rows'] == 1 else 's'}"

@@ -24,11 +24,31 @@ class RowsFeed:
         """Read the recipe's sources: the `opened` message. Raises RunFailed."""
         return await (await self._reader()).answer("open", recipe=plan.model_dump(mode="json"))
 
-    async def row(self, part: str, index: int, variant: int = 0) -> Message:
-        """One row as it is trained: the `row` message. Raises RunFailed."""
-        if self._rows is None:
-            raise RunFailed("the rows are not open yet")
-        return await self._rows.answer("row", part=part, index=index, variant=variant)
+    async def row(self, part: str, index: int, variant: int = 0, **more: Any) -> Message:
+        """One row as it is trained: the `row` message. Raises RunFailed.
+
+        more: `tokens`, to have its tokens too; `changed`, keys of [data] with which it is rendered instead.
+        """
+        if changed := more.pop("changed", None):
+            more["as"] = changed
+        return await self._opened().answer("row", part=part, index=index, variant=variant, **more)
+
+    async def layouts(self) -> list[dict[str, Any]]:
+        """The chat templates that the model could be trained with. Raises RunFailed."""
+        layouts: list[dict[str, Any]] = (await self._opened().answer("layouts"))["layouts"]
+        return layouts
+
+    async def find(
+        self, part: str, index: int, step: int, finding: str = "", text: str = ""
+    ) -> AsyncIterator[Message]:
+        """`found` messages from a row on, until one has an index or the part has ended. Raises RunFailed."""
+        reached, more = index, True
+        while more:
+            found = await self._opened().answer(
+                "find", part=part, index=reached, step=step, finding=finding, text=text
+            )
+            yield found
+            reached, more = found["reached"], found["index"] is None and found["more"]
 
     async def tried(self, source: Source, template: dict[str, Any] | None = None, rows: int = 3) -> Message:
         """The first rows of a source read in another way: the `tried` message. Raises RunFailed."""
@@ -58,6 +78,11 @@ class RowsFeed:
         for dialogue in (self._rows, self._scanner):
             if dialogue is not None:
                 await dialogue.close()
+
+    def _opened(self) -> Dialogue:
+        if self._rows is None:
+            raise RunFailed("the rows are not open yet")
+        return self._rows
 
     async def _reader(self) -> Dialogue:
         async with self._starting:

@@ -18,17 +18,16 @@ from engine.recipe import Source
 from tui.draft import Draft, bundled_sources, source_at
 from tui.feed import RowsFeed
 from tui.safe import clean
-from tui.screens.choose import AskScreen, ConfirmScreen, PickScreen
+from tui.screens.choose import ConfirmScreen, PickScreen
 from tui.screens.messages import DataChosen, DataLeft, SourcesChosen
+from tui.screens.paging import PagingScreen, Place
 from tui.screens.step import StepScreen
 from tui.widgets.quiet import Quiet
-from tui.widgets.sample import SampleView, foot, head
+from tui.widgets.row_view import RowView, foot, head
 from tui.widgets.source_list import SourceList, found, shown_path
 
-PARTS = ("train", "validation", "test")
 
-
-class DataScreen(StepScreen):
+class DataScreen(PagingScreen):
     """Sets on one side, a rendered row on the other."""
 
     STEP = 3
@@ -39,7 +38,8 @@ class DataScreen(StepScreen):
         "counted, and l lists it with file, line and reason.\n\n"
         "The sample is not a mock-up: it is the text the model reads, with the template's special tokens. "
         "Bold, underlined, with a bar in the gutter is the trained part, where the loss is taken. "
-        "The digest stands for all ids and labels; a run refuses to train on others than these."
+        "The digest stands for all ids and labels; a run refuses to train on others than these. "
+        "i opens the inspector: the same row as it stands in its file, as turns, as text and token by token."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -48,32 +48,17 @@ class DataScreen(StepScreen):
         Binding("slash", "type", "File", id="data.type", tooltip="Type a file, a folder or a hub id"),
         Binding("m", "mapping", "Mapping", id="data.mapping", tooltip="How a set is read: format, columns"),
         Binding("p", "template", "Template", id="data.template", show=False, tooltip="Prompt templates"),
+        Binding(
+            "i", "inspect", "Inspect", id="data.inspect", tooltip="The row in four forms; what was found"
+        ),
         Binding("l", "ledger", "Ledger", id="data.ledger", tooltip="Rows left out or changed, by reason"),
         Binding("r", "report", "Report", id="data.report", tooltip="Lengths, answers, languages, warnings"),
-        Binding("t", "part", "Part", id="data.part", show=False, tooltip="Train, validation or test rows"),
-        Binding("g", "go", "Go to row", id="data.go", show=False, tooltip="Go to a row by its number"),
-        Binding(
-            "v",
-            "variant",
-            "Variant",
-            id="data.variant",
-            show=False,
-            tooltip="The row's next wording or piece",
-        ),
-        Binding("left", "turn(-1)", "The row before", id="data.before", show=False),
-        Binding("right", "turn(1)", "The next row", id="data.after", show=False),
-        Binding("pageup", "turn(-10)", "Ten rows back", id="data.back", show=False),
-        Binding("pagedown", "turn(10)", "Ten rows on", id="data.on", show=False),
     ]
 
     def __init__(self, rows: RowsFeed, draft: Draft) -> None:
         super().__init__()
         self._rows = rows
         self._typed: list[str] = []
-        self._part = PARTS[0]
-        self._index = self._variant = 0
-        self._count: int | None = 0
-        self._variants = 1
         self._opened: dict[str, Any] | None = None
         self._sources = draft.recipe.data.sources
 
@@ -88,12 +73,12 @@ class DataScreen(StepScreen):
                     panel.border_title = "Found"
                     panel.border_subtitle = "rows: train / validation / test"
                     yield Quiet(id="facts")
-            yield SampleView(id="sample")
+            yield RowView(id="sample")
 
     def on_mount(self) -> None:
-        self.query_one(SampleView).add_class("panel").border_title = "Sample"
+        self.query_one(RowView).add_class("panel").border_title = "Sample"
         self.query_one(SourceList).show(bundled_sources(), self._sources)
-        self.query_one(SampleView).focus()
+        self.query_one(RowView).focus()
         self.draft_changed()
 
     def draft_changed(self) -> None:
@@ -103,15 +88,16 @@ class DataScreen(StepScreen):
         self.query_one("#facts", Quiet).show(found(draft))
         self.query_one(SourceList).know(draft.recipe.data.sources)
         if draft.problem or draft.opened is None:
-            self.query_one(SampleView).say("" if draft.problem else "reading …")
+            self.query_one(RowView).say("" if draft.problem else "reading …")
         elif draft.shapeless:
             self._show_first(draft)
         elif draft.opened is not self._opened:
-            self._index = self._variant = 0
-            self._ask()
-        elif self._count is None and draft.survey is not None:
-            self._count = 0  # their number is known now
-            self._ask()
+            if draft.recipe.data.sources != self._sources:
+                self.place, self._sources = Place(), draft.recipe.data.sources
+            self.ask()
+        elif self.count is None and draft.survey is not None:
+            self.count = 0  # their number is known now
+            self.ask()
         self._opened = draft.opened
         self.refresh_bindings()
 
@@ -119,26 +105,28 @@ class DataScreen(StepScreen):
         """A row of a set that cannot be read yet, as it stands in its file."""
         assert draft.opened is not None
         one = draft.opened["sources"][draft.shapeless[0]]
-        view = self.query_one(SampleView)
+        view = self.query_one(RowView)
         view.border_title = Content(f"First row · {shown_path(one['path'])}")
         view.border_subtitle = ""
         view.ask("No known shape: m chooses columns, p a template.", one["first"])
 
+    def ask(self) -> None:
+        self._ask()
+
     @work(exclusive=True)
     async def _ask(self) -> None:
-        view = self.query_one(SampleView)
+        view, place = self.query_one(RowView), self.place
         try:
-            row = await self._rows.row(self._part, self._index, self._variant)
+            row = await self._rows.row(place.part, place.index, place.variant)
         except RunFailed as error:
-            self._count, self._variants = 0, 1
-            view.border_title = f"Sample · {self._part}"
+            self.count, self.variants = 0, 1
+            view.border_title = f"Sample · {place.part}"
             view.border_subtitle = ""
             view.say(str(error))
             return
         if not self.stands:
             return
-        self._index, self._count = row["index"], row["count"]
-        self._variant, self._variants = row["variant"], row["variants"]
+        self.arrived(row)
         view.border_title = head(row)
         view.border_subtitle = foot(row)
         view.show(row)
@@ -147,28 +135,25 @@ class DataScreen(StepScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         draft = self.draft
         if draft is None:
-            return action not in ("next", "part", "turn", "go", "variant", "mapping", "template")
+            return action not in ("next", "part", "turn", "go", "variant", "mapping", "template", "inspect")
         ready = draft.opened is not None and not draft.problem
         match action:
             case "next":
                 return ready
-            case "part" | "turn" | "go" | "ledger" | "report":
+            case "part" | "turn" | "go" | "ledger" | "report" | "inspect":
                 return ready and not draft.shapeless
             case "variant":
-                return ready and not draft.shapeless and self._variants > 1
+                return ready and not draft.shapeless and self.variants > 1
             case "template":
                 return ready
         return True
-
-    def on_sample_view_row_asked(self, message: SampleView.RowAsked) -> None:
-        self.action_turn(message.by)
 
     def on_selection_list_selected_changed(self, _: SelectionList.SelectedChanged[str]) -> None:
         self._take()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         path = event.value.strip()
-        self.query_one(SampleView).focus()  # letters are keys again
+        self.query_one(RowView).focus()  # letters are keys again
         if path:
             listed = self.query_one(SourceList)
             known = [*bundled_sources(), *map(source_at, self._typed)]
@@ -183,38 +168,6 @@ class DataScreen(StepScreen):
             self.post_message(SourcesChosen(taken))
         else:
             self.refuse("Choose at least one set: a run needs rows to train on.")
-
-    def action_turn(self, by: int) -> None:
-        last = self._index + by if self._count is None else max(0, self._count - 1)
-        self._go_to(min(max(self._index + by, 0), last))
-
-    def _go_to(self, index: int) -> None:
-        if index != self._index:
-            self._index, self._variant = index, 0
-            self._ask()
-
-    def action_go(self) -> None:
-        def go(typed: str | None) -> None:
-            if typed is None:
-                return
-            number = typed.replace(",", "")
-            most = self._count
-            if not number.isdecimal() or not 1 <= int(number) <= (most or int(number)):
-                rows = f"has rows 1 to {most:,}" if most else "counts its rows from 1"
-                self.refuse(f"{typed}: the {self._part} part {rows}.")
-            else:
-                self._go_to(int(number) - 1)
-
-        self.app.push_screen(AskScreen("Go to which row?", str(self._index + 1), "goes there"), go)
-
-    def action_variant(self) -> None:
-        self._variant = (self._variant + 1) % self._variants
-        self._ask()
-
-    def action_part(self) -> None:
-        self._part = PARTS[(PARTS.index(self._part) + 1) % len(PARTS)]
-        self._index = self._variant = 0
-        self._ask()
 
     def action_type(self) -> None:
         self.query_one(Input).focus()
@@ -255,6 +208,12 @@ class DataScreen(StepScreen):
             sources = self.draft.with_source(number, source).recipe.data.sources
             if sources != self.draft.recipe.data.sources:
                 self.post_message(SourcesChosen(sources))
+
+    def action_inspect(self) -> None:
+        from tui.screens.inspect import InspectScreen
+
+        assert self.draft is not None
+        self.open_beside(InspectScreen(self._rows, self.draft.recipe, self.place), self.go_to)
 
     def action_ledger(self) -> None:
         from tui.screens.ledger import LedgerScreen

@@ -123,6 +123,9 @@ class RecipeScreen(StepScreen):
         self.focus_next()
 
     def action_start(self) -> None:
+        if self.draft is not None and self.draft.untrainable:
+            self.refuse(self.draft.untrainable)
+            return
         self._starting = True
         self.query_one("#sums", Quiet).show("starting the run …")
         self.refresh_bindings()
@@ -169,8 +172,9 @@ def summary(draft: Draft, saved: Path | None) -> Content:
     else:
         steps = plan.train.total_steps(scan["rows"])
         size = f"{scan['rows']:,} rows, {scan['tokens']:,} tokens an epoch"
+    spoiling = [clean(sentence, newlines=False) for sentence in scan["spoiling"]] if scan else []
     length = f"{steps:,} steps of {each} rows" if steps else f"steps of {each} rows"
-    passes = f" = {steps * each / scan['rows']:.3g} epochs" if scan and steps else ""
+    passes = f" = {steps * each / scan['rows']:.3g} epochs" if scan and scan["rows"] and steps else ""
     command = f"ift-tui train {shlex.quote(str(saved or plan.name + '.toml'))}"
     note = "" if saved else "  (^o writes it)"
     return Content.assemble(
@@ -180,4 +184,5 @@ def summary(draft: Draft, saved: Path | None) -> Content:
         ("without a screen: ", "$foreground-muted"),
         (clean(command, newlines=False), "$text-accent"),
         (note, "$foreground-muted"),
+        ("".join(f"\n‼ {sentence}" for sentence in spoiling), "$text-error"),
     )

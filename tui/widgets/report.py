@@ -57,10 +57,13 @@ def sizes(scanned: dict[str, Any]) -> Iterator[Content]:
         )
 
 
-def lengths(scanned: dict[str, Any], max_length: int | None, width: int) -> Iterator[Content]:
+def lengths(
+    scanned: dict[str, Any], max_length: int | None, width: int, label: int = LABEL
+) -> Iterator[Content]:
     """A histogram of tokens a row from the shortest on, with the cut at max_length, where there is one."""
     bars, below = scanned["lengths"], 0
     most = max((count for _, count in bars), default=0)
+    together = sum(count for _, count in bars)
     begun, cut = False, max_length is None
     for bound, samples in bars:
         begun = begun or samples > 0
@@ -69,7 +72,7 @@ def lengths(scanned: dict[str, Any], max_length: int | None, width: int) -> Iter
             yield _cut(max_length, width)
         if begun:
             name = f"{below + 1:,} to {bound:,}" if bound - below > 1 else f"{bound:,}"
-            yield bar(name, samples, most, scanned["rows"], width)
+            yield bar(name, samples, most, together, width, label)
         below = bound
     if max_length is not None and bars and not cut:
         yield _cut(max_length, width)
@@ -113,15 +116,15 @@ def longest(report: dict[str, Any]) -> Iterator[Content]:
         yield Content(f"{row['tokens']:>9,} tokens  {clean(row['place'], newlines=False)}")
 
 
-def bar(name: str, count: float, most: float, together: float, width: int) -> Content:
+def bar(name: str, count: float, most: float, together: float, width: int, label: int = LABEL) -> Content:
     """A name, a bar, and the figure: a count with its share, or a share alone."""
     shown = clean(name, newlines=False)
-    shown = shown if len(shown) <= LABEL else shown[: LABEL - 1] + "…"
+    shown = shown if len(shown) <= label else shown[: label - 1] + "…"
     share = count / together if together else 0.0
     figure = f"{share:6.1%}" if isinstance(count, float) else f"{count:>9,} {share:6.1%}"
-    room = max(4, width - LABEL - len(figure) - 6)
+    room = max(4, width - label - len(figure) - 6)
     full = max(1, round(room * count / most)) if count else 0
-    padding = " " * (LABEL - Content(shown).cell_length)
+    padding = " " * (label - Content(shown).cell_length)
     return Content.assemble(
         f"{shown}{padding} ", ("█" * full, "$primary"), ("·" * (room - full), "$foreground 20%"), f" {figure}"
     )

@@ -101,7 +101,9 @@ def totals(draft: Draft) -> Content:
         far = f" {draft.done:,} of {draft.total:,}" if draft.total else ""
         return Content.styled(f"{what} …{far}", "$foreground-muted")
     listed = summed(scan["ledger"])
+    spoiling = [f"‼ {clean(sentence, newlines=False)}\n" for sentence in scan["spoiling"]]
     return Content.assemble(
+        ("".join(spoiling), "$text-error"),
         (f"{counted(scan['rows'], 'row')} to train on\n", "bold"),
         f"{listed} · l lists them\n" if listed else "",
         f"{scan['tokens']:,} tokens, {scan['trained_tokens']:,} trained · longest {scan['longest']:,}\n",

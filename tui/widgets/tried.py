@@ -90,7 +90,8 @@ def notes(found: list[dict[str, Any]]) -> Iterator[Content]:
     """What was changed in a row, or seen in it."""
     for note in found:
         detail = f": {clean(note['detail'], newlines=False)}" if note["detail"] else ""
-        yield Content.styled(f"! {note['done']}: {note['reason']}{detail}", "$text-warning")
+        sign, style = ("‼", "$text-error") if note.get("spoils") else ("!", "$text-warning")
+        yield Content.styled(f"{sign} {note['done']}: {note['reason']}{detail}", style)
 
 
 def beginning(value: Any) -> str:
