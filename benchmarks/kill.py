@@ -16,12 +16,14 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from engine import events, recipe, runs
@@ -262,7 +264,12 @@ def _same(run: Run, wanted: dict[str, Any], times: int) -> bool:
     different = [key for key in wanted if found[key] != wanted[key]]
     told: dict[str, Any] = {"run": run.name, "kills": times, "resumed": run.state().resumes}
     if different:
-        told |= {"different": different, "log": runs.log_tail(run, 5), "path": str(run.path)}
+        here, there = found["steps"], wanted["steps"]
+        steps = [step for step in there if here.get(step) != there[step]]
+        told |= {"different": different, "status": found["status"], "reason": found["reason"]}
+        told |= {"first step": [steps[0], here.get(steps[0]), there[steps[0]]]} if steps else {}
+        kept = Path(tempfile.mkdtemp(prefix="ift-tui-killed-")) / run.name
+        told["kept"] = str(shutil.copytree(run.path, kept))
     print(json.dumps(told), flush=True)
     return not different
 
