@@ -219,12 +219,14 @@ def fill(folder: Path) -> None:
     """Leave no byte free for some seconds."""
     ballast = folder / "ballast"
     until = time.monotonic() + BALLAST_SECONDS
+    size = DISK
     with ballast.open("wb", buffering=0) as file:
         while time.monotonic() < until:
             try:
-                file.write(b"\0" * 4096)
+                file.write(bytes(size))
             except OSError:
-                time.sleep(0.01)
+                size = max(1, size // 2)
+                time.sleep(0.001 if size > 1 else 0.05)
     ballast.unlink()
 
 

@@ -16,12 +16,14 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from engine import events, recipe, runs
@@ -208,22 +210,22 @@ def tormented(kills: int, calls: int, whole: float, chance: random.Random) -> tu
     return run, killed
 
 
-def every_call(calls: int, whole: float) -> list[tuple[Run, int]]:
+def at_every_call(calls: int) -> Iterator[tuple[Run, int]]:
     """For each call that writes, a run that is killed at it and then left to end."""
-    done = []
     for number in range(1, calls + 1):
         run = runs.create(plan())
         killed = life(run, at_call(run, number, 0.0)) == -signal.SIGKILL
         life(run)
-        done.append((run, int(killed)))
-    return done
+        yield run, int(killed)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--kills", type=int, default=30, help="how many in all")
     parser.add_argument("--each", type=int, default=5, help="how many of one run")
-    parser.add_argument("--every-call", action="store_true", help="also one run for every call that writes")
+    parser.add_argument(
+        "--calls", type=int, default=0, help="also one run for each of the first calls that write"
+    )
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ift-tui-kill-") as home:
@@ -249,10 +251,9 @@ def _all(asked: argparse.Namespace) -> int:
         run, times = tormented(min(asked.each, asked.kills - killed), calls, whole, chance)
         killed, ended = killed + times, ended + 1
         wrong += not _same(run, wanted, times)
-    if asked.every_call:
-        for run, times in every_call(calls, whole):
-            killed, ended = killed + times, ended + 1
-            wrong += not _same(run, wanted, times)
+    for run, times in at_every_call(min(calls, asked.calls)):
+        killed, ended = killed + times, ended + 1
+        wrong += not _same(run, wanted, times)
     seconds = round(time.monotonic() - began)
     print(json.dumps({"kills": killed, "runs": ended, "wrong": wrong, "seconds": seconds}), flush=True)
     return 1 if wrong else 0
@@ -263,7 +264,12 @@ def _same(run: Run, wanted: dict[str, Any], times: int) -> bool:
     different = [key for key in wanted if found[key] != wanted[key]]
     told: dict[str, Any] = {"run": run.name, "kills": times, "resumed": run.state().resumes}
     if different:
-        told |= {"different": different, "log": runs.log_tail(run, 5), "path": str(run.path)}
+        here, there = found["steps"], wanted["steps"]
+        steps = [step for step in there if here.get(step) != there[step]]
+        told |= {"different": different, "status": found["status"], "reason": found["reason"]}
+        told |= {"first step": [steps[0], here.get(steps[0]), there[steps[0]]]} if steps else {}
+        kept = Path(tempfile.mkdtemp(prefix="ift-tui-killed-")) / run.name
+        told["kept"] = str(shutil.copytree(run.path, kept))
     print(json.dumps(told), flush=True)
     return not different
 

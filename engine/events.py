@@ -19,7 +19,7 @@ Kinds, with what each carries beside `kind`, `seq` (from 1) and `time` (Unix sec
     told       what, step, value (for learning rate, steps): what was asked of it in control.jsonl, and taken
     warned     text, mend
     finished | stopped     step, path
-    failed     reason, mend, step
+    failed     reason, mend
 """
 
 from __future__ import annotations

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from engine import events, recipe, runs
 from engine.errors import UserError
@@ -151,6 +154,53 @@ def test_a_changed_rate_scales_and_a_changed_length_stretches() -> None:
     assert rates == pytest.approx([1.0, 0.91, 1.8, 1.0, 0.5, 0.25, 0.0])
     for step in range(50):  # what was told later changes nothing that was before
         assert pace.rate(plan, 100, changes, step) == pace.rate(plan, 100, changes[:1], step)
+
+
+@pytest.mark.parametrize("bits", [8, 32])
+def test_an_optimizer_goes_on_from_its_files_bit_for_bit(bits: int, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from bitsandbytes.optim import AdamW8bit
+
+    from engine.workers import randomness, snapshot
+
+    def made() -> tuple[Any, Any]:
+        weights = torch.nn.Parameter(torch.linspace(-1, 1, 128 * 64).reshape(128, 64))
+        other = torch.nn.Parameter(torch.ones(8))
+        groups = [{"params": [weights], "weight_decay": 0.1}, {"params": [other], "weight_decay": 0.0}]
+        return [weights, other], AdamW8bit(groups) if bits == 8 else torch.optim.AdamW(groups)
+
+    def steps(parameters: Any, optimizer: Any) -> None:
+        for _ in range(3):
+            for one in parameters:
+                one.grad = torch.randn_like(one) + np.random.rand() + random.random()
+            optimizer.step()
+
+    parameters, optimizer = made()
+    steps(parameters, optimizer)
+    tensors, facts = snapshot._taken_apart(optimizer.state_dict())
+    save_file(tensors, tmp_path / "optimizer.safetensors")
+    numbers, words = randomness.captured()
+    save_file(numbers, tmp_path / "random.safetensors")
+    text = json.dumps([facts, words])
+    weights = [one.detach().clone() for one in parameters]
+    steps(parameters, optimizer)
+
+    again, other = made()
+    for one, weight in zip(again, weights, strict=True):
+        one.data = weight
+    facts, words = json.loads(text)
+    other.load_state_dict(snapshot._put_together(load_file(tmp_path / "optimizer.safetensors"), facts))
+    randomness.restore(load_file(tmp_path / "random.safetensors"), words)
+    steps(again, other)
+    assert all(torch.equal(one, two) for one, two in zip(parameters, again, strict=True))
+    if bits == 8:
+        assert any(tensor.dtype == torch.uint8 for tensor in tensors.values())
+
+
+def test_nothing_of_the_program_reads_a_pickle() -> None:
+    for file in (Path(checkpoints.__file__).parents[2] / "engine").rglob("*.py"):
+        text = file.read_text("utf-8")
+        assert not [word for word in ("torch.load(", "import pickle", "allow_pickle=True") if word in text]
 
 
 def test_the_best_evaluation_is_known_and_a_nan_is_none() -> None:

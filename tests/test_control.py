@@ -65,6 +65,8 @@ def test_the_last_word_on_a_thing_is_what_holds() -> None:
     ]
     heard.append(told(6, "learning rate", 3e-4))  # asked of the second life, before it came to 9 again
     assert control.replayed(known, heard, 5)[1:] == [Change(6, "learning rate", 3e-4), Change(8, "steps", 20)]
+    # What a life before the beginning was told is void; what the checkpoint knows is not.
+    assert control.replayed(known, [{"kind": "resumed", "step": 0, "from": None}, *heard], 5)[0] == known[0]
     heard.append({"kind": "resumed", "step": 0, "from": None})
     assert control.replayed([], heard, 0) == []
 

@@ -72,6 +72,9 @@ def test_stopped_and_resumed_it_ends_with_the_same_adapter(killed: list[dict[str
     assert [step for step, _ in state.losses] == list(range(1, 10))
     weights = (run.adapter / "adapter_model.safetensors").read_bytes()
     assert hashlib.sha256(weights).hexdigest() == killed[0]["without_people"]
+    whole = {path.name for path in (run.checkpoints / "step-9").iterdir()}
+    assert whole >= {"adapter_config.json", "tokenizer.json", "chat_template.jinja", "optimizer.safetensors"}
+    assert (run.checkpoints / "step-9" / "adapter_model.safetensors").read_bytes() == weights
     index = json.loads((run.checkpoints / "index.json").read_text())
     assert index["last"] == 9 and (run.checkpoints / f"step-{index['best']}").is_dir()
     assert not [path for path in run.path.rglob("*") if path.suffix in PICKLES or path.name.endswith(".part")]

@@ -82,11 +82,13 @@ def added(changes: Iterable[Change], new: Change) -> list[Change]:
 
 def replayed(changes: Iterable[Change], events: Iterable[Event], step: int) -> list[Change]:
     """The changes of a run that is taken up at a step: the checkpoint's, and those told after it."""
-    known = [change for change in changes if change.step < step]
+    told: list[Change] = []
     for event in events:
         if event["kind"] == "told" and event.get("what") in ("learning rate", "steps"):
-            if event["step"] >= step:
-                known = added(known, Change(event["step"], event["what"], event["value"]))
+            told.append(Change(event["step"], event["what"], event["value"]))
         elif event["kind"] == "resumed" and event["from"] is None:
-            known = []  # begun anew: what was told to the former life has no meaning for this one
+            told = []  # begun anew: what was told to the former life has no meaning for this one
+    known = [change for change in changes if change.step < step]
+    for change in told:
+        known = added(known, change) if change.step >= step else known
     return sorted(known, key=lambda change: change.step)

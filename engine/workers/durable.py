@@ -25,6 +25,7 @@ def folder(path: Path, fill: Callable[[Path], None]) -> None:
     remove(path)
     beside.rename(path)
     sync(path.parent)
+    shutil.rmtree(path.with_name(path.name + GONE), ignore_errors=True)  # of a life that ended in `remove`
 
 
 def remove(path: Path) -> None:

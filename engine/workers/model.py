@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,16 @@ def write_environment(run: Run, recipe: Recipe, model: Any, digest: str, reasoni
     (run.path / "confirm.json").unlink(missing_ok=True)  # what was agreed to is now as it was started
 
 
-def save_adapter(folder: Path, model: Any, recipe: Recipe, chat: ChatFormat) -> None:
-    """Put the adapter into a folder, with the tokenizer and template it was trained with."""
-    model.save_pretrained(str(folder))
-    # The base model's own files: what a library saves of a tokenizer may differ from what it read.
+def adapter_saver(model: Any, recipe: Recipe, chat: ChatFormat) -> Callable[[Path], None]:
+    """What puts the adapter into a folder, with the tokenizer and template it was trained with."""
     base = models.tokenizer_folder(recipe.model.id)
-    for name in TOKENIZER_FILES:
-        if (base / name).is_file():
-            shutil.copyfile(base / name, folder / name)
-    (folder / "chat_template.jinja").write_text(chat.template, "utf-8")
+
+    def save(folder: Path) -> None:
+        model.save_pretrained(str(folder))
+        # The base model's own files: what a library saves of a tokenizer may differ from what it read.
+        for name in TOKENIZER_FILES:
+            if (base / name).is_file():
+                shutil.copyfile(base / name, folder / name)
+        (folder / "chat_template.jinja").write_text(chat.template, "utf-8")
+
+    return save

@@ -1,7 +1,7 @@
 """What a checkpoint holds, and how a trainer gets it back: safetensors and JSON, never a pickle.
 
 adapter_model.safetensors, adapter_config.json, tokenizer files   as PEFT writes and reads them
-optimizer.safetensors     the optimizer's tensors as INDEX.NAME, each in its own type
+optimizer.safetensors     the optimizer's tensors as INDEX/NAME, each in its own type
 random.safetensors        states of the random number generators
 trainer_state.json        transformers' own count of steps and epochs
 state.json                all else; written last
@@ -71,25 +71,34 @@ def load_random(path: Path) -> None:
 
 
 def _taken_apart(state: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """An optimizer's tensors by their path, "0/exp_avg", and the tree that they were in without them."""
     tensors: dict[str, torch.Tensor] = {}
-    numbers: dict[str, dict[str, Any]] = {}
-    for index, values in state["state"].items():
-        for name, value in values.items():
+
+    def without(branch: dict[Any, Any], path: str) -> dict[str, Any]:
+        rest: dict[str, Any] = {}
+        for name, value in branch.items():
+            here = f"{path}{name}"
             if isinstance(value, torch.Tensor):
                 # A copy: 8-bit states share their table, and safetensors refuses shared memory.
-                tensors[f"{index}.{name}"] = value.detach().cpu().clone().contiguous()
+                tensors[here] = value.detach().cpu().clone().contiguous()
             else:
-                numbers.setdefault(str(index), {})[name] = value
-    return tensors, {"numbers": numbers, "groups": state["param_groups"]}
+                # 8-bit states stand one level deeper.
+                rest[str(name)] = without(value, f"{here}/") if isinstance(value, dict) else value
+        return rest
+
+    return tensors, {"state": without(state["state"], ""), "groups": state["param_groups"]}
 
 
 def _put_together(tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> dict[str, Any]:
-    state: dict[int, dict[str, Any]] = {int(index): dict(it) for index, it in facts["numbers"].items()}
-    for key, value in tensors.items():
-        index, _, name = key.partition(".")
-        state.setdefault(int(index), {})[name] = value
+    state: dict[Any, Any] = facts["state"]
+    for path, value in tensors.items():
+        *branches, name = path.split("/")
+        place = state
+        for branch in branches:
+            place = place.setdefault(branch, {})
+        place[name] = value
     groups = [
         {key: tuple(value) if key == "betas" else value for key, value in group.items()}
         for group in facts["groups"]
     ]
-    return {"state": state, "param_groups": groups}
+    return {"state": {int(index): values for index, values in state.items()}, "param_groups": groups}

@@ -26,12 +26,13 @@ from engine.ledger import Entry
 from engine.recipe import Recipe, Train
 from engine.render import ChatFormat
 from engine.runs import Run
-from engine.workers import amends, checkpoints, control, durable, failures, faults, fetch, rows, turn
+from engine.workers import amends, checkpoints, control, failures, fetch, rows, turn
 from engine.workers.amends import Again, Amends
 from engine.workers.control import Controls
+from engine.workers.course import Course
 from engine.workers.failures import explain
 from engine.workers.io import StopFlag, Stopped
-from engine.workers.patience import PatientLog, patiently
+from engine.workers.patience import PatientLog
 
 
 def main() -> int:
@@ -87,43 +88,23 @@ def train(run: Run, log: EventLog, stop: StopFlag) -> None:
 
     from engine.workers import model as models
     from engine.workers import snapshot
-    from engine.workers.course import Course
+    from engine.workers.keeper import Keeper
     from engine.workers.teller import Teller
     from engine.workers.trainer import build
 
     data = Dataset.from_file(str(training))
     model, tokenizer = models.load(recipe, log)
     models.write_environment(run, recipe, model, digest, reasoning)
-    course = Course(plan.total_steps(len(data)), left_out=made.left_out)
-    if came_from:
-        course.restore(checkpoints.state(came_from)["course"])
-        told = Tail(run.events).read()
-        course.changes = control.replayed(course.changes, told, checkpoints.step_of(came_from))
-    size = checkpoints.size(model.get_nb_trainable_parameters()[0], plan.optimizer)
-    run.checkpoints.mkdir(exist_ok=True)
-    checkpoints.check_room(run.checkpoints, size, plan.keep_checkpoints)
-
-    def save_adapter(folder: Path) -> None:
-        models.save_adapter(folder, model, recipe, chat)
-
-    def write(step: int) -> None:
-        checkpoints.check_room_for_one(run.checkpoints, size)
-        faults.disk(step)
-        checkpoints.write(
-            run.checkpoints,
-            step,
-            lambda folder: {**snapshot.fill(folder, trainer, save_adapter), "course": course.facts()},
-        )
-        checkpoints.settle(run.checkpoints, plan.keep_checkpoints, course.best_step, course.best_loss)
-
-    def save(step: int) -> None:
-        patiently(lambda: write(step), log, stop)
-        log.write("saved", step=step, path=str(run.checkpoints / f"step-{step}"))
-
-    teller = Teller(plan, course, log, stop, Controls(run.control, log.continued), made, save)
+    step = checkpoints.step_of(came_from) if came_from else 0
+    course = _course(run, plan.total_steps(len(data)), made, came_from)
+    trainable, _ = model.get_nb_trainable_parameters()
+    keeper = Keeper(run, plan, course, models.adapter_saver(model, recipe, chat), trainable, log, stop)
+    keeper.check_room()
+    teller = Teller(plan, course, log, stop, Controls(run.control, log.continued), made, keeper.checkpoint)
     folder, shrunk = str(run.path / "trainer"), made.batch_size is not None
     trainer = build(plan, model, tokenizer, data, digest, validation, course, teller, folder, shrunk)
-    step = checkpoints.step_of(came_from) if came_from else 0
+    keeper.trainer = trainer
+
     if log.continued:
         log.write("resumed", step=step, **{"from": str(came_from) if came_from else None})
     if validation and not step:
@@ -140,14 +121,20 @@ def train(run: Run, log: EventLog, stop: StopFlag) -> None:
 
     log.write("phase", phase="save")
     ended = course.ended(step, plan.early_stopping)
-    best = run.checkpoints / f"step-{course.best_step}"
-    if ended and plan.early_stopping and not checkpoints.missing(best):
-        snapshot.load_adapter(best, model)
-        early = step < course.total(step)
-        log.write("kept_best", step=course.best_step, loss=course.best_loss, stopped_early=early)
-    patiently(lambda: durable.folder(run.adapter, save_adapter), log, stop)
-    log.write("saved", step=step, path=str(run.adapter))
+    if ended and plan.early_stopping:
+        keeper.take_best(step)
+    keeper.adapter(step)
     log.write("finished" if ended else "stopped", step=step, path=str(run.adapter))
+
+
+def _course(run: Run, steps: int, made: Amends, came_from: Path | None) -> Course:
+    """Where the run stands: at its start, or where a checkpoint and what was told after it say."""
+    course = Course(steps, left_out=made.left_out)
+    if came_from:
+        course.restore(checkpoints.state(came_from)["course"])
+        told = Tail(run.events).read()
+        course.changes = control.replayed(course.changes, told, checkpoints.step_of(came_from))
+    return course
 
 
 @contextmanager

@@ -167,6 +167,7 @@ def build(
         learning_rate=plan.learning_rate,
         weight_decay=plan.weight_decay,
         max_grad_norm=plan.max_grad_norm,
+        gradient_checkpointing=plan.gradient_checkpointing,  # TRL's own default is yes, whatever the model does
         optim="adamw_8bit" if plan.optimizer == "adamw_8bit" and cuda else "adamw_torch",
         bf16=cuda and torch.cuda.is_bf16_supported(),
         fp16=cuda and not torch.cuda.is_bf16_supported(),
