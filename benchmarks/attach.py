@@ -3,7 +3,7 @@
     python benchmarks/attach.py
 
 Writes the events of a run of 100,000 steps, with every figure in each event, and as they are written now
-(without what is as it was a step before). Then, medians of interleaved rounds, in seconds of processor time:
+(memory only where it has changed). Then, medians of interleaved rounds, in seconds of processor time:
 the bare parser over the same lines (the yardstick), the fold, `ift-tui attach` on a terminal and into a file,
 and the first look of the train screen. One JSON line each.
 """
@@ -30,8 +30,8 @@ from engine.runs import Run
 from tui.commands import _follow
 from tui.feed import Edges, RunFeed
 
-SOME = {"total", "memory", "lr"}
-"""What most steps share with the step before."""
+SOME = {"memory"}
+"""What most steps share with the step before, and do not tell."""
 
 
 def history(name: str, steps: int, leave_out: set[str]) -> Run:

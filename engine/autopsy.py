@@ -12,7 +12,7 @@ CGROUP = Path("/sys/fs/cgroup")
 KERNEL_LOG = Path("/dev/kmsg")
 MOST_LINES = 20_000
 
-RESUME = "resume it: at most the steps since the last checkpoint are lost"
+RESUME = "at most the steps since its last checkpoint are lost"
 
 # What libraries and the driver print before they take a process with them, what it means, what to do.
 SAID = (

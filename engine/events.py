@@ -8,7 +8,8 @@ Kinds, with what each carries beside `kind`, `seq` (from 1) and `time` (Unix sec
     phase      phase: load | render | baseline | train | evaluate | save
     rendered   count, tokens, trained_tokens, digest, validation, left_out
     loaded     parameters, trainable, four_bit, dtype, device
-    step       step, total, loss, lr, grad_norm, tokens, trained_tokens, tokens_per_s, memory, epoch, eta
+    step       step, total, loss, lr, grad_norm, tokens, trained_tokens, tokens_per_s, memory, epoch, eta;
+               without memory where it is as it was a step before
     evaluated  step, loss, rows, adapter (False: the base model's own loss)
     saved      step, path (of a checkpoint, or of the adapter)
     non_finite step, what (loss | gradient), rows: numbers of all rows of that step, in training order; done

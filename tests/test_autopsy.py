@@ -13,7 +13,7 @@ from engine import autopsy
 def test_nothing_is_made_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(autopsy, "KERNEL_LOG", tmp_path / "none")
     what, mend = autopsy.cause(autopsy.signs(), ["{'loss': 1.2}", "saving"])
-    assert what == "its worker was killed, or crashed without a word" and "resume" in mend
+    assert what == "its worker was killed, or crashed without a word" and "checkpoint" in mend
     assert autopsy.cause({}, []) == (what, mend)
 
 

@@ -97,7 +97,7 @@ def test_a_run_waits_says_behind_whom_and_leaves_when_told(started: Callable[[st
     kill(third)
     assert turns.holder("cpu") is None
     state = third.state()
-    assert state.status == "crashed" and "killed" in state.reason and "resume" in state.mend
+    assert state.status == "crashed" and "killed" in state.reason and "checkpoint" in state.mend
     assert state.signs["pid"]
 
 
