@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +17,7 @@ from typing import Any
 
 import platformdirs
 
-from engine import autopsy, events, recipe
+from engine import autopsy, events, lock, recipe
 from engine.errors import RunFailed, UserError
 from engine.events import RunState
 from engine.recipe import Recipe
@@ -145,9 +143,9 @@ def launch(run: Run, environment: Mapping[str, str] = MappingProxyType({})) -> N
     environment: variables besides those of this process. The worker outlives this process and its
     terminal. Raises RunFailed if the run has a worker.
     """
-    lock = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    held = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        if not _acquire(lock):
+        if not lock.acquire(held):
             raise RunFailed(f"{run.name} is already being worked on; attach to it instead")
         log = os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         # Signals wait until the worker listens: one that comes while it is still starting would
@@ -161,16 +159,16 @@ def launch(run: Run, environment: Mapping[str, str] = MappingProxyType({})) -> N
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                pass_fds=[lock],
-                env={**WORKER_ENVIRONMENT, **os.environ, **environment, LOCK_FD: str(lock)},
+                pass_fds=[held],
+                env={**WORKER_ENVIRONMENT, **os.environ, **environment, LOCK_FD: str(held)},
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.close(log)
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(worker.pid).encode(), 0)
+        os.ftruncate(held, 0)
+        os.pwrite(held, str(worker.pid).encode(), 0)
     finally:
-        os.close(lock)  # the worker's copy keeps the lock
+        os.close(held)  # the worker's copy keeps the lock
 
 
 def resume(run: Run, confirmed: bool = False, start: Callable[[Run], None] = launch) -> None:
@@ -199,36 +197,22 @@ def hold_lock(run: Run) -> int:
     if handed is not None:
         os.set_inheritable(int(handed), False)
         return int(handed)
-    lock = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    if not _acquire(lock):
+    held = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    if not lock.acquire(held):
         raise RunFailed(f"{run.name} is already being worked on")
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
-    return lock
+    os.ftruncate(held, 0)
+    os.pwrite(held, str(os.getpid()).encode(), 0)
+    return held
 
 
 def is_alive(run: Run) -> bool:
     """Whether a worker holds the run's lock. A pid alone would lie after a reboot."""
-    try:
-        lock = os.open(run.path / "lock", os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(lock)
+    return lock.is_held(run.path / "lock")
 
 
 def launched_at(run: Run) -> float:
-    """When its worker was given the lock, in Unix seconds; 0 where it has none."""
-    try:
-        return (run.path / "lock").stat().st_mtime
-    except OSError:
-        return 0.0
+    """When its last worker was given the lock, in Unix seconds; 0 where it had none."""
+    return lock.given_at(run.path / "lock")
 
 
 def stop(run: Run) -> bool:
@@ -298,18 +282,6 @@ def log_tail(run: Run, lines: int = 40) -> list[str]:
     except FileNotFoundError:
         return []
     return text.splitlines()[-lines:]
-
-
-def _acquire(lock: int) -> bool:
-    # A viewer that looks whether the run is alive holds the lock for microseconds: try again.
-    for _ in range(20):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.01)
-        else:
-            return True
-    return False
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine import runs
+from engine.errors import UserError
 from engine.runs import Run
 
 BESIDE = "IFT_TUI_BESIDE"
@@ -34,7 +35,7 @@ class Line:
 
 def lines() -> list[Line]:
     """Every device that some run has, or waits for."""
-    names = sorted({path.stem for path in _folder().glob("*.order")})
+    names = sorted(path.stem for path in (runs.home() / "turns").glob("*.order"))
     found = [Line(name, holder(name), waiting(name)) for name in names]
     return [line for line in found if line.holder or line.waiting]
 
@@ -187,5 +188,8 @@ def _lock(name: str) -> Path:
 
 def _folder() -> Path:
     folder = runs.home() / "turns"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot write there ({error.strerror}); set IFT_TUI_HOME") from None
     return folder

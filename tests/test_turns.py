@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from engine import hardware, turns
+from engine.errors import UserError
 from engine.runs import Run
 
 WORKER = """
@@ -128,3 +129,10 @@ def test_the_device_is_the_first_that_may_be_seen(
     assert turns.device() == expected
     monkeypatch.setattr(hardware, "gpus", list)
     assert turns.device() == "cpu"
+
+
+def test_where_nothing_can_be_written_nobody_trains(home: Path) -> None:
+    home.write_text("")
+    assert turns.lines() == [] and turns.live() is None
+    with pytest.raises(UserError, match="set IFT_TUI_HOME"):
+        turns.ahead()
