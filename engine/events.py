@@ -28,7 +28,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -113,7 +113,7 @@ class Evaluation:
 
 @dataclass
 class RunState:
-    """All that the events say so far. `fold` is the only thing that changes it."""
+    """All that the events say so far. Only `fold` and `fold_all` change it."""
 
     status: Status = "starting"
     phase: str = ""
@@ -160,8 +160,8 @@ class RunState:
         """Take in one event. Unknown kinds and missing facts are passed over: old viewers read new runs."""
         self.updated_at = event.get("time", self.updated_at)
         match event["kind"]:
-            case "step":  # first: nearly all events are steps
-                self._fold_step(event)
+            case "step":
+                self.fold_all([event])
             case "started":
                 self.status = "running"
                 self.reason = self.mend = self.paused = self.phase = ""
@@ -200,19 +200,36 @@ class RunState:
                 self.paused = ""
                 self.eta = None
 
-    def _fold_step(self, event: Event) -> None:
-        get = event.get
+    def fold_all(self, events: Iterable[Event]) -> None:
+        """Take in many events: of steps that follow each other only the last one's figures are looked at."""
+        last: Event | None = None
+        add_loss, add_count = self.losses.append, self._counts.append
+        for event in events:
+            if event["kind"] == "step":
+                last = event
+                self.tokens = tokens = self.tokens + event.get("tokens", 0)
+                add_loss((event["step"], event["loss"]))
+                add_count(tokens)
+                if "memory" in event:  # the only figure that not all steps tell
+                    self.memory = event["memory"]
+                continue
+            if last is not None:
+                self._fold_figures(last)
+                last = None
+            self.fold(event)
+        if last is not None:
+            self._fold_figures(last)
+
+    def _fold_figures(self, event: Event) -> None:
+        """What a step says beside its loss and its tokens."""
+        self.updated_at = event.get("time", self.updated_at)
         self.step = event["step"]
-        self.eta = get("eta")
-        self.total = get("total", self.total)
-        self.epoch = get("epoch", self.epoch)
-        self.tokens += get("tokens", 0)
-        self.tokens_per_s = get("tokens_per_s", self.tokens_per_s)
-        self.learning_rate = get("lr", self.learning_rate)
-        self.grad_norm = get("grad_norm", self.grad_norm)
-        self.memory = get("memory", self.memory)
-        self.losses.append((self.step, event["loss"]))
-        self._counts.append(self.tokens)
+        self.eta = event.get("eta")
+        self.total = event.get("total", self.total)
+        self.epoch = event.get("epoch", self.epoch)
+        self.tokens_per_s = event.get("tokens_per_s", self.tokens_per_s)
+        self.learning_rate = event.get("lr", self.learning_rate)
+        self.grad_norm = event.get("grad_norm", self.grad_norm)
 
     def _fold_resumed(self, step: int) -> None:
         """Steps behind the one that a run is taken up at come again: they have not happened."""
@@ -226,9 +243,8 @@ class RunState:
         self.resumes += 1
 
 
-def fold(events: Iterator[Event]) -> RunState:
+def fold(events: Iterable[Event]) -> RunState:
     """The state after all of these events."""
     state = RunState()
-    for event in events:
-        state.fold(event)
+    state.fold_all(events)
     return state

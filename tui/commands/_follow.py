@@ -109,13 +109,12 @@ def follow(run: Run, as_json: bool, stop_on_interrupt: bool, from_now: bool = Fa
     """
     tail, state, lines = Tail(run.events), RunState(), Lines(thin=sys.stdout.isatty())
     if from_now:
-        for event in tail.read():
-            state.fold(event)
+        state.fold_all(tail.read())
     asked = stopping = False
     with _interrupts() as pressed:
         while True:
             alive = runs.is_alive(run)  # asked first: a dead worker's last word is then in what is read
-            _show(_folded(tail.read(), state), lines, as_json)
+            _show(tail.read(), state, lines, as_json)
             now = runs.judged(replace(state), alive, run)
             if now.over or not alive:
                 return _last_word(run, now, as_json)
@@ -142,20 +141,22 @@ def detached(run: Run, as_json: bool) -> int:
     return 0
 
 
-def _folded(events: Iterable[Event], state: RunState) -> Iterator[Event]:
-    for event in events:
-        state.fold(event)
-        yield event
+def _show(events: Iterable[Event], state: RunState, lines: Lines, as_json: bool) -> None:
+    """Fold what has come, and print it in one piece: a long history comes at once."""
+    shown: list[str] = []
 
-
-def _show(events: Iterable[Event], lines: Lines, as_json: bool) -> None:
-    """Print what has come, in one piece: a long history is read in one."""
-    if as_json:
+    def seen() -> Iterator[Event]:
         for event in events:
-            print(json.dumps(event))
-        sys.stdout.flush()
-    elif shown := [line.replace("\n", " ") for event in events if (line := lines.line(event))]:
+            if as_json:
+                print(json.dumps(event))
+            elif line := lines.line(event):
+                shown.append(line.replace("\n", " "))
+            yield event
+
+    state.fold_all(seen())
+    if shown:
         _print.say("\n".join(shown))
+    sys.stdout.flush()
 
 
 def _last_word(run: Run, state: RunState, as_json: bool) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import UserError
-from engine.events import RunState, Status, Tail
+from engine.events import Event, RunState, Status, Tail
 from engine.runs import Run, is_alive, judged, launched_at, list_runs, log_tail
 from tui.feed.edges import Edges
 
@@ -75,10 +76,13 @@ class RunFeed:
     def _fold(self, now: float) -> None:
         if self._phase_at == 0.0:
             self._phase_at = now
-        for event in self._tail.read():
-            self._state.fold(event)
-            if event["kind"] in ("started", "queued", "phase"):
+        self._state.fold_all(self._seen_phases(self._tail.read(), now))
+
+    def _seen_phases(self, events: Iterable[Event], now: float) -> Iterator[Event]:
+        for event in events:
+            if event["kind"] in PHASES:
                 self._phase_at = event.get("time", now)
+            yield event
 
     def _log_size(self) -> int:
         try:
@@ -92,6 +96,9 @@ class RunFeed:
             self._hardware = (tuple(self._edges.gpus()), self._edges.host())
         return self._hardware
 
+
+PHASES = frozenset({"started", "queued", "phase"})
+"""Events with which something begins that a viewer counts the seconds of."""
 
 RESUMABLE: frozenset[Status] = frozenset({"stopped", "failed", "crashed"})
 """Over, and not at its end."""
@@ -143,8 +150,7 @@ class RunsFeed:
         if known is not None and known[0] == size and not alive:
             return known[1]
         tail, state = self._followed.setdefault(run.path, (Tail(run.events), RunState()))
-        for event in tail.read():
-            state.fold(event)
+        state.fold_all(tail.read())
         line = self._told(run, judged(replace(state), alive, run, why=False))
         if not alive:  # its losses need not be kept in memory
             self._finished[run.path] = (size, line)
