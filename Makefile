@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test proofs lint check clean figures screenshots
+.PHONY: run test proofs harnesses lint check clean figures screenshots
 
 run: $(VENV)/.app
 	@$(BIN)/ift-tui
@@ -15,6 +15,10 @@ test: $(VENV)/.dev lint
 # Text, ids and masks of every chat template that trl and unsloth carry, against transformers and unsloth.
 proofs: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m proof -rA
+
+# Trainings that are killed thirty times, and brought into every fault: some ten minutes.
+harnesses: $(VENV)/.dev
+	@$(BIN)/python -m pytest -m long -rA
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

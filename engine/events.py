@@ -2,16 +2,23 @@
 
 Kinds, with what each carries beside `kind`, `seq` (from 1) and `time` (Unix seconds):
 
-    started    name, model, total rows known later; the worker's first word
+    started    name, model, total rows known later; a worker's first word, again where one takes a run up
+    resumed    step, from (path of the checkpoint, null where it begins anew): what came after it is void
     phase      phase: load | render | baseline | train | evaluate | save
     rendered   count, tokens, trained_tokens, digest, validation, left_out
     loaded     parameters, trainable, four_bit, dtype, device
     step       step, total, loss, lr, grad_norm, tokens, trained_tokens, tokens_per_s, memory, epoch, eta
     evaluated  step, loss, rows, adapter (False: the base model's own loss)
-    saved      step, path
+    saved      step, path (of a checkpoint, or of the adapter)
+    non_finite step, what (loss | gradient), rows: numbers of all rows of that step, in training order; done
+               (stopped | skipped | rolled back)
+    shrunk     batch_size, gradient_accumulation: memory ran out, it goes on from the last checkpoint so
+    kept_best  step, loss, stopped_early: the adapter is that of the best evaluation, not of the last step
+    paused     reason: what cannot be written; unpaused: it can again
+    told       what, step, value (for learning rate, steps): what was asked of it in control.jsonl, and taken
     warned     text, mend
     finished | stopped     step, path
-    failed     reason, mend, step
+    failed     reason, mend
 """
 
 from __future__ import annotations
@@ -34,16 +41,26 @@ class EventLog:
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._seq = sum(1 for _ in Tail(path).read()) if path.exists() else 0
+        self.continued = self._seq > 0  # whether another process has written here before
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._torn = False
         size = os.fstat(self._fd).st_size
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
-            os.write(self._fd, b"\n")  # a line torn by a kill must not swallow the next one
+            self._torn = True  # by a kill: it must not swallow the next line
 
     def write(self, kind: str, **facts: Any) -> None:
         self._seq += 1
         event = {"kind": kind, "seq": self._seq, "time": round(self._clock(), 3), **facts}
         # NaN is not JSON, but it is a fact of a run; Python reads its own spelling back.
-        os.write(self._fd, (json.dumps(event, ensure_ascii=False) + "\n").encode("utf-8"))
+        self._put((json.dumps(event, ensure_ascii=False) + "\n").encode("utf-8"))
+
+    def _put(self, line: bytes) -> None:
+        """One write, unless the disk is full: it then takes a part of the line, and the whole comes later."""
+        line = b"\n" + line if self._torn else line
+        while line:
+            taken = os.write(self._fd, line)
+            line = line[taken:]
+            self._torn = bool(line)
 
     def close(self) -> None:
         os.close(self._fd)
@@ -107,8 +124,11 @@ class RunState:
     loaded: Event = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     saved: bool = False  # whether there is an adapter to ask
+    resumes: int = 0
+    paused: str = ""  # why it waits, while it does
     reason: str = ""
     mend: str = ""
+    _counts: list[int] = field(default_factory=list)  # tokens after each of the losses' steps
 
     @property
     def over(self) -> bool:
@@ -126,8 +146,11 @@ class RunState:
         match event["kind"]:
             case "started":
                 self.status = "running"
+                self.reason = self.mend = self.paused = ""
                 self.model = event.get("model", "")
-                self.started_at = self.updated_at
+                self.started_at = self.started_at or self.updated_at
+            case "resumed":
+                self._fold_resumed(event["step"])
             case "phase":
                 self.phase = event["phase"]
             case "rendered":
@@ -140,6 +163,10 @@ class RunState:
                 self.evaluations.append(Evaluation(event["step"], event["loss"]))
             case "evaluated":
                 self.base_loss = event["loss"]
+            case "paused" | "unpaused":
+                self.paused = event.get("reason", "")
+            case "told" if event.get("what") == "steps":
+                self.total = event["value"]
             case "warned":
                 self.warnings.append(" ".join(filter(None, (event["text"], event.get("mend")))))
             case "finished" | "stopped" | "failed" as last_word:
@@ -147,6 +174,7 @@ class RunState:
                 self.reason = event.get("reason", "")
                 self.mend = event.get("mend", "")
                 self.saved = bool(event.get("path"))
+                self.paused = ""
                 self.eta = None
 
     def _fold_step(self, event: Event) -> None:
@@ -160,6 +188,18 @@ class RunState:
         self.grad_norm = event.get("grad_norm", self.grad_norm)
         self.memory = event.get("memory", self.memory)
         self.losses.append((event["step"], event["loss"]))
+        self._counts.append(self.tokens)
+
+    def _fold_resumed(self, step: int) -> None:
+        """Steps behind the one that a run is taken up at come again: they have not happened."""
+        while self.losses and self.losses[-1][0] > step:
+            self.losses.pop()
+            self._counts.pop()
+        self.evaluations = [one for one in self.evaluations if one.step <= step]
+        self.base_loss = self.base_loss if step else None  # begun anew, the base is measured again
+        self.step = step
+        self.tokens = self._counts[-1] if self._counts else 0
+        self.resumes += 1
 
 
 def fold(events: Iterator[Event]) -> RunState:

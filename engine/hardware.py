@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -69,6 +70,32 @@ def host(disk: Path) -> Host:
         disk_free=getattr(space, "free", None),
         disk_total=getattr(space, "total", None),
     )
+
+
+def available_memory() -> int:
+    """Bytes of host memory that a process can still have."""
+    return psutil.virtual_memory().available
+
+
+def others(index: int) -> list[str]:
+    """Who else holds memory of a GPU, in words; empty where the driver does not say."""
+    nvml = _nvml()
+    handle = nvml and _ask(nvml.nvmlDeviceGetHandleByIndex, index)
+    holders = handle and _ask(nvml.nvmlDeviceGetComputeRunningProcesses, handle)
+    found = []
+    for holder in holders or []:
+        if holder.pid != os.getpid():
+            held = getattr(holder, "usedGpuMemory", None)
+            size = f" holds {held / 1e9:.1f} GB" if held else " holds some"
+            found.append(f"{_process_name(holder.pid)} ({holder.pid}){size}")
+    return found
+
+
+def _process_name(pid: int) -> str:
+    try:
+        return psutil.Process(pid).name()
+    except psutil.Error:  # of another container, or gone
+        return "another process"
 
 
 def _gpu(nvml: Any, index: int, handle: Any, driver: str) -> Gpu:

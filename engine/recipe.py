@@ -165,13 +165,25 @@ class Train(Table):
     optimizer: Literal["adamw", "adamw_8bit"] = "adamw"
     gradient_checkpointing: bool = True
     eval_every: Annotated[int, Field(ge=0)] = 0
-    save_every: Annotated[int, Field(ge=0)] = 0
+    # Steps between checkpoints; 0: only at the end and where the run is stopped.
+    save_every: Annotated[int, Field(ge=0)] = 100
+    # The newest ones that stay; the best by validation loss stays besides.
+    keep_checkpoints: Count = 3
+    # Evaluations without a better one after which training ends and the best is kept; 0: never.
+    early_stopping: Annotated[int, Field(ge=0)] = 0
+    # A loss or gradient that is no number: end, pass that batch over, or go back to the last checkpoint
+    # and on without its rows.
+    on_nonfinite: Literal["stop", "skip", "roll back"] = "stop"
+    # Memory that ran out: end, or go on from the last checkpoint with half the micro-batch, twice as often.
+    on_oom: Literal["stop", "shrink"] = "stop"
     seed: int = 0
 
     @model_validator(mode="after")
     def _one_length(self) -> Train:
         if self.epochs is not None and self.steps is not None:
             raise ValueError("epochs and steps contradict each other; keep one of them")
+        if self.early_stopping and not self.eval_every:
+            raise ValueError("early_stopping counts evaluations; set eval_every, to 50 say")
         return self
 
     @field_validator("learning_rate")

@@ -1,8 +1,9 @@
-"""Run directories: create, list, launch detached, alive or not, stop. Two processes share nothing else."""
+"""Run directories: create, list, launch detached, alive?, stop, resume. Two processes share nothing else."""
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -62,6 +64,15 @@ class Run:
     def rows(self) -> Path:
         """What was counted of the rows, and the rows as they are trained on."""
         return self.path / "rows"
+
+    @property
+    def control(self) -> Path:
+        """What people ask of it while it runs; engine/workers/control.py says what can be asked."""
+        return self.path / "control.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
 
     @property
     def adapter(self) -> Path:
@@ -153,6 +164,26 @@ def launch(run: Run) -> None:
         os.close(lock)  # the worker's copy keeps the lock
 
 
+def resume(run: Run, confirmed: bool = False) -> None:
+    """Start the worker again where its newest checkpoint is, or anew where there is none.
+
+    confirmed: a person agrees to what has changed since. Raises UserError for a run that is alive, that has
+    come to its end, or that is not as it was; RunFailed if a worker came first.
+    """
+    from engine import resume  # it reads runs itself
+
+    status = run.state().status
+    if is_alive(run):
+        raise UserError(f"{run.name} is alive; attach to it instead")
+    if status == "finished":
+        raise UserError(f"{run.name} has come to its end; nothing is left to train")
+    changed = resume.changes(run)
+    if confirmed:
+        resume.confirm(run, changed)
+    resume.check(run, changed)
+    launch(run)
+
+
 def hold_lock(run: Run) -> int:
     """In the worker: the descriptor of the run's lock, handed over or taken now; keep it open for life."""
     handed = os.environ.pop(LOCK_FD, None)
@@ -195,6 +226,18 @@ def stop(run: Run) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def control(run: Run, do: str, **facts: Any) -> None:
+    """Ask something of a living run: "checkpoint", "steps" with a value, and so on. Raises UserError."""
+    if not is_alive(run):
+        raise UserError(f"{run.name} is not running; resume it first")
+    line = json.dumps({"do": do, **facts}) + "\n"
+    descriptor = os.open(run.control, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.write(descriptor, line.encode("utf-8"))
+    finally:
+        os.close(descriptor)
 
 
 def list_runs() -> list[Run]:

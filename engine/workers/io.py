@@ -16,6 +16,10 @@ from engine.errors import UserError
 Request = dict[str, Any]
 
 
+class Stopped(Exception):
+    """The run ends by someone's wish, and nothing new is saved."""
+
+
 class Channel:
     """Messages to the front end. Made first: what libraries print on stdout then goes to stderr."""
 

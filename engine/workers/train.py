@@ -2,129 +2,193 @@
 
 Reads top to bottom: import Unsloth, render the rows, load the model in 4-bit, put the adapter on, measure
 the base model on the validation rows, train on our own ids and labels, save. Facts go to events.jsonl; all
-that libraries print goes to worker.log. SIGTERM saves what was learnt so far and ends.
+that libraries print goes to worker.log. SIGTERM saves what was learnt so far and ends. Started again on the
+same run it goes on at the newest complete checkpoint, to the same adapter bit for bit; without one, anew.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 import traceback
 from collections import Counter
 from collections.abc import Iterator
-from importlib import metadata
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine import dataset, models, render, runs, survey, usable
+from engine import dataset, render, resume, runs, survey, usable
 from engine.dataset import Sample
 from engine.errors import UserError
-from engine.events import EventLog
+from engine.events import EventLog, Tail
 from engine.ledger import Entry
-from engine.recipe import Recipe
+from engine.recipe import Recipe, Train
 from engine.render import ChatFormat
 from engine.runs import Run
-from engine.workers import fetch, rows
-from engine.workers.io import StopFlag
-
-PACKAGES = (
-    "ift-tui", "torch", "transformers", "unsloth", "unsloth_zoo", "trl", "peft", "bitsandbytes",
-    "accelerate", "datasets", "tokenizers",
-)  # fmt: skip
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model")
-
-
-class Stopped(Exception):
-    """The run was asked to stop before there was anything to save."""
+from engine.workers import amends, checkpoints, control, failures, fetch, rows
+from engine.workers.amends import Again, Amends
+from engine.workers.control import Controls
+from engine.workers.course import Course
+from engine.workers.failures import explain
+from engine.workers.io import StopFlag, Stopped
+from engine.workers.patience import PatientLog
 
 
 def main() -> int:
     """Run the worker. Exit code 0 for finished or stopped, 1 for failed."""
     os.umask(0o077)
     run = Run(Path(sys.argv[1]))
-    lock = runs.hold_lock(run)  # noqa: F841  (held until this process ends)
-    stop = StopFlag()
-    log = EventLog(run.events)
+    return work(run, StopFlag(), runs.hold_lock(run))
+
+
+def work(run: Run, stop: StopFlag, lock: int) -> int:
+    """Train and write the last word, whatever happens; with the run's lock, held until this process ends."""
+    log = PatientLog(run.events, stop)
     try:
         train(run, log, stop)
-    except Stopped:
-        log.write("stopped", step=0, path=None, reason="stopped before the first step; nothing was trained")
+    except Again as again:
+        amends.start_again(run, again.amends, lock)
+    except Stopped as stopped:
+        _say_stopped(run, log, str(stopped))
     except UserError as error:
-        log.write("failed", reason=str(error), mend="", step=0)
+        log.last_word("failed", reason=str(error), mend="")
         return 1
     except Exception as error:
         traceback.print_exc()
         reason, mend = explain(error)
-        log.write("failed", reason=reason, mend=mend)
+        log.last_word("failed", reason=reason, mend=mend)
         return 1
     return 0
 
 
 def train(run: Run, log: EventLog, stop: StopFlag) -> None:
-    """The whole run. Raises what went wrong; `main` turns it into the last word."""
+    """The whole run, or what is left of it. Raises what went wrong; `work` turns it into the last word."""
     recipe = run.recipe()
+    made = amends.load(run)
+    plan = made.applied(recipe.train)
     log.write("started", name=run.name, model=recipe.model.id)
+    checkpoints.sweep(run.checkpoints)
+    came_from = checkpoints.newest(run.checkpoints, lambda path, why: _pass_over(log, path, why))
+    if came_from:
+        resume.check(run, resume.changes(run))
 
     _enter("import", log, stop)
-    _private_settings()
-    import unsloth  # noqa: F401  (before transformers, trl and peft: it patches them)
+    warm()
 
     _enter("render", log, stop)
     chat = dataset.chat_format(recipe)
     training, digest, validation, reasoning = _render(run, recipe, chat, log)
+    if came_from:
+        resume.check(run, resume.changed_rows(run, digest))
 
     _enter("load", log, stop)
-    model, tokenizer = _load(recipe, log)
-    _write_environment(run, recipe, model, reasoning)
-    from engine.workers.trainer import Teller, build
+    from datasets import Dataset
 
-    def save(step: int) -> None:
-        _save(run.path / "checkpoints" / f"step-{step}", step, model, recipe, chat, log)
+    from engine.workers import model as models
+    from engine.workers import snapshot
+    from engine.workers.keeper import Keeper
+    from engine.workers.teller import Teller
+    from engine.workers.trainer import build
 
-    teller = Teller(recipe.train, log, stop, save)
-    trainer = build(
-        recipe.train, model, tokenizer, training, digest, validation, teller, str(run.path / "trainer")
+    data = Dataset.from_file(str(training))
+    model, tokenizer = models.load(recipe, log)
+    models.write_environment(run, recipe, model, digest, reasoning)
+    step = checkpoints.step_of(came_from) if came_from else 0
+    course = _course(run, plan.total_steps(len(data)), made, came_from)
+    trainable, _ = model.get_nb_trainable_parameters()
+    keeper = Keeper(run, plan, course, models.adapter_saver(model, recipe, chat), trainable, log, stop)
+    keeper.check_room()
+    teller = Teller(
+        plan, course, log, stop, Controls(run.control, log.continued), made, keeper.checkpoint, step
     )
+    folder, shrunk = str(run.path / "trainer"), made.batch_size is not None
+    trainer = build(plan, model, tokenizer, data, digest, validation, course, teller, folder, shrunk)
+    keeper.trainer = trainer
 
-    if validation:
+    if log.continued:
+        log.write("resumed", step=step, **{"from": str(came_from) if came_from else None})
+    if validation and not step:
         _enter("baseline", log, stop)
-        teller.evaluate(0, adapter=False)
+        teller.evaluate_base()
 
     _enter("train", log, stop)
-    trainer.train()
-    step = trainer.state.global_step
-
-    if validation and not stop.wanted:
-        log.write("phase", phase="evaluate")
-        teller.evaluate(step)
+    if not course.ended(step, plan.early_stopping):
+        with _memory_watched(recipe, made, plan, trainer, log, stop):
+            trainer.train(resume_from_checkpoint=str(came_from) if came_from else None)
+        step = trainer.state.global_step
+    elif came_from:
+        snapshot.load_adapter(came_from, model)  # its last step was its last sign of life
 
     log.write("phase", phase="save")
-    _save(run.adapter, step, model, recipe, chat, log)
-    log.write("stopped" if stop.wanted else "finished", step=step, path=str(run.adapter))
+    ended = course.ended(step, plan.early_stopping)
+    if ended and plan.early_stopping:
+        keeper.take_best(step)
+    keeper.adapter(step)
+    log.write("finished" if ended else "stopped", step=step, path=str(run.adapter))
 
 
-def explain(error: Exception) -> tuple[str, str]:
-    """One sentence for what went wrong, one for what to do; the traceback is in worker.log."""
-    name = type(error).__name__
-    if name == "OutOfMemoryError":
-        return (
-            "the GPU's memory ran out",
-            "halve train.batch_size and double train.gradient_accumulation, or lower data.max_length",
+def _course(run: Run, steps: int, made: Amends, came_from: Path | None) -> Course:
+    """Where the run stands: at its start, or where a checkpoint and what was told after it say."""
+    course = Course(steps, left_out=made.left_out)
+    if came_from:
+        course.restore(checkpoints.state(came_from)["course"])
+        told = Tail(run.events).read()
+        course.changes = control.replayed(course.changes, told, checkpoints.step_of(came_from))
+    return course
+
+
+@contextmanager
+def _memory_watched(
+    recipe: Recipe, made: Amends, plan: Train, trainer: Any, log: EventLog, stop: StopFlag
+) -> Iterator[None]:
+    """Turns memory that ran out into a sentence, or into a smaller micro-batch where the recipe says so."""
+    try:
+        yield
+    except Exception as error:
+        if not failures.ran_out(error):
+            raise
+        told = failures.out_of_memory(recipe, plan, trainer.state.global_step + 1, *trainer.tried)
+        smaller = made.shrunk(plan) if plan.on_oom == "shrink" else None
+        if smaller is None:
+            raise told from error
+        log.write("warned", text=str(told), mend="")
+        if stop.wanted:
+            raise Stopped(str(told)) from None
+        log.write(
+            "shrunk", batch_size=smaller.batch_size, gradient_accumulation=smaller.gradient_accumulation
         )
-    if isinstance(error, FloatingPointError):
-        return str(error), "lower train.learning_rate, or look at the rows of that batch"
-    if isinstance(error, ModuleNotFoundError):
-        return f"{error.name} is not installed", "`ift-tui doctor` says what to install"
-    text = str(error).strip().splitlines()
-    return f"{name}: {text[0] if text else 'no message'}", "worker.log has the details"
+        raise Again(smaller) from None
+
+
+def _say_stopped(run: Run, log: PatientLog, reason: str) -> None:
+    """The last word where nothing new was saved: what was there before is there still."""
+    found = checkpoints.newest(run.checkpoints)
+    step = checkpoints.step_of(found) if found else 0
+    log.last_word(
+        "stopped",
+        step=step,
+        path=str(run.adapter) if run.adapter.is_dir() else None,
+        reason=f"{reason}; the checkpoint of step {step} is kept" if step else reason,
+    )
+
+
+def _pass_over(log: EventLog, path: Path, why: str) -> None:
+    log.write("warned", text=f"checkpoints/{path.name} is not whole and is passed over: {why}", mend="")
 
 
 def _enter(phase: str, log: EventLog, stop: StopFlag) -> None:
     if stop.wanted:
-        raise Stopped
+        raise Stopped("stopped before its first step; nothing was trained")
     log.write("phase", phase=phase)
+
+
+def warm() -> None:
+    """Import what trains: the slow part of a start, the same for every run."""
+    _private_settings()
+    import unsloth  # noqa: F401  (before transformers, trl and peft: it patches them)
+
+    from engine.workers import trainer  # noqa: F401
 
 
 def _private_settings() -> None:
@@ -146,6 +210,7 @@ def _render(
     Each row that is not used as it stands gets its line in the ledger.
     """
     fetch.fetch(recipe)
+    shutil.rmtree(run.rows, ignore_errors=True)  # of a former life
     data = dataset.opened(recipe, chat)
     counted = usable.surveyed(data, run.rows)
     totals = counted.totals()
@@ -195,95 +260,6 @@ def _render(
             mend="see the ledger",
         )
     return run.rows / "train.arrow", digest, held.samples, 2 * facts["thinks"] > facts["count"]
-
-
-def _load(recipe: Recipe, log: EventLog) -> tuple[Any, Any]:
-    """The base model, quantised as asked where that works, with a new adapter on it."""
-    import torch
-    from unsloth import FastLanguageModel
-
-    model, tokenizer = FastLanguageModel.from_pretrained(
-        str(models.locate(recipe.model.id) or recipe.model.id),
-        max_seq_length=recipe.data.max_length,
-        load_in_4bit=recipe.model.load_in_4bit,
-        # Without this Unsloth may load another repository's ready-made 4-bit weights in its place.
-        use_exact_model_name=True,
-        trust_remote_code=False,
-    )
-    four_bit = bool(getattr(model, "is_loaded_in_4bit", False))
-    if recipe.model.load_in_4bit and not four_bit:
-        log.write(
-            "warned",
-            text="this model's layers cannot be quantised to 4 bits here; it is trained unquantised",
-            mend="",
-        )
-    model = FastLanguageModel.get_peft_model(
-        model,
-        r=recipe.lora.rank,
-        lora_alpha=recipe.lora.alpha,
-        lora_dropout=recipe.lora.dropout,
-        target_modules=list(recipe.lora.target_modules) or "all-linear",
-        bias="none",
-        use_gradient_checkpointing="unsloth" if recipe.train.gradient_checkpointing else False,
-        random_state=recipe.train.seed,
-        max_seq_length=recipe.data.max_length,
-    )
-    trainable, total = model.get_nb_trainable_parameters()
-    info = models.describe(recipe.model.id)
-    log.write(
-        "loaded",
-        parameters=info.parameters or total - trainable,  # 4-bit tensors hold two weights an element
-        trainable=trainable,
-        four_bit=four_bit,
-        device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        dtype=str(model.dtype).removeprefix("torch."),
-    )
-    return model, tokenizer
-
-
-def _write_environment(run: Run, recipe: Recipe, model: Any, reasoning: bool) -> None:
-    """What the run was made with: `quantization` is how the comparison loads the same weights, `reasoning`
-    whether it leaves room for a thought.
-    """
-    quantization = getattr(model.config, "quantization_config", None)
-    facts = {
-        "versions": {name: _version(name) for name in PACKAGES},
-        "python": sys.version.split()[0],
-        "seed": recipe.train.seed,
-        "base": models.fingerprint(recipe.model.id),
-        "dtype": str(model.dtype).removeprefix("torch."),
-        "quantization": quantization.to_dict() if quantization is not None else None,
-        "reasoning": reasoning,
-    }
-    (run.path / "environment.json").write_text(json.dumps(facts, indent=2, default=str) + "\n", "utf-8")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _save(path: Path, step: int, model: Any, recipe: Recipe, chat: ChatFormat, log: EventLog) -> None:
-    """The adapter with its tokenizer and template, complete or absent: written beside, synced, renamed."""
-    beside = path.with_name(path.name + ".part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    model.save_pretrained(str(beside))
-    # The base model's own files: what a library saves of a tokenizer may differ from what it read.
-    base = models.tokenizer_folder(recipe.model.id)
-    for name in TOKENIZER_FILES:
-        if (base / name).is_file():
-            shutil.copyfile(base / name, beside / name)
-    (beside / "chat_template.jinja").write_text(chat.template, "utf-8")
-    for file in (*beside.iterdir(), beside):
-        fd = os.open(file, os.O_RDONLY)
-        os.fsync(fd)
-        os.close(fd)
-    shutil.rmtree(path, ignore_errors=True)
-    beside.rename(path)
-    log.write("saved", step=step, path=str(path))
 
 
 if __name__ == "__main__":

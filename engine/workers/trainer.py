@@ -1,42 +1,125 @@
-"""TRL's SFTTrainer on our own ids and labels, telling each step as an event. Imported after unsloth."""
+"""TRL's SFTTrainer on our own ids and labels, order, schedule and checkpoints. Imported after unsloth."""
 
 from __future__ import annotations
 
 import math
-import statistics
-import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from datasets import Dataset
-from transformers import DataCollatorForSeq2Seq, TrainerCallback
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import DataCollatorForSeq2Seq
 from trl import SFTConfig, SFTTrainer
 
 from engine import render
 from engine.dataset import Sample
-from engine.events import EventLog
 from engine.recipe import Train
-from engine.workers.io import StopFlag
+from engine.workers import faults, pace, snapshot
+from engine.workers.course import Course
+from engine.workers.order import Order, of_step
+from engine.workers.teller import Teller
 
-STEPS_FOR_RATE = 20
+ENDLESS = 10**9
+"""Steps that transformers is told to train: how many it shall be can change on the way (teller.py)."""
+
 Row = dict[str, list[int]]
 
 
 class Trainer(SFTTrainer):  # type: ignore[misc]
-    """Counts the tokens of each step and measures loss on the validation rows."""
+    """Counts the tokens of each step, measures loss on the validation rows, and is resumed exactly.
 
-    tokens = 0
-    trained_tokens = 0
+    Resumed from what transformers and TRL save, a 4-bit run gives other losses from its first step on: TRL
+    turns the adapter to bfloat16 when it makes a trainer, and PEFT turns it to float32 when it loads a
+    checkpoint. The weights are equal then, but every update is rounded in another way. Here the adapter is
+    float32 in every life of a run (`build`), and is loaded into the live weights without a change of type.
+    """
+
+    plan: Train
+    shrunk = False
+    course: Course
+    order: Order
     validation: Sequence[Row] = ()
+    tried = (0, 0)
+    """Rows and tokens a row of the latest micro-batch."""
+    losses: Sequence[torch.Tensor] = ()
+    """Of the micro-batches of the step under way."""
+    norm = 0.0
+    lr_scheduler: Any
 
     def training_step(self, model: Any, inputs: dict[str, Any], *rest: Any, **named: Any) -> Any:
-        self.tokens += int(inputs["attention_mask"].sum())
-        self.trained_tokens += int((inputs["labels"] != render.IGNORED).sum())
-        return super().training_step(model, inputs, *rest, **named)
+        self.course.tokens += int(inputs["attention_mask"].sum())
+        self.course.trained_tokens += int((inputs["labels"] != render.IGNORED).sum())
+        self.tried = (inputs["input_ids"].shape[0], inputs["input_ids"].shape[1])
+        faults.memory(self.state.global_step + 1, shrunk=self.shrunk)
+        loss = super().training_step(model, inputs, *rest, **named)
+        self.losses = [*self.losses, loss]
+        return loss
+
+    def compute_loss(self, *arguments: Any, **named: Any) -> Any:
+        loss = super().compute_loss(*arguments, **named)
+        if faults.any_wanted():
+            size, place = self.plan.batch_size, len(self.losses) * self.plan.batch_size
+            rows = self.rows_of_step()[place : place + size]
+            loss = faults.spoiled(loss, self.state.global_step + 1, rows)
+        return loss
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        self.norm = float(norm)
+        return norm
+
+    def unsound(self) -> str:
+        """What of the step under way is no number: "loss", "gradient" or ""."""
+        if not all(math.isfinite(float(loss)) for loss in self.losses):
+            return "loss"
+        # With 16-bit floats gradients may overflow: the scaler sees to it, and passes such a step over.
+        return "" if math.isfinite(self.norm) or self.accelerator.scaler is not None else "gradient"
+
+    def rows_of_step(self) -> list[int]:
+        """Numbers of all rows of the step under way, in training order."""
+        rows, size = len(self.order), self.plan.batch_size * self.plan.gradient_accumulation
+        return of_step(rows, size, self.plan.seed, self.state.global_step + 1, self.order.left_out)
+
+    def forget_loss(self) -> None:
+        """Take a loss that is no number out of transformers' running sum, where it would stay for ever."""
+        self._tr_loss.zero_()
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Order:
+        return self.order
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        if self.lr_scheduler is None:
+            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, self.rate)
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def rate(self, step: int) -> float:
+        """The learning rate after that many steps, as a share of the recipe's."""
+        return pace.rate(self.plan, self.course.planned, self.course.changes, step)
+
+    def set_rate(self, step: int) -> None:
+        """Have the rate that belongs to a step now: it may have been told since the one before ended."""
+        rates = [base * self.rate(step) for base in self.lr_scheduler.base_lrs]
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        self.lr_scheduler._last_lr = rates  # what transformers reports
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        snapshot.load_adapter(Path(resume_from_checkpoint), self.model)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            snapshot.load_optimizer(Path(checkpoint), self)
+
+    def _load_scaler(self, checkpoint: str | None) -> None:
+        """With the optimizer: transformers would look for a pickle."""
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        # Called when the batches that come before are passed over: their order draws random numbers too.
+        if checkpoint is not None:
+            snapshot.load_random(Path(checkpoint))
 
     def validation_loss(self) -> float:
         """Mean negative log-likelihood a trained token, in nats, over the validation rows."""
@@ -59,94 +142,32 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         return total / count
 
 
-class Teller(TrainerCallback):  # type: ignore[misc]
-    """Writes a step event after each step, evaluates and saves on time, and passes a wish to stop on."""
-
-    def __init__(self, plan: Train, log: EventLog, stop: StopFlag, save: Callable[[int], None]) -> None:
-        self.trainer: Trainer  # set once it is made: it wants its callbacks first
-        self._plan, self._log, self._stop, self._save = plan, log, stop, save
-        self._recent: deque[tuple[float, int]] = deque(maxlen=STEPS_FOR_RATE)  # (seconds, tokens)
-        self._told = (0, 0)
-        self.evaluated_at = -1
-
-    def on_step_begin(self, *_: Any, **__: Any) -> None:
-        self._began = time.perf_counter()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._took = time.perf_counter() - self._began
-        control.should_training_stop |= self._stop.wanted
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
-        if "loss" not in logs:
-            return
-        step, plan = state.global_step, self._plan
-        self._tell(state, logs)
-        if not math.isfinite(logs["loss"]):
-            raise FloatingPointError(f"the loss is {logs['loss']} at step {step}")
-        if plan.eval_every and step % plan.eval_every == 0:
-            self.evaluate(step)
-        if plan.save_every and step % plan.save_every == 0:
-            self._save(step)
-
-    def evaluate(self, step: int, adapter: bool = True) -> None:
-        """Tell the validation loss, with the adapter as it stands or with it switched off."""
-        if not self.trainer.validation or self.evaluated_at == step:
-            return
-        if adapter:
-            loss = self.trainer.validation_loss()
-            self.evaluated_at = step
-        else:
-            with self.trainer.model.disable_adapter():
-                loss = self.trainer.validation_loss()
-        self._log.write("evaluated", step=step, loss=loss, rows=len(self.trainer.validation), adapter=adapter)
-
-    def _tell(self, state: Any, logs: dict[str, Any]) -> None:
-        tokens, trained = self.trainer.tokens - self._told[0], self.trainer.trained_tokens - self._told[1]
-        self._told = (self.trainer.tokens, self.trainer.trained_tokens)
-        self._recent.append((self._took, tokens))
-        seconds = [took for took, _ in self._recent]
-        self._log.write(
-            "step",
-            step=state.global_step,
-            total=state.max_steps,
-            loss=float(logs["loss"]),
-            lr=float(logs["learning_rate"]),
-            grad_norm=float(logs.get("grad_norm", 0.0)),
-            tokens=tokens,
-            trained_tokens=trained,
-            tokens_per_s=round(sum(tokens for _, tokens in self._recent) / sum(seconds), 1),
-            memory=memory(),
-            epoch=round(float(state.epoch or 0.0), 4),
-            eta=round((state.max_steps - state.global_step) * statistics.median(seconds), 1),
-        )
-
-
 def build(
     plan: Train,
     model: Any,
     tokenizer: Any,
-    training: Path,
+    rows: Dataset,
     digest: str,
     validation: Sequence[Sample],
+    course: Course,
     teller: Teller,
     folder: str,
+    shrunk: bool,
 ) -> Trainer:
-    """The trainer for a model with its adapter on, over a file of rows and its digest.
+    """The trainer for a model with its adapter on, over rows and their digest.
 
     Raises RuntimeError if TRL would change the rows.
     """
-    rows = Dataset.from_file(str(training))
     cuda = torch.cuda.is_available()
     settings = SFTConfig(
         output_dir=folder,
         per_device_train_batch_size=plan.batch_size,
         gradient_accumulation_steps=plan.gradient_accumulation,
-        max_steps=plan.total_steps(len(rows)),
+        max_steps=ENDLESS,
         learning_rate=plan.learning_rate,
-        lr_scheduler_type=plan.schedule,
-        warmup_steps=plan.warmup_steps,
         weight_decay=plan.weight_decay,
         max_grad_norm=plan.max_grad_norm,
+        gradient_checkpointing=plan.gradient_checkpointing,  # TRL's own default is yes
         optim="adamw_8bit" if plan.optimizer == "adamw_8bit" and cuda else "adamw_torch",
         bf16=cuda and torch.cuda.is_bf16_supported(),
         fp16=cuda and not torch.cuda.is_bf16_supported(),
@@ -168,8 +189,11 @@ def build(
         data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=render.IGNORED),
         callbacks=[teller],
     )
-    trainer.validation = _columns(validation)
     teller.trainer = trainer
+    trainer.plan, trainer.course, trainer.shrunk = plan, course, shrunk
+    size = plan.batch_size * plan.gradient_accumulation
+    trainer.order = Order(len(rows), size, plan.seed, course.left_out)
+    trainer.validation = _columns(validation)
     # What will be read must be what was rendered: libraries drop and cut rows in silence.
     if render.digest((row["input_ids"], row["labels"]) for row in trainer.train_dataset) != digest:
         raise RuntimeError("the trainer changed the rows it was given; this version of TRL is not supported")
@@ -178,16 +202,6 @@ def build(
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
     return trainer
-
-
-def memory() -> dict[str, int]:
-    """Bytes: of this process in host memory, and torch's share of the GPU where there is one."""
-    used = {"rss": psutil.Process().memory_info().rss}
-    if torch.cuda.is_available():
-        used["allocated"] = torch.cuda.memory_allocated()
-        used["reserved"] = torch.cuda.memory_reserved()
-        used["peak"] = torch.cuda.max_memory_reserved()
-    return used
 
 
 def _columns(samples: Sequence[Sample]) -> list[Row]:

@@ -1,0 +1,70 @@
+"""Writes the checkpoints of a run under way and its adapter at the end, and waits where there is no room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.events import EventLog
+from engine.recipe import Train
+from engine.runs import Run
+from engine.workers import checkpoints, durable, faults, snapshot
+from engine.workers.course import Course
+from engine.workers.io import StopFlag
+from engine.workers.patience import patiently
+
+
+@dataclass
+class Keeper:
+    """`trainer` is set once it is made. Its methods raise Stopped where they wait and are asked to stop."""
+
+    run: Run
+    plan: Train
+    course: Course
+    save_adapter: Callable[[Path], None]
+    trainable: int
+    log: EventLog
+    stop: StopFlag
+    trainer: Any = None
+
+    def check_room(self) -> None:
+        """Raise UserError before training where checkpoints will not have room."""
+        self.run.checkpoints.mkdir(exist_ok=True)
+        checkpoints.check_room(self.run.checkpoints, self._size, self.plan.keep_checkpoints)
+
+    def checkpoint(self, step: int) -> None:
+        """Write one, complete or not at all, and then take old ones away."""
+        patiently(lambda: self._write(step), self.log, self.stop)
+        self.log.write("saved", step=step, path=str(self.run.checkpoints / f"step-{step}"))
+
+    def adapter(self, step: int) -> None:
+        """Write what the run was for."""
+        patiently(lambda: durable.folder(self.run.adapter, self.save_adapter), self.log, self.stop)
+        self.log.write("saved", step=step, path=str(self.run.adapter))
+
+    def take_best(self, step: int) -> None:
+        """Have the weights of the best evaluation, where its checkpoint is there."""
+        course = self.course
+        path = self.run.checkpoints / f"step-{course.best_step}"
+        if not checkpoints.missing(path):
+            snapshot.load_adapter(path, self.trainer.model)
+            early = step < course.total(step)
+            self.log.write("kept_best", step=course.best_step, loss=course.best_loss, stopped_early=early)
+
+    @property
+    def _size(self) -> int:
+        return checkpoints.size(self.trainable, self.plan.optimizer)
+
+    def _write(self, step: int) -> None:
+        folder, course = self.run.checkpoints, self.course
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoints.check_room_for_one(folder, self._size)
+        faults.disk(step)
+        checkpoints.write(folder, step, self._fill)
+        checkpoints.settle(folder, self.plan.keep_checkpoints, course.best_step, course.best_loss)
+
+    def _fill(self, folder: Path) -> dict[str, Any]:
+        facts = snapshot.fill(folder, self.trainer, self.save_adapter)
+        return {**facts, "course": self.course.facts()}

@@ -1,0 +1,173 @@
+"""Tells each step as an event, evaluates and saves on time, and passes a wish to stop on."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import torch
+from transformers import TrainerCallback
+
+from engine.events import EventLog
+from engine.recipe import Train
+from engine.workers.amends import MOST_ROLLBACKS, Again, Amends
+from engine.workers.control import Asked, Controls, added, not_a_deed, objection
+from engine.workers.course import Course
+from engine.workers.io import StopFlag, Stopped
+from engine.workers.pace import Change
+from engine.workers.watch import Watch
+
+STEPS_FOR_RATE = 20
+
+
+class Teller(TrainerCallback):  # type: ignore[misc]
+    """Hears of each step from transformers. `trainer` is set when it is made: it wants callbacks first."""
+
+    trainer: Any
+
+    def __init__(
+        self,
+        plan: Train,
+        course: Course,
+        log: EventLog,
+        stop: StopFlag,
+        controls: Controls,
+        made: Amends,
+        save: Callable[[int], None],
+        step: int,
+    ) -> None:
+        self._plan, self._course, self._log, self._stop, self._save = plan, course, log, stop, save
+        self._controls, self._made, self._watch = controls, made, Watch()
+        self._saved_at = step  # where a rollback leads
+        self._save_now = self._stop_at_evaluation = False
+        self._recent: deque[tuple[float, int]] = deque(maxlen=STEPS_FOR_RATE)  # (seconds, tokens)
+        self._told = (course.tokens, course.trained_tokens)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        for asked in self._controls.read():
+            self._take(asked, state.global_step)
+        state.max_steps = self._course.total(state.global_step)
+        self.trainer.set_rate(state.global_step)
+        self.trainer.losses = ()
+        self._began = time.perf_counter()
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if what := self.trainer.unsound():
+            self._unsound(what, state.global_step + 1)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._took = time.perf_counter() - self._began
+        control.should_training_stop |= self._stop.wanted
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
+        if "loss" not in logs:
+            return
+        step, plan = state.global_step, self._plan
+        self._tell(state, logs)
+        if not math.isfinite(logs["loss"]):
+            self.trainer.forget_loss()
+        for text, mend in self._watch.see(logs["loss"], logs.get("grad_norm", 0.0), step >= state.max_steps):
+            self._log.write("warned", text=f"step {step}: {text}", mend=mend)
+        best, before = False, self._course.evaluated_at
+        if step >= state.max_steps and self.trainer.validation:
+            self._log.write("phase", phase="evaluate")
+            best = self.evaluate(step)
+        elif plan.eval_every and step % plan.eval_every == 0:
+            best = self.evaluate(step)
+        control.should_training_stop |= self._course.ended(step, plan.early_stopping)
+        control.should_training_stop |= self._stop_at_evaluation and self._course.evaluated_at != before
+        last = step >= state.max_steps or control.should_training_stop
+        due, self._save_now = self._save_now, False
+        if last or best or due or (plan.save_every and step % plan.save_every == 0):
+            self._save(step)
+            self._saved_at = step
+
+    def evaluate(self, step: int) -> bool:
+        """Tell the validation loss; whether it is the best so far."""
+        if not self.trainer.validation or self._course.evaluated_at == step:
+            return False
+        loss = self.trainer.validation_loss()
+        self._log.write("evaluated", step=step, loss=loss, rows=len(self.trainer.validation), adapter=True)
+        return self._course.evaluated(step, loss)
+
+    def evaluate_base(self) -> None:
+        """Tell the validation loss with the adapter switched off."""
+        with self.trainer.model.disable_adapter():
+            loss = self.trainer.validation_loss()
+        self._log.write("evaluated", step=0, loss=loss, rows=len(self.trainer.validation), adapter=False)
+
+    def _unsound(self, what: str, step: int) -> None:
+        """A loss or gradient that is no number, in this very step and before the optimizer takes it in."""
+        rows, policy = self.trainer.rows_of_step(), self._plan.on_nonfinite
+        made = self._made.without(self._saved_at, rows)
+        gone = {row for _, some in made.left_out for row in some}
+        if made.rollbacks > MOST_ROLLBACKS or len(gone) >= len(self.trainer.order):
+            policy = "stop" if policy == "roll back" else policy
+        done = {"stop": "stopped", "skip": "skipped", "roll back": "rolled back"}[policy]
+        self._log.write("non_finite", step=step, what=what, rows=rows, done=done)
+        shown = ", ".join(map(str, rows[:8])) + (" ..." if len(rows) > 8 else "")
+        said = f"the {what} is no number in step {step} (rows {shown}); that step was not taken"
+        match policy:
+            case "skip":  # without a gradient the optimizer moves, decays and counts nothing
+                self.trainer.model.zero_grad(set_to_none=True)
+            case "roll back" if self._stop.wanted:
+                raise Stopped(said)
+            case "roll back":
+                raise Again(made)
+            case _:
+                raise FloatingPointError(said)
+
+    def _take(self, asked: Asked | str, step: int) -> None:
+        evaluates = bool(self._plan.eval_every and self.trainer.validation)
+        if not isinstance(asked, dict) or (why := objection(asked, step, evaluates)):
+            self._log.write("warned", text=why if isinstance(asked, dict) else not_a_deed(asked), mend="")
+            return
+        what, value = asked["do"], asked.get("value")
+        self._log.write("told", what=what, step=step, **({} if value is None else {"value": value}))
+        match what:
+            case "checkpoint":
+                self._save_now = True
+            case "stop":
+                self._stop.wanted = True
+            case "stop at evaluation":
+                self._stop_at_evaluation = True
+            case "abort":
+                raise Stopped(f"aborted after step {step}; nothing new was saved")
+            case _:
+                self._course.changes = added(self._course.changes, Change(step, what, asked["value"]))
+
+    def _tell(self, state: Any, logs: dict[str, Any]) -> None:
+        course = self._course
+        tokens, trained = course.tokens - self._told[0], course.trained_tokens - self._told[1]
+        self._told = (course.tokens, course.trained_tokens)
+        self._recent.append((self._took, tokens))
+        seconds = [took for took, _ in self._recent]
+        self._log.write(
+            "step",
+            step=state.global_step,
+            total=state.max_steps,
+            loss=float(logs["loss"]),
+            lr=float(logs["learning_rate"]),
+            grad_norm=float(logs.get("grad_norm", 0.0)),
+            tokens=tokens,
+            trained_tokens=trained,
+            tokens_per_s=round(sum(tokens for _, tokens in self._recent) / sum(seconds), 1),
+            memory=memory(),
+            epoch=round(float(state.epoch or 0.0), 4),
+            eta=round((state.max_steps - state.global_step) * statistics.median(seconds), 1),
+        )
+
+
+def memory() -> dict[str, int]:
+    """Bytes: of this process in host memory, and torch's share of the GPU where there is one."""
+    used = {"rss": psutil.Process().memory_info().rss}
+    if torch.cuda.is_available():
+        used["allocated"] = torch.cuda.memory_allocated()
+        used["reserved"] = torch.cuda.memory_reserved()
+        used["peak"] = torch.cuda.max_memory_reserved()
+    return used

@@ -1,0 +1,85 @@
+"""A run that was stopped or killed ends with the adapter of one that was left alone, bit for bit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import kill
+from engine import runs
+from engine.errors import UserError
+from engine.events import RunState, Tail
+from engine.runs import Run
+from tests.conftest import wait_for_end
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[1]
+PICKLES = {".pt", ".pth", ".bin", ".pkl", ".ckpt"}
+
+
+def tormented(kills: int) -> list[dict[str, Any]]:
+    """What the kill harness says, a line a run; the first one is of the runs that were left alone."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "kill.py"), "--kills", str(kills), "--each", "3"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+@pytest.fixture(scope="module")
+def killed() -> list[dict[str, Any]]:
+    return tormented(3)
+
+
+def until(run: Run, step: int) -> None:
+    state, tail = RunState(), Tail(run.events)
+    while state.step < step:
+        assert runs.is_alive(run), "\n".join(runs.log_tail(run))
+        for event in tail.read():
+            state.fold(event)
+
+
+def test_killed_at_random_it_ends_with_the_same_adapter(killed: list[dict[str, Any]]) -> None:
+    assert killed[-1]["kills"] >= 3 and killed[-1]["wrong"] == 0
+
+
+def test_stopped_and_resumed_it_ends_with_the_same_adapter(killed: list[dict[str, Any]]) -> None:
+    run = runs.create(kill.plan())
+    runs.launch(run)
+    until(run, 3)
+    assert runs.stop(run)
+    wait_for_end(run)
+    state = run.state()
+    assert state.status == "stopped" and 3 <= state.step < 9 and state.saved
+    assert (run.checkpoints / f"step-{state.step}").is_dir()
+    runs.resume(run)
+    with pytest.raises(UserError, match="alive"):
+        runs.resume(run)
+    wait_for_end(run)
+    state = run.state()
+    assert state.status == "finished" and state.resumes == 1, "\n".join(runs.log_tail(run))
+    assert [step for step, _ in state.losses] == list(range(1, 10))
+    weights = (run.adapter / "adapter_model.safetensors").read_bytes()
+    assert hashlib.sha256(weights).hexdigest() == killed[0]["without_people"]
+    whole = {path.name for path in (run.checkpoints / "step-9").iterdir()}
+    assert whole >= {"adapter_config.json", "tokenizer.json", "chat_template.jinja", "optimizer.safetensors"}
+    assert (run.checkpoints / "step-9" / "adapter_model.safetensors").read_bytes() == weights
+    index = json.loads((run.checkpoints / "index.json").read_text())
+    assert index["last"] == 9 and (run.checkpoints / f"step-{index['best']}").is_dir()
+    assert not [path for path in run.path.rglob("*") if path.suffix in PICKLES or path.name.endswith(".part")]
+
+
+@pytest.mark.long
+def test_killed_thirty_times() -> None:
+    assert tormented(30)[-1]["wrong"] == 0
