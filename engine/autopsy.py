@@ -12,7 +12,7 @@ CGROUP = Path("/sys/fs/cgroup")
 KERNEL_LOG = Path("/dev/kmsg")
 MOST_LINES = 20_000
 
-RESUME = "resume it: at most the steps since the last checkpoint are lost"
+RESUME = "at most the steps since its last checkpoint are lost"
 
 # What libraries and the driver print before they take a process with them, what it means, what to do.
 SAID = (
@@ -53,7 +53,7 @@ def signs() -> dict[str, Any]:
 def cause(noted: Mapping[str, Any], log: Iterable[str]) -> tuple[str, str]:
     """The likely cause, and what to do. noted: the signs at its start; log: the end of its worker.log."""
     if noted.get("boot") not in (None, _boot()):
-        return "the machine was started anew while it ran", RESUME
+        return "the machine was started anew since its last word", RESUME
     kills = _oom_kills()
     if noted.get("oom_kills") is not None and kills is not None and kills > noted["oom_kills"]:
         return MEMORY_GUARD

@@ -2,12 +2,14 @@
 
 Kinds, with what each carries beside `kind`, `seq` (from 1) and `time` (Unix seconds):
 
-    started    name, model, total rows known later; a worker's first word, again where one takes a run up
+    started    name, model, signs (autopsy.py); a worker's first word, again where one takes a run up
+    queued     behind (name of the run before it), ahead (runs before it): waits for its turn (turns.py)
     resumed    step, from (path of the checkpoint, null where it begins anew): what came after it is void
     phase      phase: load | render | baseline | train | evaluate | save
     rendered   count, tokens, trained_tokens, digest, validation, left_out
     loaded     parameters, trainable, four_bit, dtype, device
-    step       step, total, loss, lr, grad_norm, tokens, trained_tokens, tokens_per_s, memory, epoch, eta
+    step       step, total, loss, lr, grad_norm, tokens, trained_tokens, tokens_per_s, memory, epoch, eta;
+               without memory where it is as it was a step before
     evaluated  step, loss, rows, adapter (False: the base model's own loss)
     saved      step, path (of a checkpoint, or of the adapter)
     non_finite step, what (loss | gradient), rows: numbers of all rows of that step, in training order; done
@@ -31,8 +33,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import orjson
+
 Event = dict[str, Any]
-Status = Literal["starting", "running", "finished", "stopped", "failed", "crashed"]
+Status = Literal["starting", "waiting", "running", "finished", "stopped", "failed", "crashed"]
 
 
 class EventLog:
@@ -82,13 +86,21 @@ class Tail:
             return
         end = data.rfind(b"\n") + 1
         self.offset += end
-        for line in data[:end].splitlines():
+        for line in data[:end].split(b"\n"):
             try:
-                event = json.loads(line)
+                event = orjson.loads(line)
             except ValueError:
-                continue  # a line torn by a full disk: the next one is whole again
+                event = _spelt_by_python(line)
             if isinstance(event, dict) and "kind" in event:
                 yield event
+
+
+def _spelt_by_python(line: bytes) -> Any:
+    """A line with NaN in it; None for one that was torn by a full disk: the next one is whole again."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 @dataclass
@@ -125,6 +137,10 @@ class RunState:
     warnings: list[str] = field(default_factory=list)
     saved: bool = False  # whether there is an adapter to ask
     resumes: int = 0
+    behind: str = ""  # while it waits for its turn: the run before it, and how many there are
+    ahead: int = 0
+    signs: dict[str, Any] = field(default_factory=dict)  # what its worker noted at its start
+    told: list[tuple[int, str, float | None]] = field(default_factory=list)  # step, what, value
     paused: str = ""  # why it waits, while it does
     reason: str = ""
     mend: str = ""
@@ -144,29 +160,36 @@ class RunState:
         """Take in one event. Unknown kinds and missing facts are passed over: old viewers read new runs."""
         self.updated_at = event.get("time", self.updated_at)
         match event["kind"]:
+            case "step":  # first: nearly all events are steps
+                self._fold_step(event)
             case "started":
                 self.status = "running"
-                self.reason = self.mend = self.paused = ""
+                self.reason = self.mend = self.paused = self.phase = ""
                 self.model = event.get("model", "")
+                self.signs = event.get("signs", {})
                 self.started_at = self.started_at or self.updated_at
             case "resumed":
                 self._fold_resumed(event["step"])
+            case "queued":
+                self.status = "waiting"
+                self.behind, self.ahead = event.get("behind", ""), event.get("ahead", 0)
             case "phase":
+                self.status = "running"
                 self.phase = event["phase"]
             case "rendered":
                 self.rendered = event
             case "loaded":
                 self.loaded = event
-            case "step":
-                self._fold_step(event)
             case "evaluated" if event.get("adapter", True):
                 self.evaluations.append(Evaluation(event["step"], event["loss"]))
             case "evaluated":
                 self.base_loss = event["loss"]
+            case "told":
+                self.told.append((event.get("step", 0), event["what"], event.get("value")))
+                if event["what"] == "steps":
+                    self.total = event["value"]
             case "paused" | "unpaused":
                 self.paused = event.get("reason", "")
-            case "told" if event.get("what") == "steps":
-                self.total = event["value"]
             case "warned":
                 self.warnings.append(" ".join(filter(None, (event["text"], event.get("mend")))))
             case "finished" | "stopped" | "failed" as last_word:
@@ -178,16 +201,17 @@ class RunState:
                 self.eta = None
 
     def _fold_step(self, event: Event) -> None:
+        get = event.get
         self.step = event["step"]
-        self.total = event.get("total", self.total)
-        self.epoch = event.get("epoch", self.epoch)
-        self.eta = event.get("eta")
-        self.tokens += event.get("tokens", 0)
-        self.tokens_per_s = event.get("tokens_per_s", self.tokens_per_s)
-        self.learning_rate = event.get("lr", self.learning_rate)
-        self.grad_norm = event.get("grad_norm", self.grad_norm)
-        self.memory = event.get("memory", self.memory)
-        self.losses.append((event["step"], event["loss"]))
+        self.eta = get("eta")
+        self.total = get("total", self.total)
+        self.epoch = get("epoch", self.epoch)
+        self.tokens += get("tokens", 0)
+        self.tokens_per_s = get("tokens_per_s", self.tokens_per_s)
+        self.learning_rate = get("lr", self.learning_rate)
+        self.grad_norm = get("grad_norm", self.grad_norm)
+        self.memory = get("memory", self.memory)
+        self.losses.append((self.step, event["loss"]))
         self._counts.append(self.tokens)
 
     def _fold_resumed(self, step: int) -> None:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import platformdirs
 
-from engine import events, recipe
+from engine import autopsy, events, lock, recipe
 from engine.errors import RunFailed, UserError
 from engine.events import RunState
 from engine.recipe import Recipe
@@ -87,15 +87,21 @@ class Run:
         # The lock is asked first: a worker that ends between the two reads has then written its last word.
         alive = is_alive(self)
         state = events.fold(events.Tail(self.events).read())
-        return judged(state, alive)
+        return judged(state, alive, self)
 
 
-def judged(state: RunState, alive: bool) -> RunState:
-    """Mark as crashed what has no last word and no living worker."""
+def judged(state: RunState, alive: bool, run: Run, why: bool = True) -> RunState:
+    """Mark as crashed what has no last word and no living worker, and say why, unless nobody asks.
+
+    A last word that is older than the worker is a former life's: the run is starting again.
+    """
     if not alive and not state.over:
         state.status = "crashed"
-        state.reason = "the worker ended without a last word"
-        state.mend = "see the end of worker.log"
+        if why:
+            state.reason, state.mend = autopsy.cause(state.signs, log_tail(run))
+    elif alive and state.over and launched_at(run) > state.updated_at:
+        state.status = "starting"
+        state.phase = state.reason = state.mend = ""
     return state
 
 
@@ -131,14 +137,15 @@ def discard(run: Run) -> None:
     shutil.rmtree(run.path)
 
 
-def launch(run: Run) -> None:
+def launch(run: Run, environment: Mapping[str, str] = MappingProxyType({})) -> None:
     """Start the train worker in a session of its own, with the lock already held for it.
 
-    The worker outlives this process and its terminal. Raises RunFailed if the run has a worker.
+    environment: variables besides those of this process. The worker outlives this process and its
+    terminal. Raises RunFailed if the run has a worker.
     """
-    lock = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    held = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        if not _acquire(lock):
+        if not lock.acquire(held):
             raise RunFailed(f"{run.name} is already being worked on; attach to it instead")
         log = os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         # Signals wait until the worker listens: one that comes while it is still starting would
@@ -152,19 +159,19 @@ def launch(run: Run) -> None:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                pass_fds=[lock],
-                env={**WORKER_ENVIRONMENT, **os.environ, LOCK_FD: str(lock)},
+                pass_fds=[held],
+                env={**WORKER_ENVIRONMENT, **os.environ, **environment, LOCK_FD: str(held)},
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.close(log)
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(worker.pid).encode(), 0)
+        os.ftruncate(held, 0)
+        os.pwrite(held, str(worker.pid).encode(), 0)
     finally:
-        os.close(lock)  # the worker's copy keeps the lock
+        os.close(held)  # the worker's copy keeps the lock
 
 
-def resume(run: Run, confirmed: bool = False) -> None:
+def resume(run: Run, confirmed: bool = False, start: Callable[[Run], None] = launch) -> None:
     """Start the worker again where its newest checkpoint is, or anew where there is none.
 
     confirmed: a person agrees to what has changed since. Raises UserError for a run that is alive, that has
@@ -181,7 +188,7 @@ def resume(run: Run, confirmed: bool = False) -> None:
     if confirmed:
         resume.confirm(run, changed)
     resume.check(run, changed)
-    launch(run)
+    start(run)
 
 
 def hold_lock(run: Run) -> int:
@@ -190,28 +197,22 @@ def hold_lock(run: Run) -> int:
     if handed is not None:
         os.set_inheritable(int(handed), False)
         return int(handed)
-    lock = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    if not _acquire(lock):
+    held = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    if not lock.acquire(held):
         raise RunFailed(f"{run.name} is already being worked on")
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
-    return lock
+    os.ftruncate(held, 0)
+    os.pwrite(held, str(os.getpid()).encode(), 0)
+    return held
 
 
 def is_alive(run: Run) -> bool:
     """Whether a worker holds the run's lock. A pid alone would lie after a reboot."""
-    try:
-        lock = os.open(run.path / "lock", os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(lock)
+    return lock.is_held(run.path / "lock")
+
+
+def launched_at(run: Run) -> float:
+    """When its last worker was given the lock, in Unix seconds; 0 where it had none."""
+    return lock.given_at(run.path / "lock")
 
 
 def stop(run: Run) -> bool:
@@ -281,18 +282,6 @@ def log_tail(run: Run, lines: int = 40) -> list[str]:
     except FileNotFoundError:
         return []
     return text.splitlines()[-lines:]
-
-
-def _acquire(lock: int) -> bool:
-    # A viewer that looks whether the run is alive holds the lock for microseconds: try again.
-    for _ in range(20):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.01)
-        else:
-            return True
-    return False
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -13,21 +13,71 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from engine import hardware, runs
+from engine import runs
+from engine.errors import UserError
 from engine.runs import Run
 
 BESIDE = "IFT_TUI_BESIDE"
 """Environment variable by which a run is started beside the one that has the device."""
 
 
+@dataclass(frozen=True)
+class Line:
+    """A device, who trains on it, and who waits for it, the next one first."""
+
+    device: str
+    holder: Run | None
+    waiting: list[Run]
+
+
+def lines() -> list[Line]:
+    """Every device that some run has, or waits for."""
+    names = sorted(path.stem for path in (runs.home() / "turns").glob("*.order"))
+    found = [Line(name, holder(name), waiting(name)) for name in names]
+    return [line for line in found if line.holder or line.waiting]
+
+
+def live() -> Run | None:
+    """The run to look at first: one that trains, else the newest that has a worker."""
+    return next((line.holder for line in lines() if line.holder), None) or runs.live()
+
+
+def ahead() -> list[Run]:
+    """The runs that one which is started here now would wait for: who trains, then who waits."""
+    name = device()
+    first = holder(name)
+    return [*([first] if first else []), *waiting(name)]
+
+
+def line_of(run: Run) -> str | None:
+    """The device that a run waits for; None where it stands in no line."""
+    return next((line.device for line in lines() if run in line.waiting), None)
+
+
+def start(run: Run, beside: bool = False) -> None:
+    """Launch the worker of a run: it takes its turn, or trains beside whoever has the device.
+
+    It stands in the line when this returns, so that whoever looks then sees it. Raises what runs.launch does.
+    """
+    if beside:
+        runs.launch(run, {BESIDE: "1"})
+    else:
+        runs.launch(run)
+        join(run, device())
+
+
 def device() -> str:
     """The device that training here takes: the first GPU that this process may see, or the CPU."""
+    from engine import hardware  # a front end that only looks at lines needs none of it
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    chosen = (visible or "").split(",")[0].strip()
     gpus = hardware.gpus()
-    if not gpus:
+    if not gpus or (visible is not None and chosen in ("", "-1")):
         return "cpu"
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
     return f"gpu-{re.sub(r'[^A-Za-z0-9-]', '_', chosen) or gpus[0].index}"
 
 
@@ -52,9 +102,9 @@ def waiting(name: str) -> list[Run]:
 
 
 def join(run: Run, name: str) -> None:
-    """Stand in the line, at its end; a run that stands there stays where it is."""
+    """Stand in the line, at its end; a run that stands there, or has the device, stays where it is."""
     with _order(name) as order:
-        if run.name not in order:
+        if run.name not in order and holder(name) != run:
             order.append(run.name)
 
 
@@ -138,5 +188,8 @@ def _lock(name: str) -> Path:
 
 def _folder() -> Path:
     folder = runs.home() / "turns"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot write there ({error.strerror}); set IFT_TUI_HOME") from None
     return folder

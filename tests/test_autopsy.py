@@ -13,13 +13,15 @@ from engine import autopsy
 def test_nothing_is_made_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(autopsy, "KERNEL_LOG", tmp_path / "none")
     what, mend = autopsy.cause(autopsy.signs(), ["{'loss': 1.2}", "saving"])
-    assert what == "its worker was killed, or crashed without a word" and "resume" in mend
+    assert what == "its worker was killed, or crashed without a word" and "checkpoint" in mend
     assert autopsy.cause({}, []) == (what, mend)
 
 
 def test_a_machine_that_was_started_anew() -> None:
     noted = {**autopsy.signs(), "boot": "another"}
-    assert autopsy.cause(noted, ["Segmentation fault"])[0] == "the machine was started anew while it ran"
+    assert (
+        autopsy.cause(noted, ["Segmentation fault"])[0] == "the machine was started anew since its last word"
+    )
 
 
 def test_the_memory_guard_of_the_control_group(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -95,7 +95,19 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_every_file_is_a_command_with_help(capsys: pytest.CaptureFixture[str]) -> None:
     names = front.names()
-    assert {"models", "data", "preview", "train", "runs", "attach", "stop"} <= set(names)
+    assert {
+        "models",
+        "data",
+        "preview",
+        "train",
+        "runs",
+        "attach",
+        "stop",
+        "resume",
+        "queue",
+        "checkpoint",
+        "set",
+    } <= set(names)
     assert {"eval", "compare", "doctor"} <= set(names)
     for name in names:
         with pytest.raises(SystemExit) as ended:
@@ -287,6 +299,7 @@ def test_a_failed_run_is_exit_code_1_and_says_why(capsys: pytest.CaptureFixture[
     log.write("failed", reason="the GPU's memory ran out", mend="halve train.batch_size", step=3)
     assert front.main(["attach", run.name]) == 1
     sentence = f"ift-tui: {run.name} failed: the GPU's memory ran out. halve train.batch_size\n"
+    sentence += f"go on: ift-tui resume {run.name}\n"
     assert capsys.readouterr().err == sentence
 
 
@@ -326,7 +339,8 @@ def test_ctrl_c_stops_a_run_that_was_started_here(running: Run) -> None:
     out, err = process.communicate(timeout=LONGEST_WAIT)
     assert process.returncode == 0
     assert err.startswith("saving and stopping; the adapter so far is kept")
-    assert out.splitlines()[-1].startswith("stopped at step ")
+    assert out.splitlines()[-2].startswith("stopped at step ")
+    assert out.splitlines()[-1] == f"go on: ift-tui resume {running.name}"
 
 
 def test_ctrl_c_leaves_a_run_that_was_attached_to(running: Run) -> None:
@@ -346,7 +360,7 @@ def test_a_second_ctrl_c_leaves_the_run_alone() -> None:
     process = follower(run, stop=True)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
-    assert process.stderr.readline().startswith("saving and stopping")
+    assert process.stderr.readline().startswith("stopping (Ctrl-C again")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=LONGEST_WAIT)
     assert process.returncode == 130

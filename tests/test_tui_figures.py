@@ -77,7 +77,7 @@ def test_spikes_are_drawn_at_the_edge() -> None:
 
 
 def test_an_empty_curve_has_a_top() -> None:
-    assert ceiling([], []) == 1.0
+    assert ceiling([], []) == 1.0 and ceiling([2.0], []) == 2.0
 
 
 def test_ticks_are_round() -> None:

@@ -283,6 +283,53 @@ def test_stop(picture: Any) -> None:
         picture(Stage().app(), scene)
 
 
+def test_home_with_a_line(picture: Any) -> None:
+    record("done", step_events(400), minutes_ago=300)
+    trains = record("trains", step_events(120, end=None), minutes_ago=12)
+    queued = {"kind": "queued", "behind": trains.name, "ahead": 1}
+    waits = record("waits", [*step_events(0, end=None)[:1], queued], minutes_ago=3)
+
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen.is_mounted)
+        app.pop_screen()
+        await listed(app, pilot)
+        await until(pilot, lambda: app.screen.query_one("RunTable").row_count == 3)
+        app.screen.query_one("RunTable").move_cursor(row=0)
+
+    with ExitStack() as stack:
+        for run in (trains, waits):
+            stack.enter_context(alive(run))
+        picture(Stage().app(), scene)
+
+
+def test_train_killed(picture: Any) -> None:
+    record("killed", step_events(230, end=None))
+    picture(Stage().app(), opened)
+
+
+def test_what_a_run_can_be_told(picture: Any) -> None:
+    with alive(record("live", step_events(230, end=None))):
+
+        async def scene(app: Any, pilot: Pilot[Any]) -> None:
+            await training(app, pilot)
+            await pilot.press("o")
+            await until(pilot, lambda: bool(app.screen.query(".dialog")))
+
+        picture(Stage().app(), scene)
+
+
+def test_whose_turn(picture: Any) -> None:
+    stage = Stage()
+    stage.ahead = [record("other", step_events(10))]
+
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await at_recipe(app, pilot)
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: bool(app.screen.query(".dialog")))
+
+    picture(stage.app(), scene)
+
+
 def test_compare(picture: Any) -> None:
     async def scene(app: Any, pilot: Pilot[Any]) -> None:
         await to_compare(app, pilot)

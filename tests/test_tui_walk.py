@@ -331,7 +331,7 @@ async def test_the_saved_recipe_is_the_shown_one(tmp_path: Path) -> None:
 
 
 async def test_a_start_that_cannot_be_is_one_sentence_and_can_be_tried_again() -> None:
-    def refuse(plan: recipe.Recipe) -> Any:
+    def refuse(plan: recipe.Recipe, beside: bool) -> Any:
         raise RunFailed("torch is missing; run `make run`")
 
     stage = Stage()

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from engine import turns
+from engine import hardware, turns
+from engine.errors import UserError
 from engine.runs import Run
 
 WORKER = """
@@ -114,14 +115,24 @@ def test_no_run_takes_the_device_of_another(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("visible", "expected"), [("", "gpu-0"), ("1,0", "gpu-1"), ("GPU-3f/2", "gpu-GPU-3f_2")]
+    ("visible", "expected"),
+    [(None, "gpu-0"), ("", "cpu"), ("-1", "cpu"), ("1,0", "gpu-1"), ("GPU-3f/2", "gpu-GPU-3f_2")],
 )
 def test_the_device_is_the_first_that_may_be_seen(
-    monkeypatch: pytest.MonkeyPatch, visible: str, expected: str
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, expected: str
 ) -> None:
-    gpu = turns.hardware.Gpu(0, "H200", None, None, None, None, None, None, "")
-    monkeypatch.setattr(turns.hardware, "gpus", lambda: [gpu])
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    gpu = hardware.Gpu(0, "H200", None, None, None, None, None, None, "")
+    monkeypatch.setattr(hardware, "gpus", lambda: [gpu])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert turns.device() == expected
-    monkeypatch.setattr(turns.hardware, "gpus", list)
+    monkeypatch.setattr(hardware, "gpus", list)
     assert turns.device() == "cpu"
+
+
+def test_where_nothing_can_be_written_nobody_trains(home: Path) -> None:
+    home.write_text("")
+    assert turns.lines() == [] and turns.live() is None
+    with pytest.raises(UserError, match="set IFT_TUI_HOME"):
+        turns.ahead()

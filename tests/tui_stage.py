@@ -299,6 +299,12 @@ class Stage:
         self.children: list[Script] = []
         self.started: list[Recipe] = []
         self.stopped: list[Run] = []
+        self.ahead: list[Run] = []
+        self.beside: list[bool] = []
+        self.asked: list[tuple[str, float | None]] = []
+        self.changes: list[str] = []
+        self.resumed: list[Run] = []
+        self.moved: list[tuple[Run, int]] = []
         self._child = child
         self.edges = replace(
             Edges(),
@@ -307,8 +313,13 @@ class Stage:
             describe=lambda id: replace(MODELS[2], id=id, name=id),
             gpus=lambda: gpus or [],
             host=lambda: HOST,
+            ahead=lambda: list(self.ahead),
             start=self._start,
             stop=self._stop,
+            control=self._control,
+            changes=lambda run: list(self.changes),
+            resume=self._resume,
+            move=lambda run, by: self.moved.append((run, by)),
             child=self._make,  # type: ignore[arg-type]
         )
 
@@ -323,9 +334,17 @@ class Stage:
         self.children.append(self._child(worker, *arguments))
         return self.children[-1]
 
-    def _start(self, plan: Recipe) -> Run:
+    def _start(self, plan: Recipe, beside: bool) -> Run:
         self.started.append(plan)
+        self.beside.append(beside)
         return record(plan.name, step_events(400), plan=plan)
+
+    def _control(self, run: Run, do: str, value: float | None = None) -> None:
+        self.asked.append((do, value))
+
+    def _resume(self, run: Run, beside: bool) -> None:
+        self.resumed.append(run)
+        self.beside.append(beside)
 
     def _stop(self, run: Run) -> bool:
         self.stopped.append(run)

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the work failed, 2 asked for wrongly, 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import io
 import os
@@ -18,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 from engine.errors import RunFailed, UserError
-from tui import commands
+from tui import commands, terminal
 from tui.safe import clean
 
 PROGRAM = "ift-tui"
@@ -76,11 +77,9 @@ def _guarded(work: Callable[[], int], with_traceback: bool) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # Nobody reads any more (`ift-tui models | head`); Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.EPIPE, errno.EIO) and _unread():
+            return 0
         if with_traceback:
             traceback.print_exc()
         else:
@@ -94,6 +93,17 @@ def _open_app() -> int:
     app = IftTui()
     app.run()
     return app.return_code or 0
+
+
+def _unread() -> bool:
+    """Whether nobody reads any more (`ift-tui models | head`, a closed terminal): then nothing is said."""
+    if not terminal.gone(sys.stdout):
+        return False
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())  # Python would complain when it flushes at exit
+    if terminal.gone(sys.stderr):
+        os.dup2(nowhere, sys.stderr.fileno())
+    return True
 
 
 def _complain(sentence: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -17,13 +18,15 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from engine import recipe, runs
+from engine import recipe, turns
 from engine.errors import RunFailed, UserError
 from engine.recipe import Recipe
 from engine.runs import Run
+from tui import terminal
 from tui.draft import Draft
 from tui.feed import Dialogue, Edges, RowsFeed
 from tui.safe import clean
+from tui.screens import begin
 from tui.screens.help import HelpScreen, key_table
 from tui.screens.home import HomeScreen
 from tui.screens.messages import (
@@ -32,6 +35,7 @@ from tui.screens.messages import (
     DataLeft,
     ModelChosen,
     RecipeChanged,
+    ResumeAsked,
     RunBegun,
     RunOpened,
     SourcesChosen,
@@ -68,9 +72,15 @@ class IftTui(App[None]):
         return HomeScreen(self.edges)
 
     def on_mount(self) -> None:
-        run = runs.live()
+        if not self.is_headless:
+            terminal.watch(sys.__stdin__.fileno() if sys.__stdin__ else 0, self._leave)
+        run = turns.live()
         if run is not None:
             self._open_run(run)
+
+    def _leave(self) -> None:
+        """The terminal is gone: so is the viewer. Called in a thread."""
+        self.call_from_thread(self.exit)
 
     async def on_unmount(self) -> None:
         await self._rows.close()
@@ -180,26 +190,50 @@ class IftTui(App[None]):
     # --- runs ---
 
     def on_start_asked(self, _: StartAsked) -> None:
-        if self._draft is not None and not self._starting:
-            self._starting = True
-            self._launch(self._draft.planned)
+        if self._draft is not None:
+            self._start(self._draft.planned)
 
-    @work(thread=True, group="start")
-    def _launch(self, plan: Recipe) -> None:
+    def on_resume_asked(self, message: ResumeAsked) -> None:
+        self._resume(message.run)
+
+    @work(group="start")
+    async def _start(self, plan: Recipe) -> None:
+        if run := await self._begun(lambda beside: self.edges.start(plan, beside)):
+            self._started(run)
+
+    @work(group="start")
+    async def _resume(self, run: Run) -> None:
+        def start(beside: bool) -> Run:
+            self.edges.resume(run, beside)
+            return run
+
+        if await self._begun(start, run):
+            self._open_run(run)
+
+    async def _begun(self, start: Callable[[bool], Run], resumed: Run | None = None) -> Run | None:
+        """Start a run, once a person has answered what must be asked; None where there was no start."""
+        if self._starting:
+            return None
+        self._starting = True
         try:
-            run = self.edges.start(plan)
+            if resumed is None or await begin.agreed(self, self.edges, resumed):
+                beside = await begin.turn(self, self.edges)
+                if beside is not None:
+                    return await asyncio.to_thread(start, beside)
         except (UserError, RunFailed, OSError) as error:
-            self.call_from_thread(self._refuse, error)
+            self._refuse(error)
         else:
-            self.call_from_thread(self._started, run)
+            if isinstance(self.screen, StepScreen):
+                self.screen.start_left()
+        finally:
+            self._starting = False
+        return None
 
     def _refuse(self, error: Exception) -> None:
-        self._starting = False
         if isinstance(self.screen, StepScreen):
             self.screen.refuse(str(error))
 
     def _started(self, run: Run) -> None:
-        self._starting = False
         while len(self.screen_stack) > 1:
             self.pop_screen()
         self._draft = None
@@ -211,7 +245,8 @@ class IftTui(App[None]):
     def _open_run(self, run: Run) -> None:
         from tui.screens.train import TrainScreen
 
-        self.push_screen(TrainScreen(self.edges, run))
+        if not (isinstance(self.screen, TrainScreen) and self.screen.followed == run):
+            self.push_screen(TrainScreen(self.edges, run))
 
     def on_compare_asked(self, message: CompareAsked) -> None:
         from tui.screens.compare import CompareScreen
@@ -223,7 +258,7 @@ class IftTui(App[None]):
     # --- keys that work everywhere ---
 
     async def action_quit(self) -> None:
-        run = runs.live()
+        run = turns.live()
         said = f"{run.name} goes on; ift-tui opens it again" if run is not None else ""
         self.exit(message=Text(clean(said)) if said else None)
 

@@ -47,6 +47,7 @@ class Teller(TrainerCallback):  # type: ignore[misc]
         self._save_now = self._stop_at_evaluation = False
         self._recent: deque[tuple[float, int]] = deque(maxlen=STEPS_FOR_RATE)  # (seconds, tokens)
         self._told = (course.tokens, course.trained_tokens)
+        self._used: dict[str, int] = {}
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         for asked in self._controls.read():
@@ -147,27 +148,34 @@ class Teller(TrainerCallback):  # type: ignore[misc]
         self._told = (course.tokens, course.trained_tokens)
         self._recent.append((self._took, tokens))
         seconds = [took for took, _ in self._recent]
+        # A viewer reads the whole history when it comes: what is as it was is not said again.
+        used, self._used = self._used, memory()
         self._log.write(
             "step",
             step=state.global_step,
             total=state.max_steps,
-            loss=float(logs["loss"]),
-            lr=float(logs["learning_rate"]),
-            grad_norm=float(logs.get("grad_norm", 0.0)),
+            loss=shortened(logs["loss"]),
+            lr=shortened(logs["learning_rate"]),
+            grad_norm=shortened(logs.get("grad_norm", 0.0)),
             tokens=tokens,
             trained_tokens=trained,
             tokens_per_s=round(sum(tokens for _, tokens in self._recent) / sum(seconds), 1),
-            memory=memory(),
+            **({"memory": self._used} if self._used != used else {}),
             epoch=round(float(state.epoch or 0.0), 4),
             eta=round((state.max_steps - state.global_step) * statistics.median(seconds), 1),
         )
 
 
+def shortened(figure: float) -> float:
+    """To the seven digits that a float32 holds."""
+    return float(f"{figure:.7g}")
+
+
 def memory() -> dict[str, int]:
-    """Bytes: of this process in host memory, and torch's share of the GPU where there is one."""
+    """Bytes, to the million: of this process in host memory, and torch's share of the GPU if there is one."""
     used = {"rss": psutil.Process().memory_info().rss}
     if torch.cuda.is_available():
         used["allocated"] = torch.cuda.memory_allocated()
         used["reserved"] = torch.cuda.memory_reserved()
         used["peak"] = torch.cuda.max_memory_reserved()
-    return used
+    return {name: round(count, -6) for name, count in used.items()}

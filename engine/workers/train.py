@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine import dataset, render, resume, runs, survey, usable
+from engine import autopsy, dataset, render, resume, runs, survey, usable
 from engine.dataset import Sample
 from engine.errors import UserError
 from engine.events import EventLog, Tail
@@ -26,7 +26,7 @@ from engine.ledger import Entry
 from engine.recipe import Recipe, Train
 from engine.render import ChatFormat
 from engine.runs import Run
-from engine.workers import amends, checkpoints, control, failures, fetch, rows
+from engine.workers import amends, checkpoints, control, failures, fetch, rows, turn
 from engine.workers.amends import Again, Amends
 from engine.workers.control import Controls
 from engine.workers.course import Course
@@ -67,12 +67,13 @@ def train(run: Run, log: EventLog, stop: StopFlag) -> None:
     recipe = run.recipe()
     made = amends.load(run)
     plan = made.applied(recipe.train)
-    log.write("started", name=run.name, model=recipe.model.id)
+    log.write("started", name=run.name, model=recipe.model.id, signs=autopsy.signs())
     checkpoints.sweep(run.checkpoints)
     came_from = checkpoints.newest(run.checkpoints, lambda path, why: _pass_over(log, path, why))
     if came_from:
         resume.check(run, resume.changes(run))
 
+    turn.wait(run, log, stop)
     _enter("import", log, stop)
     warm()
 

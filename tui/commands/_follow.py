@@ -6,14 +6,15 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 
-from engine import runs
+from engine import asking, runs
 from engine.events import Event, RunState, Tail
 from engine.runs import Run
+from tui import terminal
 from tui.commands import _print
 
 POLL = 0.1
@@ -41,12 +42,19 @@ class Lines:
     thin: bool
     clock: Callable[[], float] = time.monotonic
     _last: float = field(default=float("-inf"))
+    _total: int | None = None
 
     def line(self, event: Event) -> str | None:
         """The line for an event; None for one that is not shown."""
         match event["kind"]:
             case "step":
                 return self._step(event)
+            case "queued":
+                return _queued(event)
+            case "resumed":
+                return f"goes on after step {event['step']}" if event["step"] else "begins anew"
+            case "told":
+                return asking.told(event["step"], event["what"], event.get("value"))
             case "phase":
                 return PHASES.get(event.get("phase", ""), str(event.get("phase")))
             case "started":
@@ -59,17 +67,29 @@ class Lines:
                 return _evaluated(event)
             case "saved":
                 return f"saved step {event.get('step')}: {event.get('path')}"
+            case "paused":
+                return f"it waits: {event.get('reason')}"
+            case "unpaused":
+                return "it goes on"
+            case "shrunk":
+                each, times = event.get("batch_size"), event.get("gradient_accumulation")
+                return f"memory ran out: it starts again with batches of {each}, {times} to a step"
+            case "non_finite":
+                return f"step {event['step']}: the {event.get('what')} is no number; {event.get('done')}"
+            case "kept_best":
+                return f"the adapter is that of step {event['step']}, the best by validation loss"
             case "warned":
                 return " ".join(filter(None, ("warning:", event.get("text"), event.get("mend"))))
         return None
 
     def _step(self, event: Event) -> str | None:
         now = self.clock()
-        last = event["step"] == event.get("total")
+        self._total = event.get("total", self._total)
+        last = event["step"] == self._total
         if self.thin and not last and now - self._last < BETWEEN_STEPS:
             return None
         self._last = now
-        total = str(event.get("total", "?"))
+        total = str(self._total or "?")
         parts = [f"step {event['step']:>{len(total)}}/{total}", f"loss {event['loss']:.3f}"]
         if event.get("lr") is not None:
             parts.append(f"lr {event['lr']:.1e}")
@@ -80,40 +100,62 @@ class Lines:
         return "  ".join(parts)
 
 
-def follow(run: Run, as_json: bool, stop_on_interrupt: bool) -> int:
-    """Print a run's events from the start to its last word. The exit code: 0 finished or stopped, 1 not.
+def follow(run: Run, as_json: bool, stop_on_interrupt: bool, from_now: bool = False) -> int:
+    """Print a run's events to its last word, from the start or from now.
 
-    Ctrl-C asks the run to stop and goes on following, or, without `stop_on_interrupt` and the second time,
-    leaves it running (130).
+    The exit code: 0 where it has finished or was stopped, 1 where not. Ctrl-C asks the run to stop and goes
+    on following, or, without `stop_on_interrupt` and the second time, leaves it running (130). So does a
+    terminal that is closed.
     """
     tail, state, lines = Tail(run.events), RunState(), Lines(thin=sys.stdout.isatty())
+    if from_now:
+        for event in tail.read():
+            state.fold(event)
     asked = stopping = False
     with _interrupts() as pressed:
         while True:
             alive = runs.is_alive(run)  # asked first: a dead worker's last word is then in what is read
-            for event in tail.read():
-                state.fold(event)
-                _show(event, lines, as_json)
-            if state.over or not alive:
-                return _last_word(run, runs.judged(state, alive), as_json)
+            _show(_folded(tail.read(), state), lines, as_json)
+            now = runs.judged(replace(state), alive, run)
+            if now.over or not alive:
+                return _last_word(run, now, as_json)
             if pressed() > (1 if stop_on_interrupt else 0):
                 _print.warn(f"left; the run goes on: ift-tui attach {run.name}")
                 return 130
+            if terminal.gone(sys.stdout):
+                return 130
             if pressed() and not asked:
                 asked = True
-                _print.warn(
-                    "saving and stopping; the adapter so far is kept (Ctrl-C again leaves the run alone)"
-                )
+                what = "saving and stopping; the adapter so far is kept" if now.step else "stopping"
+                _print.warn(f"{what} (Ctrl-C again leaves the run alone)")
             if asked and not stopping:
                 stopping = runs.stop(run)
             time.sleep(POLL)
 
 
-def _show(event: Event, lines: Lines, as_json: bool) -> None:
+def detached(run: Run, as_json: bool) -> int:
+    """Say where a run is that goes on by itself."""
     if as_json:
-        print(json.dumps(event), flush=True)
-    elif line := lines.line(event):
-        _print.say(line.replace("\n", " "))
+        _print.say_json({"run": run.name, "path": str(run.path)})
+    else:
+        _print.say(f"{run.name}\nfollow it: ift-tui attach {run.name}")
+    return 0
+
+
+def _folded(events: Iterable[Event], state: RunState) -> Iterator[Event]:
+    for event in events:
+        state.fold(event)
+        yield event
+
+
+def _show(events: Iterable[Event], lines: Lines, as_json: bool) -> None:
+    """Print what has come, in one piece: a long history is read in one."""
+    if as_json:
+        for event in events:
+            print(json.dumps(event))
+        sys.stdout.flush()
+    elif shown := [line.replace("\n", " ") for event in events if (line := lines.line(event))]:
+        _print.say("\n".join(shown))
 
 
 def _last_word(run: Run, state: RunState, as_json: bool) -> int:
@@ -123,10 +165,13 @@ def _last_word(run: Run, state: RunState, as_json: bool) -> int:
     if state.status in ("failed", "crashed"):
         reason = ". ".join(filter(None, (state.reason, state.mend)))
         _print.warn(f"ift-tui: {run.name} {state.status}: {reason}")
+        _print.warn(f"go on: ift-tui resume {run.name}")
         return 1
     if not as_json:
         seconds = _print.duration(state.updated_at - state.started_at)
         _print.say(f"{ended(run, state)} ({seconds})")
+        if state.status == "stopped":
+            _print.say(f"go on: ift-tui resume {run.name}")
         if run.adapter.is_dir():
             _print.say(f"next: ift-tui eval {run.name}")
     return 0
@@ -137,6 +182,12 @@ def ended(run: Run, state: RunState) -> str:
     where = f"{state.status} at step {state.step} of {state.total}" if state.total else state.status
     kept = f"adapter: {run.adapter}" if run.adapter.is_dir() else state.reason or "no adapter"
     return f"{where}; {kept}"
+
+
+def _queued(event: Event) -> str:
+    others = event.get("ahead", 1) - 1
+    more = f", {others} before it" if others else ""
+    return f"waits for its turn behind {event.get('behind')}{more}"
 
 
 def _loaded(event: Event) -> str:

@@ -7,10 +7,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from engine import dataset, doctor, recipe, runs
+from engine import dataset, doctor, recipe, runs, turns
 from engine.errors import RunFailed, UserError
 from engine.recipe import Recipe
-from tui.commands import _follow, _print
+from tui.commands import _follow, _print, _turn
 
 summary = "train a recipe's adapter; Ctrl-C saves and stops"
 
@@ -18,6 +18,7 @@ summary = "train a recipe's adapter; Ctrl-C saves and stops"
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", metavar="RECIPE", help="a recipe file, or the name of a bundled one")
     parser.add_argument("--detach", action="store_true", help="start it and return; it outlives the terminal")
+    _turn.flags(parser)
     parser.add_argument(
         "--set",
         action="append",
@@ -33,18 +34,15 @@ def run(arguments: argparse.Namespace) -> int:
     if problem := doctor.training_problem():
         raise UserError(problem)
     dataset.check(plan)
+    beside = _turn.beside(arguments)
     started = runs.create(plan)
     try:
-        runs.launch(started)
+        turns.start(started, beside)
     except OSError as error:
         runs.discard(started)
         raise RunFailed(f"{started.name}: the worker could not be started ({error})") from None
     if arguments.detach:
-        if arguments.json:
-            _print.say_json({"run": started.name, "path": str(started.path)})
-        else:
-            _print.say(f"{started.name}\nfollow it: ift-tui attach {started.name}")
-        return 0
+        return _follow.detached(started, arguments.json)
     if not arguments.json:
         _print.say(f"run {started.name}")
     return _follow.follow(started, arguments.json, stop_on_interrupt=True)

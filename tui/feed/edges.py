@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine import runs
+from engine import runs, turns
 from engine.errors import RunFailed
 from engine.recipe import Recipe
 from engine.runs import Run
@@ -43,24 +43,43 @@ def _host() -> Host:
     return hardware.host(runs.home())
 
 
-def _training_problem() -> str | None:
+def _check_training() -> None:
     from engine import doctor
 
-    return doctor.training_problem()
-
-
-def _start(plan: Recipe) -> Run:
-    """Make the run, launch its worker. Raises UserError or RunFailed, and then leaves nothing."""
-    problem = _training_problem()
-    if problem:
+    if problem := doctor.training_problem():
         raise RunFailed(problem)
+
+
+def _start(plan: Recipe, beside: bool) -> Run:
+    """Make the run, launch its worker. Raises UserError or RunFailed, and then leaves nothing."""
+    _check_training()
     run = runs.create(plan)
     try:
-        runs.launch(run)
+        turns.start(run, beside)
     except (OSError, RunFailed):
         runs.discard(run)
         raise
     return run
+
+
+def _changes(run: Run) -> list[str]:
+    """What has changed since the run was started, a sentence each."""
+    from engine import resume
+
+    _check_training()
+    return resume.changes(run)
+
+
+def _resume(run: Run, beside: bool) -> None:
+    """Take the run up again; all that has changed was confirmed. Raises UserError or RunFailed."""
+    runs.resume(run, confirmed=True, start=lambda run: turns.start(run, beside))
+
+
+def _move(run: Run, by: int) -> None:
+    """Let a waiting run go forward (by < 0) or back in its line."""
+    device = turns.line_of(run)
+    if device is not None:
+        turns.move(run, device, by)
 
 
 @dataclass(frozen=True)
@@ -72,6 +91,11 @@ class Edges:
     describe: Callable[[str], ModelInfo] = _describe
     gpus: Callable[[], list[Gpu]] = _gpus
     host: Callable[[], Host] = _host
-    start: Callable[[Recipe], Run] = _start
+    ahead: Callable[[], list[Run]] = turns.ahead
+    start: Callable[[Recipe, bool], Run] = _start
     stop: Callable[[Run], bool] = runs.stop
+    control: Callable[..., None] = runs.control
+    changes: Callable[[Run], list[str]] = _changes
+    resume: Callable[[Run, bool], None] = _resume
+    move: Callable[[Run, int], None] = _move
     child: Callable[..., Child] = Child

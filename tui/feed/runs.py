@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import UserError
 from engine.events import RunState, Status, Tail
-from engine.runs import Run, is_alive, judged, list_runs, log_tail
+from engine.runs import Run, is_alive, judged, launched_at, list_runs, log_tail
 from tui.feed.edges import Edges
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class RunFeed:
         self._looked_at = -math.inf
         self._hardware: tuple[tuple[Gpu, ...], Host | None] = ((), None)
         self._seen: object = None
+        self._cause: tuple[str, str] | None = None
 
     def poll(self) -> Snapshot | None:
         """The run as it stands, or None where nothing has changed since the last call."""
@@ -50,22 +51,33 @@ class RunFeed:
         alive = is_alive(self._run)
         now = self._edges.clock()
         self._fold(now)
-        seconds = int(now - self._phase_at) if alive and self._state.step == 0 else 0
+        since = max(self._phase_at, launched_at(self._run)) if alive else now
+        seconds = int(max(0.0, now - since)) if self._state.step == 0 else 0
         seen = (self._tail.offset, alive, seconds, self._log_size(), self._look(now))
         if seen == self._seen:
             return None
         self._seen = seen
-        lists = ("losses", "evaluations", "warnings")
+        lists = ("losses", "evaluations", "warnings", "told")
         state = replace(self._state, **{name: getattr(self._state, name)[:] for name in lists})
         log = tuple(log_tail(self._run, self.LOG_LINES))
-        return Snapshot(judged(state, alive), alive, seconds, log, *self._hardware)
+        return Snapshot(self._judged(state, alive), alive, seconds, log, *self._hardware)
+
+    def _judged(self, state: RunState, alive: bool) -> RunState:
+        """With the cause of a crash, which is looked for once."""
+        state = judged(state, alive, self._run, why=self._cause is None)
+        if state.status != "crashed":
+            self._cause = None
+            return state
+        self._cause = self._cause or (state.reason, state.mend)
+        state.reason, state.mend = self._cause
+        return state
 
     def _fold(self, now: float) -> None:
         if self._phase_at == 0.0:
             self._phase_at = now
         for event in self._tail.read():
             self._state.fold(event)
-            if event["kind"] in ("started", "phase"):
+            if event["kind"] in ("started", "queued", "phase"):
                 self._phase_at = event.get("time", now)
 
     def _log_size(self) -> int:
@@ -79,6 +91,10 @@ class RunFeed:
             self._looked_at = now
             self._hardware = (tuple(self._edges.gpus()), self._edges.host())
         return self._hardware
+
+
+RESUMABLE: frozenset[Status] = frozenset({"stopped", "failed", "crashed"})
+"""Over, and not at its end."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +111,12 @@ class RunLine:
     started_at: float
     saved: bool
     """Whether there is an adapter to ask."""
+    ahead: int = 0
+    """How many runs come before it, while it waits for its turn."""
+
+    @property
+    def resumable(self) -> bool:
+        return self.status in RESUMABLE
 
 
 class RunsFeed:
@@ -123,7 +145,7 @@ class RunsFeed:
         tail, state = self._followed.setdefault(run.path, (Tail(run.events), RunState()))
         for event in tail.read():
             state.fold(event)
-        line = self._told(run, judged(replace(state), alive))
+        line = self._told(run, judged(replace(state), alive, run, why=False))
         if not alive:  # its losses need not be kept in memory
             self._finished[run.path] = (size, line)
             del self._followed[run.path]
@@ -137,5 +159,14 @@ class RunsFeed:
             name, model = run.name, state.model or "?"
         started = state.started_at or run.path.stat().st_mtime
         return RunLine(
-            run, name, model, state.status, state.step, state.total, state.loss, started, state.saved
+            run,
+            name,
+            model,
+            state.status,
+            state.step,
+            state.total,
+            state.loss,
+            started,
+            state.saved,
+            state.ahead if state.status == "waiting" else 0,
         )

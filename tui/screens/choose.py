@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -95,26 +95,45 @@ class PickScreen(ModalScreen[int | None]):
 
 
 class AskScreen(ModalScreen[str | None]):
-    """Type one line; escape types none."""
+    """Type one line; escape types none. `check` says what is wrong with it, "" where nothing is."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Cancel", id="ask.cancel"),
     ]
 
-    def __init__(self, question: str, value: str, does: str = "writes") -> None:
+    def __init__(
+        self, question: str, value: str, does: str = "writes", check: Callable[[str], str] = lambda _: ""
+    ) -> None:
         super().__init__()
         self._question = question
         self._value = value
         self._does = does
+        self._check = check
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
             box.border_title = self._question
             box.border_subtitle = f"enter {self._does} · esc cancels"
             yield Input(self._value, compact=True)
+            yield Static("", id="wrong", markup=False)
+
+    def on_mount(self) -> None:
+        self._say("")
+
+    def on_input_changed(self, _: Input.Changed) -> None:
+        self._say("")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        self.dismiss(event.value.strip() or None)
+        value = event.value.strip()
+        if value and (wrong := self._check(value)):
+            self._say(f"✗ {clean(wrong)}")
+        else:
+            self.dismiss(value or None)
+
+    def _say(self, wrong: str) -> None:
+        said = self.query_one("#wrong", Static)
+        said.display = bool(wrong)
+        said.update(wrong)
 
 
 class ConfirmScreen(ModalScreen[bool]):

@@ -15,8 +15,9 @@ from textual.widgets import DataTable
 from engine import recipe
 from tui.draft import GUIDED
 from tui.feed import Edges, RunLine, RunsFeed
+from tui.safe import clean
 from tui.screens.choose import ChooseScreen
-from tui.screens.messages import CompareAsked, RunBegun, RunOpened
+from tui.screens.messages import CompareAsked, ResumeAsked, RunBegun, RunOpened
 from tui.screens.step import StepScreen
 from tui.widgets.quiet import Quiet
 from tui.widgets.run_table import RunTable
@@ -46,7 +47,10 @@ class HomeScreen(StepScreen):
         "Every run stands here, newest first, with what it has come to. A run goes on by itself: "
         "you may close this program, or lose the connection, and find it again here.\n\n"
         "Enter opens the run under the cursor. n starts a new one: model, data, recipe, then training. "
-        "A crashed run is one whose worker ended without a last word; open it to see the end of its log."
+        "A crashed run is one whose worker ended without a last word; open it to see the end of its log. "
+        "r takes up a run that was stopped, has failed or crashed, at its newest whole checkpoint.\n\n"
+        "One run trains at a time. The others wait in a line: K and J (or shift with the arrow keys) move "
+        "the run under the cursor in it, x takes it out."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -60,6 +64,10 @@ class HomeScreen(StepScreen):
         ),
         Binding("n", "new", "New run", id="home.new", tooltip="Start a new run"),
         Binding("c", "compare", "Compare", id="home.compare", tooltip="Chat with base and tuned"),
+        Binding("r", "resume", "Resume", id="home.resume", tooltip="Go on at the newest checkpoint"),
+        Binding("K,shift+up", "move(-1)", "Sooner", id="home.sooner", tooltip="Let it train earlier"),
+        Binding("J,shift+down", "move(1)", "Later", id="home.later", tooltip="Let it train later"),
+        Binding("x,delete", "take_out", "Take out", id="home.out", tooltip="Take it out of the line"),
         Binding("escape", "back", "Back", show=False),
     ]
 
@@ -110,9 +118,13 @@ class HomeScreen(StepScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "first":
             return self._listed and not self._lines
+        line = self._highlighted() if self._lines else None
         if action == "compare":
-            line = self._highlighted() if self._lines else None
             return line is not None and line.saved
+        if action == "resume":
+            return line is not None and line.resumable
+        if action in ("move", "take_out"):
+            return line is not None and line.status == "waiting"
         return action != "back"
 
     def on_data_table_row_selected(self, _: DataTable.RowSelected) -> None:
@@ -130,6 +142,23 @@ class HomeScreen(StepScreen):
         line = self._highlighted()
         if line is not None:
             self.post_message(CompareAsked(line.run))
+
+    def action_resume(self) -> None:
+        line = self._highlighted()
+        if line is not None:
+            self.post_message(ResumeAsked(line.run))
+
+    @work(group="line")
+    async def action_move(self, by: int) -> None:
+        line = self._highlighted()
+        if line is not None:
+            await asyncio.to_thread(self._edges.move, line.run, by)
+
+    @work(group="line")
+    async def action_take_out(self) -> None:
+        line = self._highlighted()
+        if line is not None and await asyncio.to_thread(self._edges.stop, line.run):
+            self.notify(f"{clean(line.name)} leaves the line; r takes it up again", markup=False)
 
     def action_new(self) -> None:
         names = [path.stem for path in recipe.bundled()]

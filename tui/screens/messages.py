@@ -55,5 +55,12 @@ class StartAsked(Message):
 
 
 @dataclass
+class ResumeAsked(Message):
+    """A run that is over before its end should go on."""
+
+    run: Run
+
+
+@dataclass
 class CompareAsked(Message):
     run: Run

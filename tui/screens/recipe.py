@@ -109,6 +109,10 @@ class RecipeScreen(StepScreen):
         self.query_one("#sums", Quiet).show(Content.styled(f"✗ {clean(sentence)}", "$text-error"))
         self.refresh_bindings()
 
+    def start_left(self) -> None:
+        self._starting = False
+        self.draft_changed()
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         ready = not self._wrong and not self._starting
         if action == "start":

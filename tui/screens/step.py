@@ -89,6 +89,9 @@ class StepScreen(Screen[Any]):
         """What was asked for here cannot be done."""
         self.notify(clean(sentence), severity="error", timeout=12, markup=False)
 
+    def start_left(self) -> None:
+        """A run was to start, and the person has thought better of it."""
+
     def on_mount(self) -> None:
         self.mark_progress()
 

@@ -14,10 +14,10 @@ from textual.message import Message
 from textual.reactive import reactive
 
 from engine.runs import Run
-from tui.feed import Edges, RunFeed, Snapshot
+from tui.feed import RESUMABLE, Edges, RunFeed, Snapshot
 from tui.safe import clean
-from tui.screens.choose import ConfirmScreen
-from tui.screens.messages import CompareAsked
+from tui.screens import control
+from tui.screens.messages import CompareAsked, ResumeAsked
 from tui.screens.step import StepScreen
 from tui.widgets.log import LogPane
 from tui.widgets.loss_plot import LEGEND, LossPlot
@@ -37,12 +37,17 @@ class TrainScreen(StepScreen):
         "goes on; the list of runs brings you back here.\n\n"
         "Dots are the loss of each step, the line is smoothed, ◆ is the loss on validation rows, and the "
         "flat dashes are the base model's own loss on the same rows: what lies between is what training has "
-        "earned. s saves the adapter and stops; l shows what the libraries print."
+        "earned. s saves the adapter and stops; k saves a checkpoint and goes on; o has all else that it "
+        "can be told, such as another learning rate. l shows what the libraries print.\n\n"
+        "A run that was stopped, has failed or was killed goes on with r, at its newest whole checkpoint."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "compare", "Compare", id="train.compare", tooltip="Chat with base and tuned"),
+        Binding("r", "resume", "Resume", id="train.resume", tooltip="Go on at the newest checkpoint"),
         Binding("s", "stop", "Stop", id="train.stop", tooltip="Save the adapter and stop"),
+        Binding("k", "checkpoint", "Checkpoint", id="train.checkpoint", tooltip="Save one now and go on"),
+        Binding("o", "control", "Control", id="train.control", tooltip="All that a run can be told"),
         Binding("l", "log", "Log", id="train.log", tooltip="Show or hide worker.log"),
     ]
 
@@ -91,6 +96,10 @@ class TrainScreen(StepScreen):
         self.query_one("#outcome").display = False
         self._follow()
 
+    @property
+    def followed(self) -> Run:
+        return self._run
+
     @work(exclusive=True)
     async def _follow(self) -> None:
         while True:
@@ -105,7 +114,8 @@ class TrainScreen(StepScreen):
 
     def watch_snapshot(self, before: Snapshot, snapshot: Snapshot) -> None:
         self._paint()
-        if snapshot.state.status != before.state.status or snapshot.alive != before.alive:
+        now, then = snapshot.state, before.state
+        if (now.status, now.phase, snapshot.alive) != (then.status, then.phase, before.alive):
             self.mark_progress()
             self.refresh_bindings()
             if snapshot.state.status in ("failed", "crashed"):
@@ -131,7 +141,11 @@ class TrainScreen(StepScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "compare":
             return self.snapshot.state.saved and not self.snapshot.alive
-        if action == "stop":
+        if action == "resume":
+            return not self.snapshot.alive and self.snapshot.state.status in RESUMABLE
+        if action == "checkpoint":
+            return self.snapshot.alive and control.trains(self.snapshot.state)
+        if action in ("stop", "control"):
             return self.snapshot.alive
         return True
 
@@ -143,13 +157,20 @@ class TrainScreen(StepScreen):
         log.display = not log.display
         log.show(self.snapshot.log)
 
-    def action_stop(self) -> None:
-        def stop(wanted: bool | None) -> None:
-            if wanted and self._edges.stop(self._run):
-                self.notify("stopping: the step under way ends, then the adapter is saved")
+    def action_resume(self) -> None:
+        self.post_message(ResumeAsked(self._run))
 
-        explanation = "What it has learned so far is saved as an adapter that you can compare."
-        self.app.push_screen(ConfirmScreen("Save and stop?", explanation), stop)
+    @work(group="control")
+    async def action_stop(self) -> None:
+        await control.stop(self, self._run, self._edges, self.snapshot.state)
+
+    @work(group="control")
+    async def action_checkpoint(self) -> None:
+        await control.ask(self, self._run, self._edges, self.snapshot.state, "checkpoint")
+
+    @work(group="control")
+    async def action_control(self) -> None:
+        await control.choose(self, self._run, self._edges, self.snapshot.state)
 
     def action_back(self) -> None:
         if self.snapshot.alive:

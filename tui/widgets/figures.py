@@ -35,6 +35,13 @@ def place_of(index: int, count: int | None) -> str:
     return f"{index + 1:,}" if count is None else f"{index + 1:,} of {count:,}"
 
 
+def place_in_line(ahead: int) -> str:
+    """1st in line, 2nd in line: how many runs come first, the one that trains among them."""
+    place = max(1, ahead)
+    ending = "th" if place % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    return f"{place}{ending} in line"
+
+
 def duration(seconds: float) -> str:
     """8 s, 1 min 12 s, 3 h 05 min, 2 d 4 h."""
     whole = max(0, round(seconds))

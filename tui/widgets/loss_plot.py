@@ -131,7 +131,7 @@ def ceiling(losses: Sequence[float], others: Sequence[float]) -> float:
     """The top of the plot: all of the curve, unless it has spikes far above the rest."""
     if not losses:
         return max([*others, 1.0])
-    return max(min(max(losses), HIGHEST_OVER_MEDIAN * median(losses)), *others)
+    return max([min(max(losses), HIGHEST_OVER_MEDIAN * median(losses)), *others])
 
 
 def clipped(points: Sequence[Point], top: float) -> list[Point]:

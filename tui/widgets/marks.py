@@ -9,6 +9,7 @@ from tui.widgets.figures import duration
 
 STATUS: dict[Status, tuple[str, str]] = {
     "starting": ("○", "$text-accent"),
+    "waiting": ("◌", "$text-accent"),
     "running": ("●", "$text-accent"),
     "finished": ("✓", "$text-success"),
     "stopped": ("■", "$text-warning"),
@@ -17,7 +18,8 @@ STATUS: dict[Status, tuple[str, str]] = {
 }
 
 PHASE = {
-    "": "starting the worker, importing Unsloth",
+    "": "starting the worker",
+    "import": "importing Unsloth",
     "load": "loading the base model",
     "render": "rendering the rows",
     "baseline": "measuring the base model's own loss",

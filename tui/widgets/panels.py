@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from engine import asking
 from engine.events import RunState
 from tui.feed import Snapshot
 from tui.safe import clean
-from tui.widgets.figures import duration, figure, size
+from tui.widgets.figures import duration, figure, place_in_line, size
 from tui.widgets.marks import facts, meter, phase_words, status_mark
 
 # What a worker counts of its own memory.
@@ -27,9 +28,15 @@ def progress_facts(snapshot: Snapshot, now: float, width: int) -> Content:
         ("Learning rate", f"{state.learning_rate:.2e}" if state.step else "–"),
         ("Gradient norm", figure(state.grad_norm if state.step else None, 3)),
         ("Tokens/s", f"{state.tokens_per_s:,.0f}" if state.tokens_per_s else "–"),
-        ("Running for" if snapshot.alive else "Ran for", duration(ran) if state.started_at else "–"),
+        (ran_for(snapshot), duration(ran) if state.started_at else "–"),
     ]
     return facts(pairs, width)
+
+
+def ran_for(snapshot: Snapshot) -> str:
+    if snapshot.state.status == "waiting":
+        return "Waiting for"
+    return "Running for" if snapshot.alive else "Ran for"
 
 
 def memory_facts(snapshot: Snapshot, width: int) -> Content:
@@ -74,6 +81,8 @@ def now_doing(snapshot: Snapshot) -> str:
             return f"after {state.step:,} steps; the adapter is saved"
         case "stopped":
             return f"at step {state.step:,}; the adapter is saved" if state.saved else state.reason
+        case "waiting":
+            return f"for its turn behind {clean(state.behind, newlines=False)}; {place_in_line(state.ahead)}"
         case "failed" | "crashed":
             return f"at step {state.step:,}" if state.step else "before the first step"
         case _:
@@ -85,10 +94,13 @@ def outcome(state: RunState) -> Content:
     lines = []
     if state.status in ("failed", "crashed"):
         lines.append(Content.styled(f"✗ {clean(state.reason)}", "bold $text-error"))
-        if state.mend:
-            lines.append(Content(clean(state.mend)))
+        mend = f"{clean(state.mend)}. " if state.mend else ""
+        lines.append(Content.assemble(mend, ("r", "bold $text-accent"), " resumes it."))
+    if state.paused:
+        lines.append(Content.styled(f"! it waits: {clean(state.paused)}", "bold $text-warning"))
     if state.saved:
         lines.append(Content.assemble(gained(state), ("c", "bold $text-accent"), " compares base and tuned."))
+    lines += [Content(f"· {asking.told(*each)}") for each in state.told[-2:]]
     lines += [Content.styled(f"! {clean(text)}", "$text-warning") for text in state.warnings[-3:]]
     return Content("\n").join(lines)
 

@@ -11,12 +11,12 @@ from textual.widgets.data_table import ColumnKey
 
 from tui.feed import RunLine
 from tui.safe import clean
-from tui.widgets.figures import ago, figure
+from tui.widgets.figures import ago, figure, place_in_line
 from tui.widgets.marks import status_mark
 
 Justify = Literal["left", "right"]
 
-COLUMNS = {"Run": 17, "Model": 14, "Status": 10, "Step": 9, "Loss": 5, "Started": 10}
+COLUMNS = {"Run": 17, "Model": 12, "Status": 12, "Step": 9, "Loss": 5, "Started": 10}
 RIGHT = {"Step", "Loss", "Started"}
 WIDEST_NAME = 40
 
@@ -76,7 +76,7 @@ def cells(line: RunLine, now: float) -> list[str]:
     return [
         clean(line.name, newlines=False),
         clean(model_name(line.model), newlines=False),
-        status_mark(line.status).plain,
+        f"◌ waits, {place_in_line(line.ahead).split()[0]}" if line.ahead else status_mark(line.status).plain,
         steps,
         figure(line.loss, 3),
         ago(max(0.0, now - line.started_at)),
