@@ -66,7 +66,7 @@ def nan_roll_back() -> None:
     assert all(math.isfinite(loss) for _, loss in state.losses) and len(state.losses) == state.total
     assert state.resumes == len(of_kind(run, "non_finite")) >= 1
     amends = json.loads((run.path / "amends.json").read_text("utf-8"))
-    assert first[2] in amends["left_out"] and amends["rollbacks"] == state.resumes
+    assert first[2] in amends["left_out"][0][1] and len(amends["left_out"]) == state.resumes
 
 
 def oom_stop() -> None:
@@ -179,7 +179,7 @@ def lived(chosen: Recipe, fault: str) -> Run:
 def rows_of(run: Run, step: int) -> list[int]:
     plan = run.recipe().train
     size = plan.batch_size * plan.gradient_accumulation
-    return order.of_step(22, plan.seed, size, step)
+    return order.of_step(22, size, plan.seed, step)
 
 
 def of_kind(run: Run, *kinds: str) -> list[Event]:

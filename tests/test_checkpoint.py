@@ -19,6 +19,7 @@ from engine.events import EventLog
 from engine.recipe import Train
 from engine.runs import Run
 from engine.workers import checkpoints, durable, order, pace
+from engine.workers.amends import Gone
 from engine.workers.course import Course
 from engine.workers.pace import Change
 
@@ -115,21 +116,27 @@ def test_room_is_asked_for_before_it_is_needed(folder: Path, monkeypatch: pytest
 def test_every_row_has_its_turn_and_a_step_knows_its_rows() -> None:
     rows, size = 11, 4
     for epoch in range(3):
-        steps = [order.of_step(rows, 7, size, 3 * epoch + place + 1) for place in range(3)]
+        steps = [order.of_step(rows, size, 7, 3 * epoch + place + 1) for place in range(3)]
         assert [len(one) for one in steps] == [4, 4, 3]
         in_a_row = [row for one in steps for row in one]
-        assert in_a_row == order.of_epoch(rows, 7, epoch) and sorted(in_a_row) == list(range(rows))
-    assert order.of_epoch(rows, 7, 0) != order.of_epoch(rows, 7, 1)
-    sampler = order.Order(rows, 7)
+        assert in_a_row == order.of_epoch(rows, size, 7, epoch) and sorted(in_a_row) == list(range(rows))
+    assert order.of_epoch(rows, size, 7, 0) != order.of_epoch(rows, size, 7, 1)
+    sampler = order.Order(rows, size, 7)
     sampler.set_epoch(2)
-    assert list(sampler) == order.of_epoch(rows, 7, 2) and len(sampler) == rows
+    assert list(sampler) == order.of_epoch(rows, size, 7, 2) and len(sampler) == rows
 
 
-def test_rows_left_out_change_nothing_that_came_before_them() -> None:
-    whole = order.of_epoch(11, 7, 0)
-    left = order.of_epoch(11, 7, 0, whole[4:8])
-    assert left[:4] == whole[:4] and left[4:7] == whole[8:] and left[7:] == whole[:4]
-    assert order.of_epoch(3, 7, 0, [0, 1, 2]) == []
+def test_rows_left_out_change_nothing_that_was_trained_before() -> None:
+    first, second = order.of_epoch(11, 4, 7, 0), order.of_epoch(11, 4, 7, 1)
+    in_step_2 = [Gone(1, first[4:8])]  # a step of the first epoch, rolled back to the end of step 1
+    assert order.of_epoch(11, 4, 7, 0, in_step_2) == first[:4] + first[8:] + first[:4]
+    assert order.of_epoch(11, 4, 7, 1, in_step_2) != second
+    in_step_5 = [Gone(2, second[4:8])]  # of the second epoch, rolled back into the first
+    kept = order.of_epoch(11, 4, 7, 0, in_step_5)
+    assert kept[:8] == first[:8] and not set(kept[8:]) & set(second[4:8]) and len(kept) == 11
+    both = order.of_epoch(11, 4, 7, 0, [*in_step_2, Gone(2, [first[8]])])
+    assert both[:8] == order.of_epoch(11, 4, 7, 0, in_step_2)[:8] and first[8] not in both[8:]
+    assert order.of_epoch(3, 4, 7, 0, [Gone(0, [0, 1, 2])]) == []
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear"])

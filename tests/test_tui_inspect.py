@@ -204,7 +204,8 @@ async def test_paging_goes_on_in_the_form_and_only_tokens_are_asked_for_with_tok
 async def test_what_was_found_stands_above_the_row_in_all_forms() -> None:
     class Cut(Inspected):
         changed = {  # noqa: RUF012
-            "length": 2310, "max_length": 256, "tokens": 256, "cut_at": len("answers ·  · 256\n" + TEXT + "positive"),
+            "length": 2310, "max_length": 256, "tokens": 256,
+            "cut_at": len("answers ·  · 256\n" + TEXT + "positive"),
             "tools": [{"function": {"name": "[lamp]"}}],
         }  # fmt: skip
 

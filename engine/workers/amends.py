@@ -11,7 +11,7 @@ import signal
 import sys
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from engine import runs
 from engine.recipe import Train
@@ -21,12 +21,18 @@ from engine.workers import durable
 MOST_ROLLBACKS = 5
 
 
+class Gone(NamedTuple):
+    """Rows that are not trained on any more after a step."""
+
+    step: int
+    rows: list[int]
+
+
 @dataclass(frozen=True)
 class Amends:
-    """Rows that are not trained on any more, after how many rollbacks; the micro-batch, where it shrank."""
+    """Rows that are not trained on any more, for each rollback; the micro-batch, where it shrank."""
 
-    left_out: list[int] = field(default_factory=list)
-    rollbacks: int = 0
+    left_out: list[Gone] = field(default_factory=list)
     batch_size: int | None = None
     gradient_accumulation: int | None = None
 
@@ -38,9 +44,13 @@ class Amends:
             update={"batch_size": self.batch_size, "gradient_accumulation": self.gradient_accumulation}
         )
 
-    def without(self, rows: list[int]) -> Amends:
-        """After one more rollback, without these rows too."""
-        return replace(self, left_out=sorted({*self.left_out, *rows}), rollbacks=self.rollbacks + 1)
+    @property
+    def rollbacks(self) -> int:
+        return len(self.left_out)
+
+    def without(self, step: int, rows: list[int]) -> Amends:
+        """After one more rollback, to that step: without these rows too from there on."""
+        return replace(self, left_out=[*self.left_out, Gone(step, rows)])
 
     def shrunk(self, plan: Train) -> Amends | None:
         """With at most half the micro-batch and as many rows a step as before; None where it is one row."""
@@ -60,7 +70,10 @@ class Again(Exception):
 def load(run: Run) -> Amends:
     """Those of the run; none where it has had no fault."""
     path = _path(run)
-    return Amends(**json.loads(path.read_text("utf-8"))) if path.exists() else Amends()
+    if not path.exists():
+        return Amends()
+    facts = json.loads(path.read_text("utf-8"))
+    return Amends(**{**facts, "left_out": [Gone(*one) for one in facts["left_out"]]})
 
 
 def start_again(run: Run, amends: Amends, lock: int) -> NoReturn:

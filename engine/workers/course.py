@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.workers import pace
+from engine.workers.amends import Gone
 from engine.workers.pace import Change
 
 
@@ -23,8 +24,7 @@ class Course:
     waited: int = 0
     """Evaluations since the best one."""
     changes: list[Change] = field(default_factory=list)
-    left_out: list[int] = field(default_factory=list)
-    """Rows that are not trained on any more."""
+    left_out: list[Gone] = field(default_factory=list)
 
     def total(self, step: int) -> int:
         """Steps of the whole run, as it is known after that many."""

@@ -39,9 +39,11 @@ class Teller(TrainerCallback):  # type: ignore[misc]
         controls: Controls,
         made: Amends,
         save: Callable[[int], None],
+        step: int,
     ) -> None:
         self._plan, self._course, self._log, self._stop, self._save = plan, course, log, stop, save
         self._controls, self._made, self._watch = controls, made, Watch()
+        self._saved_at = step  # where a rollback leads
         self._save_now = self._stop_at_evaluation = False
         self._recent: deque[tuple[float, int]] = deque(maxlen=STEPS_FOR_RATE)  # (seconds, tokens)
         self._told = (course.tokens, course.trained_tokens)
@@ -84,6 +86,7 @@ class Teller(TrainerCallback):  # type: ignore[misc]
         due, self._save_now = self._save_now, False
         if last or best or due or (plan.save_every and step % plan.save_every == 0):
             self._save(step)
+            self._saved_at = step
 
     def evaluate(self, step: int) -> bool:
         """Tell the validation loss; whether it is the best so far."""
@@ -102,11 +105,10 @@ class Teller(TrainerCallback):  # type: ignore[misc]
     def _unsound(self, what: str, step: int) -> None:
         """A loss or gradient that is no number, in this very step and before the optimizer takes it in."""
         rows, policy = self.trainer.rows_of_step(), self._plan.on_nonfinite
-        made = self._made.without(rows)
-        if policy == "roll back" and (
-            made.rollbacks > MOST_ROLLBACKS or len(made.left_out) >= len(self.trainer.order)
-        ):
-            policy = "stop"
+        made = self._made.without(self._saved_at, rows)
+        gone = {row for _, some in made.left_out for row in some}
+        if made.rollbacks > MOST_ROLLBACKS or len(gone) >= len(self.trainer.order):
+            policy = "stop" if policy == "roll back" else policy
         done = {"stop": "stopped", "skip": "skipped", "roll back": "rolled back"}[policy]
         self._log.write("non_finite", step=step, what=what, rows=rows, done=done)
         shown = ", ".join(map(str, rows[:8])) + (" ..." if len(rows) > 8 else "")

@@ -100,7 +100,9 @@ def train(run: Run, log: EventLog, stop: StopFlag) -> None:
     trainable, _ = model.get_nb_trainable_parameters()
     keeper = Keeper(run, plan, course, models.adapter_saver(model, recipe, chat), trainable, log, stop)
     keeper.check_room()
-    teller = Teller(plan, course, log, stop, Controls(run.control, log.continued), made, keeper.checkpoint)
+    teller = Teller(
+        plan, course, log, stop, Controls(run.control, log.continued), made, keeper.checkpoint, step
+    )
     folder, shrunk = str(run.path / "trainer"), made.batch_size is not None
     trainer = build(plan, model, tokenizer, data, digest, validation, course, teller, folder, shrunk)
     keeper.trainer = trainer

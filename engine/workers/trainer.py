@@ -80,7 +80,7 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
     def rows_of_step(self) -> list[int]:
         """Numbers of all rows of the step under way, in training order."""
         rows, size = len(self.order), self.plan.batch_size * self.plan.gradient_accumulation
-        return of_step(rows, self.plan.seed, size, self.state.global_step + 1, self.order.left_out)
+        return of_step(rows, size, self.plan.seed, self.state.global_step + 1, self.order.left_out)
 
     def forget_loss(self) -> None:
         """Take a loss that is no number out of transformers' running sum, where it would stay for ever."""
@@ -167,7 +167,7 @@ def build(
         learning_rate=plan.learning_rate,
         weight_decay=plan.weight_decay,
         max_grad_norm=plan.max_grad_norm,
-        gradient_checkpointing=plan.gradient_checkpointing,  # TRL's own default is yes, whatever the model does
+        gradient_checkpointing=plan.gradient_checkpointing,  # TRL's own default is yes
         optim="adamw_8bit" if plan.optimizer == "adamw_8bit" and cuda else "adamw_torch",
         bf16=cuda and torch.cuda.is_bf16_supported(),
         fp16=cuda and not torch.cuda.is_bf16_supported(),
@@ -191,7 +191,8 @@ def build(
     )
     teller.trainer = trainer
     trainer.plan, trainer.course, trainer.shrunk = plan, course, shrunk
-    trainer.order = Order(len(rows), plan.seed, course.left_out)
+    size = plan.batch_size * plan.gradient_accumulation
+    trainer.order = Order(len(rows), size, plan.seed, course.left_out)
     trainer.validation = _columns(validation)
     # What will be read must be what was rendered: libraries drop and cut rows in silence.
     if render.digest((row["input_ids"], row["labels"]) for row in trainer.train_dataset) != digest:
