@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,6 +15,25 @@ NORM_NAMES: dict[str, tuple[str, ...]] = {
         "post_feedforward_layernorm",
     ),
 }
+
+
+FUSED = {
+    "q_proj": "qkv_proj",
+    "k_proj": "qkv_proj",
+    "v_proj": "qkv_proj",
+    "gate_proj": "gate_up_proj",
+    "up_proj": "gate_up_proj",
+}
+"""Where a model has only the fused layer, Unsloth adapts it in place of the one asked for."""
+
+
+_QWEN_EXPERTS = {"gate_up_proj": ("gate_proj", "up_proj"), "down_proj": ("down_proj",), "gate": ("gate",)}
+EXPERT_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
+    "mixtral": {"gate_up_proj": ("w1", "w3"), "down_proj": ("w2",), "gate": ("gate",)},
+    "qwen2_moe": _QWEN_EXPERTS,
+    "qwen3_moe": _QWEN_EXPERTS,
+}
+"""Parameters of a mixture, and the names of layers by which PEFT puts LoRA on them: all of a line's names."""
 
 
 @dataclass(frozen=True)
@@ -108,3 +127,31 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 NESTED = {"gemma3": "gemma3_text"}
 """Models of text and pictures: config.json holds the text part under text_config."""
+
+
+class Missing(Exception):
+    """A key that has to be there."""
+
+
+class Facts:
+    """config.json with numbers that are checked as they are asked for."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = config
+
+    def number(self, key: str, otherwise: int | None = None) -> int:
+        value = self._config.get(key, otherwise)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise Missing(key)
+        return value
+
+    def says(self, key: str, otherwise: bool = False) -> bool:
+        return bool(self._config.get(key, otherwise))
+
+    def maybe(self, key: str) -> int | None:
+        value = self._config.get(key)
+        return value if isinstance(value, int) and value > 0 else None
+
+    def places(self, key: str) -> Collection[int]:
+        value = self._config.get(key) or ()
+        return [place for place in value if isinstance(place, int)] if isinstance(value, list | tuple) else ()

@@ -1,8 +1,8 @@
 """The weights of a language model, exactly, from its config.json alone: names, shapes, kinds, how many.
 
-An architecture is known here or it is not: for the rest there is a reason, never a guess. The layouts are those
-of transformers 5, where the experts of a mixture are stored as 3-D parameters; a test counts them against its
-models on the meta device.
+An architecture is known here or it is not: for the rest there is a reason, never a guess. The layouts are
+those of transformers 5, where the experts of a mixture are stored as 3-D parameters; a test counts them
+against its models on the meta device.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from engine.architectures import ARCHITECTURES, NESTED, NORM_NAMES, Architecture
+from engine.architectures import (
+    ARCHITECTURES,
+    EXPERT_NAMES,
+    FUSED,
+    NESTED,
+    NORM_NAMES,
+    Architecture,
+    Facts,
+    Missing,
+)
 
 Kind = Literal["embedding", "linear", "norm", "bias", "expert", "router", "head"]
-"""linear: what 4-bit loading quantises. expert, router: bare parameters, neither quantised nor adapted."""
-
-FUSED = {
-    "q_proj": "qkv_proj",
-    "k_proj": "qkv_proj",
-    "v_proj": "qkv_proj",
-    "gate_proj": "gate_up_proj",
-    "up_proj": "gate_up_proj",
-}
-"""Where a model has only the fused layer, Unsloth adapts it in place of the one asked for."""
+"""linear: what 4-bit loading quantises. expert, router: bare parameters, which it leaves as they are."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,6 @@ class Unknown:
     reason: str
 
 
-class _Missing(Exception):
-    """A key that has to be there."""
-
-
 def read(config: Mapping[str, Any]) -> Shapes | Unknown:
     """The shapes that a config.json describes."""
     kind, note = str(config.get("model_type") or ""), ""
@@ -94,38 +90,14 @@ def read(config: Mapping[str, Any]) -> Shapes | Unknown:
     known = ARCHITECTURES.get(kind)
     if known is None:
         return Unknown(f"{kind or 'no model_type'}: the layout of this architecture is not known here")
-    facts = _Facts({**dict(known.defaults), **{k: v for k, v in config.items() if v is not None}})
+    facts = Facts({**dict(known.defaults), **{k: v for k, v in config.items() if v is not None}})
     try:
         return _gpt2(facts) if kind == "gpt2" else _decoder(kind, known, facts, note)
-    except _Missing as missing:
+    except Missing as missing:
         return Unknown(f"{kind}: config.json gives no usable {missing}")
 
 
-class _Facts:
-    """config.json with numbers that are checked as they are asked for."""
-
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        self._config = config
-
-    def number(self, key: str, otherwise: int | None = None) -> int:
-        value = self._config.get(key, otherwise)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise _Missing(key)
-        return value
-
-    def says(self, key: str, otherwise: bool = False) -> bool:
-        return bool(self._config.get(key, otherwise))
-
-    def maybe(self, key: str) -> int | None:
-        value = self._config.get(key)
-        return value if isinstance(value, int) and value > 0 else None
-
-    def places(self, key: str) -> Collection[int]:
-        value = self._config.get(key) or ()
-        return [place for place in value if isinstance(place, int)] if isinstance(value, list | tuple) else ()
-
-
-def _decoder(kind: str, known: Architecture, facts: _Facts, note: str) -> Shapes:
+def _decoder(kind: str, known: Architecture, facts: Facts, note: str) -> Shapes:
     """Llama and what descends from it."""
     hidden, vocab = facts.number("hidden_size"), facts.number("vocab_size")
     layers, heads = facts.number("num_hidden_layers"), facts.number("num_attention_heads")
@@ -170,7 +142,7 @@ def _decoder(kind: str, known: Architecture, facts: _Facts, note: str) -> Shapes
 
 
 def _attention(
-    known: Architecture, facts: _Facts, hidden: int, queries: int, keys: int, layers: int
+    known: Architecture, facts: Facts, hidden: int, queries: int, keys: int, layers: int
 ) -> list[Weight]:
     """Ways in and out of the attention, with the biases that the architecture or config.json gives them."""
     parts = {"q_proj": (hidden, queries), "k_proj": (hidden, keys), "v_proj": (hidden, keys)}
@@ -182,7 +154,7 @@ def _attention(
     return _linears("model.layers.*.self_attn", parts, layers, biased)
 
 
-def _mlp(known: Architecture, facts: _Facts, hidden: int, layers: int) -> tuple[list[Weight], int]:
+def _mlp(known: Architecture, facts: Facts, hidden: int, layers: int) -> tuple[list[Weight], int]:
     """The dense MLPs and their width; none in a mixture of which every layer is sparse."""
     if not layers:
         return [], 0
@@ -195,8 +167,8 @@ def _mlp(known: Architecture, facts: _Facts, hidden: int, layers: int) -> tuple[
     return _linears("model.layers.*.mlp", parts, layers, biased), inner
 
 
-def _sparse_layers(known: Architecture, facts: _Facts, layers: int) -> int:
-    """How many layers are mixtures: Qwen leaves out mlp_only_layers and all but every decoder_sparse_step-th."""
+def _sparse_layers(known: Architecture, facts: Facts, layers: int) -> int:
+    """How many layers are mixtures: Qwen has mlp_only_layers, and only every decoder_sparse_step-th."""
     if not known.experts:
         return 0
     dense, step = facts.places("mlp_only_layers"), facts.number("decoder_sparse_step", 1)
@@ -204,7 +176,7 @@ def _sparse_layers(known: Architecture, facts: _Facts, layers: int) -> int:
 
 
 def _experts(
-    kind: str, known: Architecture, facts: _Facts, hidden: int, layers: int
+    kind: str, known: Architecture, facts: Facts, hidden: int, layers: int
 ) -> tuple[list[Weight], int]:
     """The mixtures' experts and routers, and the width that one token goes through."""
     if not layers:
@@ -213,9 +185,15 @@ def _experts(
     inner = facts.number("intermediate_size" if kind == "mixtral" else "moe_intermediate_size")
     block = "model.layers.*.mlp"
     found = [
-        Weight(f"{block}.experts.gate_up_proj", (experts, 2 * inner, hidden), "expert", layers),
-        Weight(f"{block}.experts.down_proj", (experts, hidden, inner), "expert", layers),
-        Weight(f"{block}.gate.weight", (experts, hidden), "router", layers),
+        Weight(
+            f"{block}.experts.gate_up_proj",
+            (experts, 2 * inner, hidden),
+            "expert",
+            layers,
+            (hidden, 2 * inner),
+        ),
+        Weight(f"{block}.experts.down_proj", (experts, hidden, inner), "expert", layers, (inner, hidden)),
+        Weight(f"{block}.gate.weight", (experts, hidden), "router", layers, (hidden, experts)),
     ]
     width = chosen * inner
     if kind == "qwen2_moe":
@@ -244,7 +222,7 @@ def _linears(
     return found
 
 
-def _gpt2(facts: _Facts) -> Shapes:
+def _gpt2(facts: Facts) -> Shapes:
     """GPT-2: learnt positions, layer norms with biases, fused attention, a plain MLP."""
     hidden, vocab, layers = facts.number("n_embd"), facts.number("vocab_size"), facts.number("n_layer")
     context, inner = facts.number("n_positions"), facts.number("n_inner", 4 * hidden)
@@ -286,24 +264,47 @@ def _gpt2(facts: _Facts) -> Shapes:
     )
 
 
-def adapted(shapes: Shapes, names: Collection[str] = ()) -> list[Weight]:
-    """The layers that LoRA is put on: all linear ones but the output head, or those of these names.
+@dataclass(frozen=True)
+class Adapted:
+    """A weight with LoRA on it: `pairs` of A and B of the recipe's rank on each of its tensors."""
 
-    A name is a layer's last part, or more of its path, as in PEFT.
+    weight: Weight
+    pairs: int = 1
+
+    def parameters(self, rank: int) -> int:
+        """A of rank x in and B of out x rank for each pair (LoRA, arXiv 2106.09685)."""
+        return rank * self.pairs * sum(self.weight.features or ()) * self.weight.count
+
+
+def adapted(shapes: Shapes, names: Collection[str] = ()) -> list[Adapted]:
+    """What LoRA is put on: all linear layers but the output head, or those of these names.
+
+    A name is a layer's last part, or more of its path, as in PEFT. In a mixture PEFT takes the names of the
+    layers that its experts once were for the parameters that they are now: one pair an expert, two where gate
+    and way up are one parameter (peft/utils/transformers_weight_conversion.py).
     """
-    layers = [weight for weight in shapes.weights if weight.features]
-    if not names:
-        return [weight for weight in layers if weight.kind == "linear"]
-    have = {weight.name.removesuffix(".weight").rpartition(".")[2] for weight in layers}
+    old = EXPERT_NAMES.get(shapes.model_type, {})
+    layers = {weight.name.removesuffix(".weight"): weight for weight in shapes.weights if weight.features}
+    have = {path.rpartition(".")[2] for path in layers}
+    linear = {path.rpartition(".")[2] for path, weight in layers.items() if weight.kind == "linear"}
     wanted = {FUSED[name] if name not in have and FUSED.get(name) in have else name for name in names}
+    wanted = wanted or linear | set().union(*old.values())
+    found = []
+    for path, weight in layers.items():
+        last = path.rpartition(".")[2]
+        if weight.kind in ("expert", "router"):
+            if wanted.issuperset(old[last]):
+                experts = weight.shape[0] if weight.kind == "expert" else 1
+                found.append(Adapted(weight, experts * len(old[last])))
+        elif any(_is(path, name) for name in wanted):
+            found.append(Adapted(weight))
+    return found
 
-    def asked(weight: Weight) -> bool:
-        path = weight.name.removesuffix(".weight")
-        return any(path == name or path.endswith("." + name) for name in wanted)
 
-    return [weight for weight in layers if asked(weight)]
+def _is(path: str, name: str) -> bool:
+    return path == name or path.endswith("." + name)
 
 
 def trainable(shapes: Shapes, rank: int, names: Collection[str] = ()) -> int:
-    """Parameters of an adapter: A of rank x in and B of out x rank on each layer (LoRA, arXiv 2106.09685)."""
-    return sum(rank * sum(weight.features or ()) * weight.count for weight in adapted(shapes, names))
+    """Parameters of an adapter of this rank."""
+    return sum(one.parameters(rank) for one in adapted(shapes, names))
