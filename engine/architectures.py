@@ -27,13 +27,11 @@ FUSED = {
 """Where a model has only the fused layer, Unsloth adapts it in place of the one asked for."""
 
 
-_QWEN_EXPERTS = {"gate_up_proj": ("gate_proj", "up_proj"), "down_proj": ("down_proj",), "gate": ("gate",)}
 EXPERT_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "mixtral": {"gate_up_proj": ("w1", "w3"), "down_proj": ("w2",), "gate": ("gate",)},
-    "qwen2_moe": _QWEN_EXPERTS,
-    "qwen3_moe": _QWEN_EXPERTS,
+    "qwen3_moe": {"gate_up_proj": ("gate_proj", "up_proj"), "down_proj": ("down_proj",), "gate": ("gate",)},
 }
-"""Parameters of a mixture, and the names of layers by which PEFT puts LoRA on them: all of a line's names."""
+"""Parameters of a mixture, and the names by which PEFT puts LoRA on them: all of a line's. Not Qwen2-MoE's."""
 
 
 @dataclass(frozen=True)

@@ -293,10 +293,10 @@ def adapted(shapes: Shapes, names: Collection[str] = ()) -> list[Adapted]:
     for path, weight in layers.items():
         last = path.rpartition(".")[2]
         if weight.kind in ("expert", "router"):
-            if wanted.issuperset(old[last]):
+            if last in old and wanted.issuperset(old[last]):
                 experts = weight.shape[0] if weight.kind == "expert" else 1
                 found.append(Adapted(weight, experts * len(old[last])))
-        elif any(_is(path, name) for name in wanted):
+        elif any(_is(path, name) for name in wanted.difference(*old.values())):
             found.append(Adapted(weight))
     return found
 
