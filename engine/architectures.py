@@ -31,7 +31,7 @@ EXPERT_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "mixtral": {"gate_up_proj": ("w1", "w3"), "down_proj": ("w2",), "gate": ("gate",)},
     "qwen3_moe": {"gate_up_proj": ("gate_proj", "up_proj"), "down_proj": ("down_proj",), "gate": ("gate",)},
 }
-"""Parameters of a mixture, and the names by which PEFT puts LoRA on them: all of a line's. Not Qwen2-MoE's."""
+"""Parameters of a mixture, and the names, all of them, by which PEFT puts LoRA on it (not on Qwen2-MoE)."""
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,11 @@ class Shapes:
     gated: bool
     """Whether the MLP has a gate beside the way up (all but GPT-2)."""
     tied: bool
+    norms: int
+    """Norms of the hidden width in a layer."""
+    head_norms: bool
     chunked_loss: bool
+    attention_dropout: bool
     context: int | None
     """Longest text in tokens that its positions were made for."""
     note: str = ""
@@ -135,7 +139,10 @@ def _decoder(kind: str, known: Architecture, facts: Facts, note: str) -> Shapes:
         inner=max(inner, sparse_inner),
         gated=True,
         tied=tied,
+        norms=len(NORM_NAMES[known.norms]),
+        head_norms=known.head_norms,
         chunked_loss=known.chunked_loss,
+        attention_dropout=facts.says("attention_dropout"),
         context=facts.maybe("max_position_embeddings"),
         note=note,
     )
@@ -259,7 +266,10 @@ def _gpt2(facts: Facts) -> Shapes:
         inner=inner,
         gated=False,
         tied=tied,
+        norms=2,
+        head_norms=False,
         chunked_loss=False,
+        attention_dropout=facts.says("attn_pdrop", True),
         context=context,
     )
 
