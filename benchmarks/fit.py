@@ -4,9 +4,10 @@
 
 Each configuration is a model of random weights, saved to a temporary folder, and three steps on batches of
 rows of the same length, in a process of its own: the worker's _load, the trainer's build and train. Without a
-GPU the figure is the peak of the resident set from the loaded model on (VmHWM); reading the weights before that
-maps the file as well, pages that the system takes back when it needs them, so its peak is a column of its own.
-With a GPU it is what torch reserved at most, and beside that what NVML counts for the process: the context.
+GPU the figure is the peak of the resident set from the loaded model on (VmHWM); reading the weights before
+that maps the file as well, pages that the system takes back when it needs them: its peak is a column of its
+own. With a GPU it is what torch reserved at most, and what NVML counts for the process beside it: the context.
+--again takes the measurements of a file and reckons the forecasts anew.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,7 @@ ON_CPU: list[Case] = [
     case(model("llama", 512, 1536, 6, 8, 4, 16000), 4, 512, four_bit=False, checkpointing=False),
     case(model("llama", 768, 2048, 12, 12, 4, 32000), 1, 512),
     case(model("llama", 768, 2048, 12, 12, 4, 32000), 2, 384, checkpointing=False),
+    case(model("llama", 384, 1536, 5, 6, 6, 8000), 8, 768),
     case(SMOL, 1, 256, four_bit=False),
     case(SMOL, 2, 384, rank=8),
     case(SMOL, 1, 768, checkpointing=False, rank=32),
@@ -113,18 +116,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path)
     parser.add_argument("--only", type=int, nargs="*", help="numbers of configurations, from 1")
+    parser.add_argument("--again", type=Path, help="a file that --out wrote")
     parser.add_argument("--one", type=json.loads, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(measured(arguments.one)))
         return
-    cases = ON_CUDA if has_gpu() else ON_CPU
     found = []
     print(heading())
-    for number, one in enumerate(cases, 1):
-        if arguments.only and number not in arguments.only:
-            continue
-        facts = {"number": number, "case": one, **in_a_process(one)}
+    for facts in again(arguments.again) if arguments.again else all_of(arguments.only):
         print(line(facts), flush=True)
         found.append(facts)
     ratios = [facts["forecast"] / facts["measured"] for facts in found if "measured" in facts]
@@ -132,6 +132,28 @@ def main() -> None:
         print(f"\n{len(ratios)} of {len(found)} measured; ratios from {min(ratios):.3f} to {max(ratios):.3f}")
     if arguments.out:
         arguments.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+
+
+def all_of(only: list[int] | None) -> Iterator[dict[str, Any]]:
+    for number, one in enumerate(ON_CUDA if has_gpu() else ON_CPU, 1):
+        if not only or number in only:
+            yield {"number": number, "case": one, **in_a_process(one)}
+
+
+def again(file: Path) -> Iterator[dict[str, Any]]:
+    for facts in json.loads(file.read_text("utf-8")):
+        if "measured" in facts:
+            device = Device(facts["device"], facts["free"], facts["half"])
+            facts |= forecast(facts["case"], device)
+        yield facts
+
+
+def forecast(one: Case, device: Device) -> dict[str, Any]:
+    found = shapes.read(one["config"])
+    assert isinstance(found, Shapes), found
+    made = memory.forecast(memory.plan(plan(one, Path("model"))), found, device)
+    terms = {term.name: term.bytes for term in made.terms}
+    return {"parameters": found.count(), "forecast": made.total, "terms": terms}
 
 
 def has_gpu() -> bool:
@@ -240,18 +262,15 @@ def trained(one: Case, plan: Recipe, folder: Path) -> dict[str, Any]:
         teller.evaluate(STEPS)
     took = time.perf_counter() - started
     sys.stdout = sys.__stdout__
-    found = shapes.read(one["config"])
-    assert isinstance(found, Shapes), found
-    forecast = memory.forecast(memory.plan(plan), found, device)
     return {
         "device": device.kind,
-        "parameters": found.count(),
+        "free": device.free,
+        "half": device.half,
         "four_bit": bool(getattr(base, "is_loaded_in_4bit", False)),
-        "forecast": forecast.total,
-        "terms": {term.name: term.bytes for term in forecast.terms},
         "measured": peak() if device.kind == "cpu" else gpu_peak(torch),
         "loading": loading,
         "seconds": round(took, 1),
+        **forecast(one, device),
     }
 
 

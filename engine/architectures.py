@@ -72,7 +72,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         norms="four",
         attention_bias=QKVO,
         chunked_loss=False,
-        defaults={**GEMMA, "vocab_size": 256_000},
+        defaults={**GEMMA, "vocab_size": 256_000, "final_logit_softcapping": 30.0},
     ),
     "gemma3_text": Architecture(
         tied=True,

@@ -35,6 +35,9 @@ LOSS_TARGET = 2 << 30
 measured yet."""
 LOSS_ROWS = 512
 
+SQUARES = 3
+"""Of length x length for each head, kept by attention with dropout."""
+
 NF4_BLOCK, NESTED_BLOCK = 64, 256
 NF4_TABLES = 16 * 4 + 256 * 4 + 4
 """Of each layer: NF4's 16 values, 256 of the nested constants, their offset (bitsandbytes' QuantState)."""
@@ -129,6 +132,10 @@ def kept(shapes: Shapes, plan: Plan, device: Device) -> list[int]:
     found = [hidden] * shapes.norms + [hidden] * 2 + [queries] * 2 + [keys] * 2 + [inner] * wide
     if shapes.head_norms:
         found += [queries, keys]
+    if shapes.fused:  # the values are a view of the fused result, which stays as a whole
+        found += [queries]
+    if not shapes.gated:  # GPT-2 cuts queries, keys and values out of one tensor, by copies
+        found += [hidden] * 2
     sizes = [plan.tokens * width * device.width for width in found]
     adapted = known.adapted(shapes, plan.targets)
     per_layer = [one for one in adapted if one.weight.count > 1 or shapes.layers == 1]
@@ -138,9 +145,8 @@ def kept(shapes: Shapes, plan: Plan, device: Device) -> list[int]:
     elif device.kind == "cpu" and device.half:  # PEFT turns the input of each A into float32
         sizes += [4 * plan.tokens * (one.weight.features or (0,))[0] for one in per_layer]
     if shapes.attention_dropout and device.kind == "cpu":
-        # With dropout attention is computed in full: scores, their softmax, the mask, what is left.
-        square = plan.batch * shapes.heads * plan.length**2
-        sizes += [square * device.width] * 3 + [square]
+        # With dropout attention is computed in full: its softmax, the mask, and what is left of both.
+        sizes += [plan.batch * shapes.heads * plan.length**2 * device.width] * SQUARES
     return sizes
 
 
@@ -185,8 +191,10 @@ def loss(shapes: Shapes, plan: Plan, device: Device) -> int:
         rows = min(plan.tokens, rows, max(LOSS_ROWS, -(-plan.tokens // 8)))
         return rows * shapes.vocab * 8 + around
     rows = max(16, LOSS_ELEMENTS // shapes.vocab)
-    blocks = 1 if plan.tokens <= rows else 2
-    blocks += not shapes.chunked_loss  # these keep the logits beside their softmax
+    # Where the logits are kept beside their softmax there are two of them; with a soft cap its slope as well,
+    # and two more while it is made.
+    each = 3 if shapes.softcap else 1 if shapes.chunked_loss else 2
+    blocks = each if plan.tokens <= rows else 2 * each + shapes.softcap
     chunk = min(rows, plan.tokens) * shapes.vocab * 4
     return blocks * chunk + around + (chunk // 2 if device.half else 0)
 

@@ -61,11 +61,15 @@ class Shapes:
     """Width of the MLP that one token goes through: of a mixture, that of all experts that it is sent to."""
     gated: bool
     """Whether the MLP has a gate beside the way up (all but GPT-2)."""
+    fused: bool
+    """Whether queries, keys and values come out of one layer (Phi-3)."""
     tied: bool
     norms: int
     """Norms of the hidden width in a layer."""
     head_norms: bool
     chunked_loss: bool
+    softcap: bool
+    """Whether the logits are bent to stay within a limit (Gemma 2)."""
     attention_dropout: bool
     context: int | None
     """Longest text in tokens that its positions were made for."""
@@ -138,10 +142,12 @@ def _decoder(kind: str, known: Architecture, facts: Facts, note: str) -> Shapes:
         heads=heads,
         inner=max(inner, sparse_inner),
         gated=True,
+        fused=known.fused,
         tied=tied,
         norms=len(NORM_NAMES[known.norms]),
         head_norms=known.head_norms,
         chunked_loss=known.chunked_loss,
+        softcap=facts.says("final_logit_softcapping"),
         attention_dropout=facts.says("attention_dropout"),
         context=facts.maybe("max_position_embeddings"),
         note=note,
@@ -265,10 +271,12 @@ def _gpt2(facts: Facts) -> Shapes:
         heads=facts.number("n_head"),
         inner=inner,
         gated=False,
+        fused=False,
         tied=tied,
         norms=2,
         head_norms=False,
         chunked_loss=False,
+        softcap=False,
         attention_dropout=facts.says("attn_pdrop", True),
         context=context,
     )
