@@ -6,7 +6,7 @@ Each configuration is a model of random weights, saved to a temporary folder, an
 rows of the same length, in a process of its own: the worker's _load, the trainer's build and train. Without a
 GPU the figure is the peak of the resident set from the loaded model on (VmHWM); reading the weights before
 that maps the file as well, pages that the system takes back when it needs them: its peak is a column of its
-own. With a GPU it is what torch reserved at most, and what NVML counts for the process beside it: the context.
+own. With a GPU it is what torch reserved at most, and what NVML counts beside it: the context.
 --again takes the measurements of a file and reckons the forecasts anew.
 """
 

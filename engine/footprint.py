@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from engine import shapes as known
+from engine import lora
 from engine.shapes import Shapes
 
 MIB = 1 << 20
@@ -107,9 +107,9 @@ def optimizer(shapes: Shapes, plan: Plan, device: Device) -> int:
     """AdamW's two states: 8 bytes a parameter; in 8 bits 2, and 4 for each block of 256 of each state. On CPU
     Unsloth takes the one with 8 bytes."""
     if not plan.adam_8bit or device.kind == "cpu":
-        return 8 * known.trainable(shapes, plan.rank, plan.targets)
+        return 8 * lora.trainable(shapes, plan.rank, plan.targets)
     found = 0
-    for one in known.adapted(shapes, plan.targets):
+    for one in lora.adapted(shapes, plan.targets):
         for side in one.weight.features or ():
             numbers = plan.rank * one.pairs * side
             each = 8 * numbers if numbers < ADAM_8BIT_FROM else 2 * (numbers + 4 * -(-numbers // 256))
@@ -137,7 +137,7 @@ def kept(shapes: Shapes, plan: Plan, device: Device) -> list[int]:
     if not shapes.gated:  # GPT-2 cuts queries, keys and values out of one tensor, by copies
         found += [hidden] * 2
     sizes = [plan.tokens * width * device.width for width in found]
-    adapted = known.adapted(shapes, plan.targets)
+    adapted = lora.adapted(shapes, plan.targets)
     per_layer = [one for one in adapted if one.weight.count > 1 or shapes.layers == 1]
     sizes += [4 * plan.tokens * plan.rank for _ in per_layer]
     if plan.dropout:  # each layer has its own dropped input and a mask

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from engine import footprint, shapes
+from engine import footprint, lora, shapes
 from engine.footprint import Device, Plan
 from engine.recipe import Recipe
 from engine.shapes import Shapes, Unknown
@@ -116,7 +116,7 @@ def plan(
 def forecast(plan: Plan, model: Shapes, device: Device) -> Forecast:
     """The peak of the run by terms. Its largest moment is a step: evaluation and loading count for what they
     take beyond one."""
-    trained = shapes.trainable(model, plan.rank, plan.targets)
+    trained = lora.trainable(model, plan.rank, plan.targets)
     steady = [*_weights(plan, model, device), *_adapter(plan, model, device, trained)]
     step = list(_step(plan, model, device))
     working = sum(term.bytes for term in step)
@@ -254,6 +254,6 @@ def _remedy(steps: list[Step], model: Shapes, device: Device) -> Remedy:
 
 def disk(plan: Plan, model: Shapes, kept: int = KEPT) -> Disk:
     """Bytes on disk. The adapter is saved in float32, the optimizer as it is in memory on a GPU."""
-    adapter = 4 * shapes.trainable(model, plan.rank, plan.targets)
+    adapter = 4 * lora.trainable(model, plan.rank, plan.targets)
     checkpoint = adapter + footprint.optimizer(model, plan, Device("cuda", 0))
     return Disk(adapter, checkpoint, kept * checkpoint, 2 * model.count())

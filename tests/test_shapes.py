@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine import RECIPES, shapes
+from engine import RECIPES, lora, shapes
 from engine.shapes import Shapes, Unknown
 
 LAYERS_BUILT = 2
@@ -215,13 +215,13 @@ def test_layers_by_name_are_those_that_peft_finds(facts: dict[str, Any], names: 
 
 def test_parts_of_a_fused_layer_stand_for_it() -> None:
     found = known(CONFIGS["Phi-3.5-mini"])
-    assert shapes.adapted(found, ("q_proj", "k_proj")) == shapes.adapted(found, ("qkv_proj",))
-    assert [one.weight.features for one in shapes.adapted(found, ("up_proj",))] == [(3072, 2 * 8192)]
+    assert lora.adapted(found, ("q_proj", "k_proj")) == lora.adapted(found, ("qkv_proj",))
+    assert [one.weight.features for one in lora.adapted(found, ("up_proj",))] == [(3072, 2 * 8192)]
 
 
 def assert_adapted(facts: dict[str, Any], names: tuple[str, ...]) -> None:
     from peft import LoraConfig, get_peft_model
 
-    lora = LoraConfig(r=8, target_modules=list(names) or "all-linear", task_type="CAUSAL_LM")
-    trainable, _ = get_peft_model(built(facts), lora).get_nb_trainable_parameters()
-    assert shapes.trainable(known(facts), 8, names) == trainable
+    asked = LoraConfig(r=8, target_modules=list(names) or "all-linear", task_type="CAUSAL_LM")
+    trainable, _ = get_peft_model(built(facts), asked).get_nb_trainable_parameters()
+    assert lora.trainable(known(facts), 8, names) == trainable
