@@ -6,6 +6,7 @@ What is saved for the backward pass was read in transformers 5.17 (CPU) and in U
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -152,12 +153,18 @@ def kept(shapes: Shapes, plan: Plan, device: Device) -> list[int]:
 
 def passing(shapes: Shapes, plan: Plan, device: Device) -> int:
     """Gradients that are there at once while the backward pass goes through a layer's MLP, and its largest
-    weight when that has to be unpacked from 4 bits first."""
+    weight when that has to be unpacked from 4 bits first. Of experts with LoRA on them PEFT makes what is added
+    and the sum of both, for all of a layer (read, not measured)."""
     wide, narrow = (4, 3) if device.kind == "cpu" else (2, 2)  # Unsloth's kernels write over what they read
     found = plan.tokens * (wide * shapes.inner + narrow * shapes.hidden) * device.width
     linear = [weight.shape for weight in shapes.weights if weight.kind == "linear"]
     largest = max((shape[0] * shape[1] for shape in linear), default=0)
-    return found + (largest * device.width if plan.four_bit else 0)
+    experts = sum(
+        math.prod(one.weight.shape)
+        for one in lora.adapted(shapes, plan.targets)
+        if one.weight.kind == "expert"
+    )
+    return found + (largest * plan.four_bit + 2 * experts) * device.width
 
 
 def checkpoints(shapes: Shapes, plan: Plan, device: Device) -> int:
@@ -199,15 +206,16 @@ def loss(shapes: Shapes, plan: Plan, device: Device) -> int:
     return blocks * chunk + around + (chunk // 2 if device.half else 0)
 
 
-def evaluation(shapes: Shapes, plan: Plan, device: Device) -> int:
-    """The longest validation batch: a layer's widths in passing, and on CPU the whole logits with their
-    log-softmax, as no loss is computed in chunks there without gradients."""
+def evaluation(shapes: Shapes, plan: Plan, device: Device) -> tuple[int, int]:
+    """The longest validation batch: a layer's widths in passing, and its logits with their log-softmax.
+
+    On CPU they are there as a whole: without gradients Unsloth computes no loss in chunks there.
+    """
     tokens = plan.batch * plan.evaluated
     passed = tokens * (3 * shapes.inner + 3 * shapes.hidden) * device.width
-    if device.kind == "cuda":
-        rows = min(tokens, max(LOSS_ROWS, -(-tokens // 8)))
-        return passed + rows * shapes.vocab * 8
-    return passed + tokens * shapes.vocab * (8 + (2 if device.half else 0))
+    if device.kind == "cpu":
+        return passed, tokens * shapes.vocab * (8 + (2 if device.half else 0))
+    return passed, min(tokens, max(LOSS_ROWS, -(-tokens // 8))) * shapes.vocab * 8
 
 
 def loading(shapes: Shapes, plan: Plan, device: Device) -> int:

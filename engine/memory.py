@@ -119,19 +119,10 @@ def forecast(plan: Plan, model: Shapes, device: Device) -> Forecast:
     trained = lora.trainable(model, plan.rank, plan.targets)
     steady = [*_weights(plan, model, device), *_adapter(plan, model, device, trained)]
     step = list(_step(plan, model, device))
+    step.append(_evaluation(plan, model, device, sum(term.bytes for term in step)))
     working = sum(term.bytes for term in step)
-    evaluated = footprint.evaluation(model, plan, device) if plan.evaluated else 0
-    # A heap that has grown in training serves an evaluation only with its small blocks: its logits are large.
-    shared = working if device.kind == "cuda" else footprint.loss(model, plan, device)
-    step.append(
-        Term(
-            "evaluation",
-            max(0, evaluated - shared),
-            f"{plan.batch} x {plan.evaluated} tokens without gradients, beyond what training takes",
-        )
-    )
     if device.kind == "cuda":
-        slack = math.ceil(footprint.CUDA_SLACK * (working + step[-1].bytes))
+        slack = math.ceil(footprint.CUDA_SLACK * working)
         step.append(Term("workspace", slack, f"{footprint.CUDA_SLACK:.0%} that the allocator keeps beside"))
     return Forecast((_process(device), *steady, *step), device, tuple(_notes(model, device)))
 
@@ -182,6 +173,20 @@ def _step(plan: Plan, model: Shapes, device: Device) -> Iterator[Term]:
     # Torch's allocator on CUDA gives the loss's blocks to the layers that come after it; malloc does not.
     beyond = loss if device.kind == "cpu" else max(0, loss - back - (kept if plan.checkpointing else 0))
     yield Term("logits and loss", beyond, f"{size} x {model.vocab:,} words, in chunks")
+
+
+def _evaluation(plan: Plan, model: Shapes, device: Device, working: int) -> Term:
+    """What the longest validation batch takes beyond a step. On CPU the heap that training has grown serves
+    its small blocks, but not its logits."""
+    passed, logits = footprint.evaluation(model, plan, device)
+    if device.kind == "cuda":
+        beyond = passed + logits - working
+    else:
+        passed = max(0, passed - sum(footprint.kept(model, plan, device)))
+        beyond = passed + logits - footprint.loss(model, plan, device)
+    size = f"{plan.batch} x {plan.evaluated} tokens"
+    how = f"{size} without gradients, beyond a step" if plan.evaluated else "there are no validation rows"
+    return Term("evaluation", max(0, beyond) if plan.evaluated else 0, how)
 
 
 def _notes(model: Shapes, device: Device) -> Iterator[str]:

@@ -56,9 +56,19 @@ def test_a_small_model_on_cpu_by_hand() -> None:
         "activations": layer + back,
         "heap": layer,
         "logits and loss": loss,
-        "evaluation": 32 * 4 * (3 * 128 + 3 * 64) + 32 * 100 * 8 - loss,
+        "evaluation": 0,
     }
     assert found.total == sum(terms(found).values()) and all(term.how for term in found.terms)
+
+
+def test_an_evaluation_of_long_rows_takes_whole_logits_on_cpu() -> None:
+    """64 times as long as the training rows: its layers no longer go into what training has taken."""
+    found = terms(memory.forecast(replace(SHORT, evaluated=1024), SMALL, CPU))
+    passed = 2048 * 4 * (3 * 128 + 3 * 64) - 130_048
+    assert found["evaluation"] == passed + 2048 * 100 * 8 - 45_568
+    on_gpu = terms(memory.forecast(replace(SHORT, evaluated=1024), SMALL, CUDA))
+    working = sum(on_gpu[name] for name in ("checkpoints", "activations", "logits and loss"))
+    assert on_gpu["evaluation"] == 2048 * 2 * (3 * 128 + 3 * 64) + 512 * 100 * 8 - working
 
 
 def test_the_same_without_checkpointing_and_in_full_width() -> None:
