@@ -153,8 +153,8 @@ def kept(shapes: Shapes, plan: Plan, device: Device) -> list[int]:
 
 def passing(shapes: Shapes, plan: Plan, device: Device) -> int:
     """Gradients that are there at once while the backward pass goes through a layer's MLP, and its largest
-    weight when that has to be unpacked from 4 bits first. Of experts with LoRA on them PEFT makes what is added
-    and the sum of both, for all of a layer (read, not measured)."""
+    weight when that has to be unpacked from 4 bits first. Of experts with LoRA on them PEFT makes what is
+    added and the sum of both, for all of a layer (read, not measured)."""
     wide, narrow = (4, 3) if device.kind == "cpu" else (2, 2)  # Unsloth's kernels write over what they read
     found = plan.tokens * (wide * shapes.inner + narrow * shapes.hidden) * device.width
     linear = [weight.shape for weight in shapes.weights if weight.kind == "linear"]

@@ -135,9 +135,8 @@ def test_more_takes_more(device: Device, name: str) -> None:
         {"four_bit": False},
     ):
         assert returned(memory.forecast(replace(plan, **more), model, device)) > total, more
-    for more in ({"checkpointing": False}, {"dropout": True}, {"evaluated": 512}):
+    for more in ({"checkpointing": False}, {"dropout": True}, {"evaluated": 8192}):
         assert returned(memory.forecast(replace(plan, **more), model, device)) >= total, more
-    assert returned(memory.forecast(replace(plan, evaluated=8192), model, device)) > total
     assert returned(memory.forecast(replace(plan, accumulation=64), model, device)) == total
 
 
