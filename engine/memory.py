@@ -124,7 +124,7 @@ def forecast(plan: Plan, model: Shapes, device: Device) -> Forecast:
     if device.kind == "cuda":
         slack = math.ceil(footprint.CUDA_SLACK * working)
         step.append(Term("workspace", slack, f"{footprint.CUDA_SLACK:.0%} that the allocator keeps beside"))
-    return Forecast((_process(device), *steady, *step), device, tuple(_notes(model, device)))
+    return Forecast((_process(device), *steady, *step), device, tuple(_notes(plan, model, device)))
 
 
 def _process(device: Device) -> Term:
@@ -189,10 +189,12 @@ def _evaluation(plan: Plan, model: Shapes, device: Device, working: int) -> Term
     return Term("evaluation", max(0, beyond) if plan.evaluated else 0, how)
 
 
-def _notes(model: Shapes, device: Device) -> Iterator[str]:
+def _notes(plan: Plan, model: Shapes, device: Device) -> Iterator[str]:
     if device.kind == "cuda":
         yield "The constants for CUDA were not measured yet."
-    elif device.half:
+    elif max(footprint.kept(model, plan, device)) > footprint.MMAP_BYTES:
+        yield "Batches this large were measured to take up to a third more on a processor."
+    if device.kind == "cpu" and device.half:
         yield "Processors that compute in bfloat16 were not measured yet."
     if model.count("expert"):
         yield "Mixtures of experts were not measured; their experts count as unquantised."
