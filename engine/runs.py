@@ -93,13 +93,13 @@ class Run:
 def judged(state: RunState, alive: bool, run: Run, why: bool = True) -> RunState:
     """Mark as crashed what has no last word and no living worker, and say why, unless nobody asks.
 
-    A last word that is older than the worker is a former life's: the run is starting again.
+    What is older than the worker was said by a former one: the run is starting again.
     """
     if not alive and not state.over:
         state.status = "crashed"
         if why:
             state.reason, state.mend = autopsy.cause(state.signs, log_tail(run))
-    elif alive and state.over and launched_at(run) > state.updated_at:
+    elif alive and launched_at(run) > state.updated_at:
         state.status = "starting"
         state.phase = state.reason = state.mend = ""
     return state

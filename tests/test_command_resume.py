@@ -121,7 +121,7 @@ def test_told_killed_and_resumed(capsys: pytest.CaptureFixture[str], home: Path)
         os.kill(int((run.path / "lock").read_text()), signal.SIGKILL)
         until(lambda: not runs.is_alive(run))
         assert run.state().status == "crashed"
-        assert front.main(["resume", run.name, "--detach"]) == 0
+        assert answer("resume", run.name, "--detach")["run"] == run.name
         assert run.state().status == "starting"
         until(lambda: run.state().resumes == 1 and run.state().step > step + 1)
         assert answer("set", run.name, f"steps={run.state().step + 400}")["answered"]

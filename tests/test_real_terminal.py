@@ -21,6 +21,7 @@ def ended(home: Path) -> Iterator[None]:
 
 
 def press(viewer: Viewer, keys: bytes, until: bytes) -> None:
+    viewer.read(0.5)  # what is painted is not always what takes keys already
     os.write(viewer.terminal, keys)
     viewer.wait_for(until)
 
@@ -30,7 +31,7 @@ def test_a_run_survives_its_terminal_and_is_resumed_from_the_screen(ended: None)
     viewer = Viewer(ignore_hangup=True)
     viewer.wait_for(b"guided")
     press(viewer, b"\r", until=b"Licence")
-    press(viewer, b"\r", until=b"digest")
+    press(viewer, b"\r", until=b"1 of 2,400")
     press(viewer, b"\r", until=b"epochs")
     press(viewer, b"\x0e", until=b"training")
     (run,) = runs.list_runs()
