@@ -138,6 +138,11 @@ class Report:
             "warnings": list(_warnings(survey, labels, len(conflicts), short, held_out)),
         }
 
+    def usual(self) -> int:
+        """Tokens that 99 of 100 samples stay within; 0 without any."""
+        lengths = sorted(self.lengths)
+        return lengths[(len(lengths) - 1) * 99 // 100] if lengths else 0
+
     def histogram(self) -> list[tuple[int, int]]:
         """Rows by length before any cut, as (upper bound in tokens, rows).
 

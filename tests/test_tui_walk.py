@@ -78,7 +78,7 @@ async def to_recipe(app: IftTui, pilot: Keys) -> None:
 async def at_recipe(app: IftTui, pilot: Keys, scan: dict[str, Any] = SCANNED) -> None:
     """The recipe screen without the way to it, for tests of that screen alone."""
     app._draft = Draft(recipe.load("first-steps"), reached=4, opened=OPENED, scan=scan)
-    app._push(RecipeScreen(app._draft))
+    app._push(RecipeScreen(app.edges, app._draft))
     await until(pilot, on(app, RecipeScreen))
     await until(pilot, lambda: "an epoch" in text(app, "#sums"))
 

@@ -16,6 +16,8 @@ from typing import Any
 from textual.pilot import Pilot
 
 from engine import ledger, recipe, runs
+from engine.fit import fit
+from engine.footprint import Device
 from engine.hardware import Gpu, Host
 from engine.models import ModelInfo
 from engine.recipe import Recipe
@@ -143,6 +145,7 @@ SCANNED = {
     "trained_tokens": 34_311,
     "digest": "5e55ed0123456789abcdef",
     "longest": 91,
+    "usual": 88,
     "lengths": [[32, 300], [64, 1600], [128, 450], [256, 45], [512, 5]],
     "left_out": {"missing field": 3},
     "ledger": TOTALS,
@@ -313,6 +316,7 @@ class Stage:
             describe=lambda id: replace(MODELS[2], id=id, name=id),
             gpus=lambda: gpus or [],
             host=lambda: HOST,
+            fit=lambda plan, longest, usual: fit(plan, Device("cpu", 8 << 30), longest, usual),
             ahead=lambda: list(self.ahead),
             start=self._start,
             stop=self._stop,

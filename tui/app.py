@@ -148,7 +148,7 @@ class IftTui(App[None]):
         from tui.screens.recipe import RecipeScreen
 
         assert self._draft is not None
-        self._push(RecipeScreen(self._draft))
+        self._push(RecipeScreen(self.edges, self._draft))
 
     def on_recipe_changed(self, message: RecipeChanged) -> None:
         assert self._draft is not None

@@ -46,6 +46,7 @@ data        (no torch)
             "facts": {"rows", "tokens", "trained_tokens", "longest", "findings": {reason: n}} so far} ...
         -> {"kind": "surveyed", "id", **COUNTS}, after "count"
         -> {"kind": "scanned", "id", "rows": samples, "tokens", "trained_tokens", "digest", "longest",
+            "usual": tokens that 99% of the samples stay within,
             "lengths": [[upper bound, rows], ...] before any cut, "left_out": {reason: n},
             "findings": {reason: n}, "spoiling": [what would spoil training, ...], "ledger": [TOTAL, ...],
             "file": the ledger's, "report": REPORT}

@@ -60,6 +60,7 @@ def scanned(session: Session, tell: Tell) -> dict[str, Any]:
         **_facts(report, totals),
         "digest": digest,
         "spoiling": ledger.spoiling(totals.rows, session.plan.data.policy, len(report.lengths)),
+        "usual": report.usual(),
         "lengths": report.histogram(),
         "left_out": totals.left_out(),
         "ledger": totals.told(session.data.actions),

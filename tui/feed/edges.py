@@ -15,8 +15,10 @@ from engine.runs import Run
 from tui.feed.child import Child
 
 if TYPE_CHECKING:
+    from engine.fit import Fit
     from engine.hardware import Gpu, Host
     from engine.models import ModelInfo
+    from engine.shapes import Unknown
 
 
 def _models() -> list[ModelInfo]:
@@ -29,6 +31,12 @@ def _describe(id: str) -> ModelInfo:
     from engine import models
 
     return models.describe(id)
+
+
+def _fit(plan: Recipe, longest: int | None, usual: int | None) -> Fit | Unknown:
+    from engine import fit
+
+    return fit.fit(plan, fit.device(), longest, usual)
 
 
 def _gpus() -> list[Gpu]:
@@ -91,6 +99,7 @@ class Edges:
     describe: Callable[[str], ModelInfo] = _describe
     gpus: Callable[[], list[Gpu]] = _gpus
     host: Callable[[], Host] = _host
+    fit: Callable[[Recipe, int | None, int | None], Fit | Unknown] = _fit
     ahead: Callable[[], list[Run]] = turns.ahead
     start: Callable[[Recipe, bool], Run] = _start
     stop: Callable[[Run], bool] = runs.stop

@@ -14,12 +14,16 @@ from textual.widgets import Input
 
 from engine import recipe
 from engine.errors import UserError
+from engine.fit import Fit
 from engine.recipe import Recipe
+from engine.shapes import Unknown
 from tui.draft import Draft
+from tui.feed import Edges
 from tui.safe import clean
 from tui.screens.choose import AskScreen
 from tui.screens.messages import RecipeChanged, StartAsked
 from tui.screens.step import StepScreen
+from tui.widgets import forecast
 from tui.widgets.knob import KNOBS, Form, KnobRow
 from tui.widgets.quiet import Quiet
 from tui.widgets.stepper import Progress
@@ -40,11 +44,13 @@ class RecipeScreen(StepScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n,ctrl+s", "start", "Start", id="recipe.start", tooltip="Start the training"),
         Binding("ctrl+o", "save", "Save as", id="recipe.save", tooltip="Write the recipe to a file"),
+        Binding("f2", "forecast", "Memory", id="recipe.forecast", tooltip="The memory forecast by terms"),
         Binding("enter", "app.focus_next", "Next field", id="recipe.down", show=False),
     ]
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, edges: Edges, draft: Draft) -> None:
         super().__init__()
+        self._edges = edges
         self._plan = draft.recipe
         self._saved: Path | None = None
         self._wrong = ""
@@ -98,7 +104,7 @@ class RecipeScreen(StepScreen):
 
     def _sum_up(self) -> None:
         if self.draft is not None:
-            lines = summary(self.draft, self._saved)
+            lines = Content("\n").join([summary(self.draft, self._saved), forecast.line(self._fit())])
             if self._wrong:
                 lines = Content.assemble((f"✗ {clean(self._wrong)}\n", "$text-error"), lines)
             self.query_one("#sums", Quiet).show(lines)
@@ -130,6 +136,16 @@ class RecipeScreen(StepScreen):
         self.query_one("#sums", Quiet).show("starting the run …")
         self.refresh_bindings()
         self.post_message(StartAsked())
+
+    def _fit(self) -> Fit | Unknown:
+        scan = self.draft.scan if self.draft is not None else None
+        known = (scan["longest"], scan["usual"]) if scan and scan["rows"] else (None, None)
+        return self._edges.fit(self._plan, *known)
+
+    def action_forecast(self) -> None:
+        from tui.screens.forecast import ForecastScreen
+
+        self.open_beside(ForecastScreen(self._fit()))
 
     def action_save(self) -> None:
         def write(path: str | None) -> None:

@@ -1,0 +1,75 @@
+"""The memory forecast: one line beside the settings, and every term of it on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.content import Content
+
+from engine.fit import Fit
+from engine.memory import Remedy
+from engine.shapes import Unknown
+from tui.safe import clean
+from tui.widgets.figures import size
+
+SIGNS = {
+    "fits": ("✓", "$text-success"),
+    "tight": ("!", "$text-warning"),
+    "does not fit": ("✗", "$text-error"),
+}
+MOST_REMEDIES = 3
+NAME, FIGURE = 22, 9
+
+
+def line(found: Fit | Unknown) -> Content:
+    """The total against what is free, the verdict, and the cheapest ways out where it is not good."""
+    if isinstance(found, Unknown):
+        return Content.styled(
+            f"memory: not known, {clean(found.reason, newlines=False)}", "$foreground-muted"
+        )
+    forecast = found.forecast
+    sign, style = SIGNS[forecast.verdict]
+    where = "GPU" if forecast.device.kind == "cuda" else "host"
+    first = Content.assemble(
+        (f"{sign} {forecast.verdict}: ", style),
+        f"about {size(forecast.total)} of {size(forecast.device.free)} {where} memory free now",
+        ("  (f2: its terms)", "$foreground-muted"),
+    )
+    return Content("\n").join([first, *(remedy(one) for one in found.remedies[:MOST_REMEDIES])])
+
+
+def remedy(found: Remedy) -> Content:
+    """What to change, as it stands in a recipe, and what that comes to."""
+    changes = ", ".join(f"{key} = {str(value).lower()}" for key, value in found.changes)
+    sign, style = SIGNS[found.verdict]
+    return Content.assemble(("  ", ""), (clean(changes), "bold"), f" → {size(found.total)} ", (sign, style))
+
+
+def page(found: Fit | Unknown) -> Content:
+    """Every term with its figure and how it is reckoned, remedies, disk, what is not known well."""
+    return Content("\n").join(_lines(found))
+
+
+def _lines(found: Fit | Unknown) -> Iterator[Content]:
+    yield line(found)
+    if isinstance(found, Unknown):
+        return
+    yield Content("")
+    for term in found.forecast.terms:
+        yield Content.assemble(
+            f"{term.name:<{NAME}}{size(term.bytes):>{FIGURE}}  ", (term.how, "$foreground-muted")
+        )
+    yield Content.styled(f"{'together':<{NAME}}{size(found.forecast.total):>{FIGURE}}", "bold")
+    yield Content("")
+    for one in found.remedies[MOST_REMEDIES:]:
+        yield remedy(one)
+    disk = found.disk
+    yield Content.styled("On the disk", "bold $text-primary")
+    for name, count in (
+        ("adapter", disk.adapter),
+        ("checkpoints, all kept", disk.checkpoints),
+        ("merged, if exported", disk.merged),
+    ):
+        yield Content(f"{name:<{NAME}}{size(count):>{FIGURE}}")
+    for note in found.forecast.notes:
+        yield Content.styled(f"· {clean(note, newlines=False)}", "$foreground-muted")
