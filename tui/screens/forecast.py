@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
@@ -39,4 +40,11 @@ class ForecastScreen(StepScreen):
 
     def on_mount(self) -> None:
         self.query_one("#report").focus()
-        self.query_one("#report-text", Quiet).show(page(self._found))
+
+    def on_resize(self, _: events.Resize) -> None:
+        self.call_after_refresh(self._draw)
+
+    def _draw(self) -> None:
+        if self.stands:
+            width = self.query_one("#report").scrollable_content_region.width
+            self.query_one("#report-text", Quiet).show(page(self._found, width))

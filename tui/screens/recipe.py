@@ -104,7 +104,7 @@ class RecipeScreen(StepScreen):
 
     def _sum_up(self) -> None:
         if self.draft is not None:
-            lines = Content("\n").join([summary(self.draft, self._saved), forecast.line(self._fit())])
+            lines = summary(self.draft, forecast.line(self._fit()), self._saved)
             if self._wrong:
                 lines = Content.assemble((f"✗ {clean(self._wrong)}\n", "$text-error"), lines)
             self.query_one("#sums", Quiet).show(lines)
@@ -178,8 +178,8 @@ def typed(plan: Recipe, rows: list[KnobRow]) -> dict[str, Any]:
     return document
 
 
-def summary(draft: Draft, saved: Path | None) -> Content:
-    """Steps, rows and tokens, and the command line that does the same."""
+def summary(draft: Draft, memory: Content, saved: Path | None) -> Content:
+    """Steps, rows and tokens, memory, and the command line that does the same: what matters most first."""
     plan, scan = draft.recipe, draft.scan
     each = plan.train.batch_size * plan.train.gradient_accumulation
     if scan is None:
@@ -193,12 +193,17 @@ def summary(draft: Draft, saved: Path | None) -> Content:
     passes = f" = {steps * each / scan['rows']:.3g} epochs" if scan and scan["rows"] and steps else ""
     command = f"ift-tui train {shlex.quote(str(saved or plan.name + '.toml'))}"
     note = "" if saved else "  (^o writes it)"
-    return Content.assemble(
-        (length + passes, "bold"),
-        f"\n{size}\n",
-        (f"{clean(plan.model.id)} · {'4-bit' if plan.model.load_in_4bit else '16-bit'}\n", ""),
-        ("without a screen: ", "$foreground-muted"),
-        (clean(command, newlines=False), "$text-accent"),
-        (note, "$foreground-muted"),
-        ("".join(f"\n‼ {sentence}" for sentence in spoiling), "$text-error"),
+    bits = "4-bit" if plan.model.load_in_4bit else "16-bit"
+    return Content("\n").join(
+        [
+            *(Content.styled(f"‼ {sentence}", "$text-error") for sentence in spoiling),
+            Content.styled(length + passes, "bold"),
+            memory,
+            Content(f"{size} · {clean(plan.model.id, newlines=False)} · {bits}"),
+            Content.assemble(
+                ("without a screen: ", "$foreground-muted"),
+                (clean(command, newlines=False), "$text-accent"),
+                (note, "$foreground-muted"),
+            ),
+        ]
     )

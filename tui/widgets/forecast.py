@@ -21,7 +21,7 @@ MOST_REMEDIES = 3
 NAME, FIGURE = 22, 9
 
 
-def line(found: Fit | Unknown) -> Content:
+def line(found: Fit | Unknown, hint: str = "  (f2: its terms)") -> Content:
     """The total against what is free, the verdict, and the cheapest ways out where it is not good."""
     if isinstance(found, Unknown):
         return Content.styled(
@@ -33,7 +33,7 @@ def line(found: Fit | Unknown) -> Content:
     first = Content.assemble(
         (f"{sign} {forecast.verdict}: ", style),
         f"about {size(forecast.total)} of {size(forecast.device.free)} {where} memory free now",
-        ("  (f2: its terms)", "$foreground-muted"),
+        (hint, "$foreground-muted"),
     )
     return Content("\n").join([first, *(remedy(one) for one in found.remedies[:MOST_REMEDIES])])
 
@@ -45,26 +45,25 @@ def remedy(found: Remedy) -> Content:
     return Content.assemble(("  ", ""), (clean(changes), "bold"), f" → {size(found.total)} ", (sign, style))
 
 
-def page(found: Fit | Unknown) -> Content:
+def page(found: Fit | Unknown, width: int) -> Content:
     """Every term with its figure and how it is reckoned, remedies, disk, what is not known well."""
-    return Content("\n").join(_lines(found))
+    return Content("\n").join(_lines(found, width))
 
 
-def _lines(found: Fit | Unknown) -> Iterator[Content]:
-    yield line(found)
+def _lines(found: Fit | Unknown, width: int) -> Iterator[Content]:
+    yield line(found, "")
     if isinstance(found, Unknown):
         return
+    yield from (remedy(one) for one in found.remedies[MOST_REMEDIES:])
     yield Content("")
     for term in found.forecast.terms:
-        yield Content.assemble(
-            f"{term.name:<{NAME}}{size(term.bytes):>{FIGURE}}  ", (term.how, "$foreground-muted")
-        )
+        how = Content.styled(term.how, "$foreground-muted").wrap(max(20, width - NAME - FIGURE - 2))
+        yield Content.assemble(f"{term.name:<{NAME}}{size(term.bytes):>{FIGURE}}  ", how[0])
+        yield from (Content.assemble(" " * (NAME + FIGURE + 2), more) for more in how[1:])
     yield Content.styled(f"{'together':<{NAME}}{size(found.forecast.total):>{FIGURE}}", "bold")
     yield Content("")
-    for one in found.remedies[MOST_REMEDIES:]:
-        yield remedy(one)
-    disk = found.disk
     yield Content.styled("On the disk", "bold $text-primary")
+    disk = found.disk
     for name, count in (
         ("adapter", disk.adapter),
         ("checkpoints, all kept", disk.checkpoints),
