@@ -1,0 +1,55 @@
+"""What LoRA is put on in a model of known shapes, and how many parameters that trains."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from engine.architectures import EXPERT_NAMES, FUSED
+from engine.shapes import Shapes, Weight
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A weight with LoRA on it: `pairs` of A and B of the recipe's rank on each of its tensors."""
+
+    weight: Weight
+    pairs: int = 1
+
+    def parameters(self, rank: int) -> int:
+        """A of rank x in and B of out x rank for each pair (LoRA, arXiv 2106.09685)."""
+        return rank * self.pairs * sum(self.weight.features or ()) * self.weight.count
+
+
+def adapted(shapes: Shapes, names: Collection[str] = ()) -> list[Adapted]:
+    """What LoRA is put on: all linear layers but the output head, or those of these names.
+
+    A name is a layer's last part, or more of its path, as in PEFT. In a mixture PEFT takes the names of the
+    layers that its experts once were for the parameters that they are now: one pair an expert, two where gate
+    and way up are one parameter (peft/utils/transformers_weight_conversion.py).
+    """
+    old = EXPERT_NAMES.get(shapes.model_type, {})
+    layers = {weight.name.removesuffix(".weight"): weight for weight in shapes.weights if weight.features}
+    have = {path.rpartition(".")[2] for path in layers}
+    linear = {path.rpartition(".")[2] for path, weight in layers.items() if weight.kind == "linear"}
+    wanted = {FUSED[name] if name not in have and FUSED.get(name) in have else name for name in names}
+    wanted = wanted or linear | set().union(*old.values())
+    found = []
+    for path, weight in layers.items():
+        last = path.rpartition(".")[2]
+        if weight.kind in ("expert", "router"):
+            if last in old and wanted.issuperset(old[last]):
+                experts = weight.shape[0] if weight.kind == "expert" else 1
+                found.append(Adapted(weight, experts * len(old[last])))
+        elif any(_is(path, name) for name in wanted.difference(*old.values())):
+            found.append(Adapted(weight))
+    return found
+
+
+def _is(path: str, name: str) -> bool:
+    return path == name or path.endswith("." + name)
+
+
+def trainable(shapes: Shapes, rank: int, names: Collection[str] = ()) -> int:
+    """Parameters of an adapter of this rank."""
+    return sum(one.parameters(rank) for one in adapted(shapes, names))
