@@ -167,6 +167,7 @@ class RunState:
                 self.reason = self.mend = self.paused = self.phase = ""
                 self.model = event.get("model", "")
                 self.signs = event.get("signs", {})
+                self.eta = None
                 self.started_at = self.started_at or self.updated_at
             case "resumed":
                 self._fold_resumed(event["step"])

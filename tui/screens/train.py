@@ -27,6 +27,8 @@ from tui.widgets.stepper import Progress
 
 SECONDS_BETWEEN_LOOKS = 0.25
 
+ENDED_BADLY = ("failed", "crashed")
+
 
 class TrainScreen(StepScreen):
     """Paints snapshots of one run; the run needs nobody to look."""
@@ -88,7 +90,7 @@ class TrainScreen(StepScreen):
 
     def progress(self) -> Progress:
         over = self.snapshot.state.saved
-        failed = self.snapshot.state.status in ("failed", "crashed")
+        failed = self.snapshot.state.status in ENDED_BADLY
         return Progress(frozenset({2, 3, 4} | ({5} if over else set())), frozenset({5} if failed else ()))
 
     def on_mount(self) -> None:
@@ -118,8 +120,10 @@ class TrainScreen(StepScreen):
         if (now.status, now.phase, snapshot.alive) != (then.status, then.phase, before.alive):
             self.mark_progress()
             self.refresh_bindings()
-            if snapshot.state.status in ("failed", "crashed"):
+            if now.status in ENDED_BADLY:
                 self.query_one(LogPane).display = True
+            elif then.status in ENDED_BADLY:  # it was taken up again
+                self.query_one(LogPane).display = False
 
     def on_resize(self, _: events.Resize) -> None:
         self.call_after_refresh(self._paint)
