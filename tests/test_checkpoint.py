@@ -257,14 +257,13 @@ def whole(home: Path) -> Run:
     return run
 
 
-def test_what_changed_is_said_and_must_be_confirmed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_changed_is_said_and_must_be_confirmed(home: Path) -> None:
     from engine import resume
 
     run = whole(home)
     started: list[Run] = []
-    monkeypatch.setattr(runs, "launch", started.append)
     assert resume.changes(run) == []
-    runs.resume(run)
+    runs.resume(run, start=started.append)
     assert started == [run]
     facts = json.loads((run.path / "environment.json").read_text())
     facts["base"] = "0" * 64
@@ -277,9 +276,9 @@ def test_what_changed_is_said_and_must_be_confirmed(home: Path, monkeypatch: pyt
     found = resume.changes(run)
     assert [text.split()[0] for text in found] == ["recipe.toml", "the", "peft", "the"]
     with pytest.raises(UserError, match=r"not as it was: recipe.toml .*; peft is .*, it was 0.1; the rows"):
-        runs.resume(run)
+        runs.resume(run, start=started.append)
     assert started == [run]
-    runs.resume(run, confirmed=True)
+    runs.resume(run, confirmed=True, start=started.append)
     assert started == [run, run]
     resume.check(run, resume.changes(run))
 
