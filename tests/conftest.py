@@ -47,10 +47,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on the trained run go to one process: it takes two minutes to train."""
+    """Tests on the trained run go to one process: it takes two minutes to train. The longest come first."""
     for item in items:
         if "trained" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("trained"))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def wait_for_end(run: Run, seconds: float = LONGEST_TRAINING) -> None:

@@ -203,8 +203,8 @@ def troubled(*scenarios: str) -> None:
 
 
 @pytest.mark.slow
-def test_real_runs_get_past_a_nan_a_full_disk_and_a_signal() -> None:
-    troubled("nan_stop", "nan_skip", "disk_full_told", "sigterm_load")
+def test_real_runs_get_past_a_nan_and_a_full_disk() -> None:
+    troubled("nan_skip", "disk_full_told")
 
 
 @pytest.mark.long

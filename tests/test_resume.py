@@ -19,7 +19,7 @@ from engine.events import RunState, Tail
 from engine.runs import Run
 from tests.conftest import wait_for_end
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("killed")]
 
 ROOT = Path(__file__).resolve().parents[1]
 PICKLES = {".pt", ".pth", ".bin", ".pkl", ".ckpt"}

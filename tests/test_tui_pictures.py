@@ -307,17 +307,6 @@ def test_train_killed(picture: Any) -> None:
     picture(Stage().app(), opened)
 
 
-def test_what_a_run_can_be_told(picture: Any) -> None:
-    with alive(record("live", step_events(230, end=None))):
-
-        async def scene(app: Any, pilot: Pilot[Any]) -> None:
-            await training(app, pilot)
-            await pilot.press("o")
-            await until(pilot, lambda: bool(app.screen.query(".dialog")))
-
-        picture(Stage().app(), scene)
-
-
 def test_whose_turn(picture: Any) -> None:
     stage = Stage()
     stage.ahead = [record("other", step_events(10))]
