@@ -10,7 +10,7 @@ run: $(VENV)/.app
 	@$(BIN)/ift-tui
 
 test: $(VENV)/.dev lint
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 # Text, ids and masks of every chat template that trl and unsloth carry, against transformers and unsloth.
 proofs: $(VENV)/.dev

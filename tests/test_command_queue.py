@@ -46,7 +46,7 @@ def test_a_queued_run_is_moved_and_taken_out(
         assert queue() == [second.name, third.name]
         assert queue("--up", third.name) == [third.name, second.name]
         assert queue("--down", third.name) == [second.name, third.name]
-        until(lambda: bool(said(second, "queued")))
+        until(lambda: bool(said(second, "queued") and said(third, "queued")))
         assert queue("--out", second.name) == [third.name]
         until(lambda: second.state().status == "stopped")
         assert front.main(["queue", "--up", second.name]) == 2
