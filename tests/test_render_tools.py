@@ -265,3 +265,16 @@ def test_conversations_with_tools_get_the_template_for_them_as_in_transformers(
         assert chat.prompt_ids(messages[:1], talk.tools) == prompt
     chosen = render.with_template(chat, tmp_path, "tool_use", "answers")
     assert chosen.template == TOOLS_TEMPLATE and not chosen.tool_template
+    # Saved beside an adapter, what was chosen is taken and nothing else, with and without tools.
+    for each in (chat, chosen):
+        saved = tmp_path / each.origin.replace(" ", "-")
+        shutil.copytree(tmp_path, saved, ignore=shutil.ignore_patterns(saved.name, "the-*"))
+        render.save_templates(each, saved)
+        again = render.load(saved)
+        assert (again.template, again.tool_template) == (each.template, each.tool_template)
+        theirs = PreTrainedTokenizerFast.from_pretrained(saved)
+        for shape in ("one turn", "tools"):
+            talk = SHAPES[shape]
+            (made,) = render.render(again, talk, 512, ACTIONS)
+            tools = list(talk.tools) or None
+            assert made.text == theirs.apply_chat_template(list(talk.messages), tools=tools, tokenize=False)

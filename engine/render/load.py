@@ -67,6 +67,18 @@ def with_template(chat: ChatFormat, folder: Path, template: str, train_on: Train
     return other
 
 
+def save_templates(chat: ChatFormat, folder: Path) -> None:
+    """Put the templates into a folder with a tokenizer, so that `load` and transformers take these alone."""
+    config = folder / "tokenizer_config.json"
+    settings = _json(config)
+    if settings.pop("chat_template", None) is not None:
+        config.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    (folder / "chat_template.jinja").write_text(chat.template, "utf-8")
+    if chat.tool_template:
+        (folder / "additional_chat_templates").mkdir(exist_ok=True)
+        (folder / "additional_chat_templates" / "tool_use.jinja").write_text(chat.tool_template, "utf-8")
+
+
 def layouts() -> list[str]:
     """The names of the shipped layouts."""
     return sorted(file.stem for file in LAYOUTS.glob("*.jinja"))

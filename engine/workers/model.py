@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine import models, resume
+from engine import models, render, resume
 from engine.events import EventLog
 from engine.recipe import Recipe
 from engine.render import ChatFormat
@@ -88,6 +88,6 @@ def adapter_saver(model: Any, recipe: Recipe, chat: ChatFormat) -> Callable[[Pat
         for name in TOKENIZER_FILES:
             if (base / name).is_file():
                 shutil.copyfile(base / name, folder / name)
-        (folder / "chat_template.jinja").write_text(chat.template, "utf-8")
+        render.save_templates(chat, folder)
 
     return save

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 from textual import events, work
@@ -266,14 +267,20 @@ class InspectScreen(HuntScreen):
             return
         names = [layout["name"] for layout in layouts]
 
+        def take(path: str | None) -> None:
+            if path is not None:
+                self._change("chat_template", str(Path(path).expanduser().resolve()))
+
         def choose(number: int | None) -> None:
-            if number is not None:
+            if number == len(names):
+                self.app.push_screen(AskScreen("Which file?", "", "renders so", not_jinja), take)
+            elif number is not None:
                 self._change("chat_template", names[number])
 
         now = self._plan.data.chat_template
         current = names.index(now) if now in names else 0
         if self.is_current:
-            said = [layout["said"] for layout in layouts]
+            said = [*(layout["said"] for layout in layouts), "a .jinja file …"]
             self.app.push_screen(PickScreen("Which chat template?", said, current), choose)
 
     def action_masking(self) -> None:
@@ -295,3 +302,8 @@ class InspectScreen(HuntScreen):
 
         now = str(self._plan.data.max_length)
         self.app.push_screen(AskScreen("How many tokens at most?", now, "renders so"), change)
+
+
+def not_jinja(path: str) -> str:
+    """What is wrong with the name of a chat template's file; "" where nothing is."""
+    return "" if path.endswith(".jinja") else "the file's name has to end in .jinja"
