@@ -2,18 +2,27 @@
 
 Kinds, with what each carries beside `kind`, `seq` (from 1) and `time` (Unix seconds):
 
-    started    name, model, signs (autopsy.py); a worker's first word, again where one takes a run up
+    started    name, model, signs (autopsy.py), pid (for its share of a GPU, not to say that it lives);
+               a worker's first word, again where one takes a run up
     queued     behind (name of the run before it), ahead (runs before it): waits for its turn (turns.py)
     resumed    step, from (path of the checkpoint, null where it begins anew): what came after it is void
-    phase      phase: load | render | baseline | train | evaluate | save
+    phase      phase: import | render | load | probe | baseline | train | evaluate | save
     rendered   count, tokens, trained_tokens, digest, validation, left_out
-    loaded     parameters, trainable, four_bit, dtype, device
+    loaded     parameters, trainable, four_bit, dtype, device; gpu (its UUID in NVML, where there is one)
+    forecast   total, free, verdict (fits | tight | does not fit), terms {name: bytes}; what memory.py says of
+               this run before the model is loaded; or reason, where it says nothing
+    probed     train {rows, length, peak}, evaluation {rows, length, peak} (null without validation rows):
+               peaks in bytes, measured on the longest batches; forecast (bytes, null if unknown);
+               seconds (of a whole step of usual rows), tokens_per_s, eta (seconds that the run will take)
     step       step, total, loss, lr, grad_norm, tokens, trained_tokens, tokens_per_s, memory, epoch, eta;
+               seconds (forward, backward, optimizer), data (seconds that it waited for its rows);
                without memory where it is as it was a step before
-    evaluated  step, loss, rows, adapter (False: the base model's own loss)
-    saved      step, path (of a checkpoint, or of the adapter)
-    non_finite step, what (loss | gradient), rows: numbers of all rows of that step, in training order; done
-               (stopped | skipped | rolled back)
+    sampled    step, number (from 0), adapter (False: the base model's, with prompt and reference, once),
+               answer, ended (whether it stopped by itself)
+    evaluated  step, loss, rows, adapter (False: the base model's own loss), seconds (samples among them)
+    saved      step, path (of a checkpoint, or of the adapter), seconds
+    non_finite step, what (loss | gradient), rows: numbers of all rows of that step, in training order;
+               places: file and line of each; done (stopped | skipped | rolled back)
     shrunk     batch_size, gradient_accumulation: memory ran out, it goes on from the last checkpoint so
     kept_best  step, loss, stopped_early: the adapter is that of the best evaluation, not of the last step
     paused     reason: what cannot be written; unpaused: it can again
