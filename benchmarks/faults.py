@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import kill
 
-from engine import events, recipe, runs
+from engine import dataset, events, recipe, runs, usable
 from engine.events import Event, EventLog
 from engine.recipe import Recipe
 from engine.runs import Run
@@ -35,7 +35,8 @@ from engine.workers import checkpoints, faults, order, train
 
 PHASES = ("import", "render", "load", "baseline", "train", "evaluate", "save")
 DISK = 150 * 2**20
-BALLAST_SECONDS = 5.0
+BALLAST_SECONDS = 30.0
+"""At most: where no byte is free, not even that the run waits can be told."""
 
 
 def nan_stop() -> None:
@@ -44,6 +45,7 @@ def nan_stop() -> None:
     state, told = run.state(), of_kind(run, "non_finite")
     assert (state.status, state.step) == ("failed", 4) and "no number in step 5" in state.reason, state.reason
     assert [(one["step"], one["what"], one["rows"]) for one in told] == [(5, "loss", rows_of(run, 5))]
+    assert told[0]["places"] == places_of(run, rows_of(run, 5)) and told[0]["places"][0] in state.reason
     assert kill.life(run, people=False) == 0
     assert kill.outcome(run)["adapter"] == undisturbed()["adapter"]
 
@@ -100,20 +102,30 @@ def disk_full_told() -> None:
     assert kill.outcome(run) == undisturbed()
 
 
-def disk_full() -> None:
-    """A small file system runs full under a run: events and checkpoints wait, the former ones stay whole."""
+def _disk_full(phase: str) -> None:
     with small_disk() as folder:
         run = runs.create(plan())
 
-        def when_training(event: Event) -> None:
-            if event["kind"] == "phase" and event["phase"] == "train":
-                threading.Thread(target=fill, args=(folder,), daemon=True).start()
+        def at_phase(event: Event) -> None:
+            if event["kind"] == "phase" and event["phase"] == phase:
+                threading.Thread(target=fill, args=(folder, run), daemon=True).start()
 
-        assert kill.life(run, hearing(when_training), people=False) == 0, runs.log_tail(run)
+        ended = kill.life(run, hearing(at_phase), people=False)
+        assert ended == 0, (ended, run.state().reason, runs.log_tail(run))
         told = [one["kind"] for one in of_kind(run, "paused", "unpaused")]
         assert told and told.count("paused") == told.count("unpaused"), told
         run_outcome, wanted = kill.outcome(run), undisturbed()
         assert run_outcome == wanted, [key for key in wanted if run_outcome[key] != wanted[key]]
+
+
+def disk_full() -> None:
+    """A small file system runs full under a run: events and checkpoints wait, the former ones stay whole."""
+    _disk_full("train")
+
+
+def disk_full_at_render() -> None:
+    """It runs full before the rows are on it: they are rendered again when there is room."""
+    _disk_full("render")
 
 
 def early_stopping() -> None:
@@ -149,7 +161,8 @@ def _signalled(phase: str) -> Callable[[], None]:
 
 SCENARIOS: dict[str, Callable[[], None]] = {
     **{one.__name__: one for one in (
-        nan_stop, nan_skip, nan_roll_back, oom_stop, oom_shrink, disk_full_told, disk_full, early_stopping,
+        nan_stop, nan_skip, nan_roll_back, oom_stop, oom_shrink, disk_full_told, disk_full,
+        disk_full_at_render, early_stopping,
     )},
     **{f"sigterm_{phase}": _signalled(phase) for phase in PHASES},
 }  # fmt: skip
@@ -180,6 +193,15 @@ def rows_of(run: Run, step: int) -> list[int]:
     plan = run.recipe().train
     size = plan.batch_size * plan.gradient_accumulation
     return order.of_step(22, size, plan.seed, step)
+
+
+def places_of(run: Run, numbers: list[int]) -> list[str]:
+    """File and line of training rows, counted anew from the recipe."""
+    data = dataset.opened(run.recipe())
+    with tempfile.TemporaryDirectory() as folder:
+        found = usable.samples(data, usable.surveyed(data, Path(folder)), ["train"])
+        from_ = [f"{Path(sample.row.file).name} line {sample.row.line}" for _, sample in found]
+    return [from_[number] for number in numbers]
 
 
 def of_kind(run: Run, *kinds: str) -> list[Event]:
@@ -215,13 +237,13 @@ def small_disk() -> Iterator[Path]:
             subprocess.run(["umount", "-l", folder], check=True)
 
 
-def fill(folder: Path) -> None:
-    """Leave no byte free for some seconds."""
+def fill(folder: Path, run: Run) -> None:
+    """Leave no byte free until the run has said that it waits."""
     ballast = folder / "ballast"
     until = time.monotonic() + BALLAST_SECONDS
     size = DISK
     with ballast.open("wb", buffering=0) as file:
-        while time.monotonic() < until:
+        while time.monotonic() < until and not of_kind(run, "paused"):
             try:
                 file.write(bytes(size))
             except OSError:

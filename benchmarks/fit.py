@@ -162,7 +162,7 @@ def trained(one: Case, plan: Recipe, folder: Path) -> dict[str, Any]:
     made = [(ids, ids)] * (one["batch"] * STEPS)
     with rows.writer(folder / "train.arrow") as write:
         for pair in made:
-            write(*pair)
+            write(*pair, "made up", 0)
     log = EventLog(folder / "events.jsonl")
     base, tokenizer = train._load(plan, log)
     loading = peak()

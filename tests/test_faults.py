@@ -19,7 +19,7 @@ from engine import hardware, recipe, runs
 from engine.errors import UserError
 from engine.events import EventLog, Tail
 from engine.recipe import Train
-from engine.workers import amends, failures, patience, watch
+from engine.workers import amends, failures, patience, rows, watch
 from engine.workers.amends import Amends, Gone
 from engine.workers.io import Stopped
 from engine.workers.patience import PatientLog, patiently
@@ -210,3 +210,23 @@ def test_real_runs_get_past_a_nan_and_a_full_disk() -> None:
 @pytest.mark.long
 def test_real_runs_get_past_every_fault() -> None:
     troubled()
+
+
+def test_a_log_that_cannot_be_written_does_not_end_a_worker() -> None:
+    printing = (
+        "from engine.workers.io import keep_printing; keep_printing(); import sys;"
+        "print('lost'); print('lost', file=sys.stderr); sys.stdout.flush(); sys.exit(7)"
+    )
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", printing], stdout=full, stderr=full, cwd=ROOT, check=False
+        )
+    assert done.returncode == 7
+
+
+def test_rows_on_disk_know_their_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "train.arrow"
+    with rows.writer(path) as write:
+        for number in range(2 * rows.ROWS_A_BATCH + 3):
+            write([number], [number], f"/data/{'ab'[number % 2]}.jsonl", 10 * number)
+    assert rows.places(path, [1025, 0, 1]) == ["b.jsonl line 10250", "a.jsonl line 0", "b.jsonl line 10"]

@@ -1,7 +1,8 @@
-"""A worker's two lines to the world: JSON messages out, JSON requests in; and the wish to stop."""
+"""A worker's lines to the world: JSON messages out, JSON requests in, its log; and the wish to stop."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -43,6 +44,20 @@ class Channel:
         """What the front end asks, until it closes its end."""
         for line in sys.stdin:
             yield json.loads(line)
+
+
+def keep_printing() -> None:
+    """What libraries print is no reason to end: where the log's disk is full or gone, their words are lost."""
+    sys.stdout = io.TextIOWrapper(_Forgiving(1, "w", closefd=False), "utf-8", "replace", line_buffering=True)
+    sys.stderr = io.TextIOWrapper(_Forgiving(2, "w", closefd=False), "utf-8", "replace", line_buffering=True)
+
+
+class _Forgiving(io.FileIO):
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data) or 0
+        except OSError:
+            return len(data)
 
 
 class StopFlag:

@@ -7,13 +7,15 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.events import EventLog
 from engine.workers.io import StopFlag, Stopped
 
 SECONDS_BETWEEN_TRIES = 2.0
 SECONDS_BETWEEN_LOOKS = 0.1
+
+Made = TypeVar("Made")
 
 PASSING = {
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.ESTALE,
@@ -46,7 +48,7 @@ class PatientLog(EventLog):
             self._waiting.pop(0)
 
 
-def patiently(write: Callable[[], None], log: EventLog, stop: StopFlag) -> None:
+def patiently(write: Callable[[], Made], log: EventLog, stop: StopFlag) -> Made:
     """Do what writes files, again and again where there is no room; the run says that it waits.
 
     Raises Stopped where it is asked to stop meanwhile, and whatever does not pass by itself.
@@ -54,7 +56,7 @@ def patiently(write: Callable[[], None], log: EventLog, stop: StopFlag) -> None:
     waited = False
     while True:
         try:
-            write()
+            made = write()
         except Exception as error:
             reason = passing(error)
             if not reason:
@@ -67,6 +69,7 @@ def patiently(write: Callable[[], None], log: EventLog, stop: StopFlag) -> None:
             break
     if waited:
         log.write("unpaused")
+    return made
 
 
 def passing(error: Exception) -> str:

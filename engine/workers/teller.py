@@ -24,11 +24,16 @@ from engine.workers.watch import Watch
 
 STEPS_FOR_RATE = 20
 
+SHOWN = 8
+"""Rows of a step whose loss is no number that are named in a sentence; the event has them all."""
+
 
 class Teller(TrainerCallback):  # type: ignore[misc]
     """Hears of each step from transformers. `trainer` is set when it is made: it wants callbacks first."""
 
     trainer: Any
+    places: Callable[[list[int]], list[str]]
+    """File and line of training rows, by their numbers."""
 
     def __init__(
         self,
@@ -110,9 +115,10 @@ class Teller(TrainerCallback):  # type: ignore[misc]
         if made.rollbacks > MOST_ROLLBACKS or len(gone) >= len(self.trainer.order):
             policy = "stop" if policy == "roll back" else policy
         done = {"stop": "stopped", "skip": "skipped", "roll back": "rolled back"}[policy]
-        self._log.write("non_finite", step=step, what=what, rows=rows, done=done)
-        shown = ", ".join(map(str, rows[:8])) + (" ..." if len(rows) > 8 else "")
-        said = f"the {what} is no number in step {step} (rows {shown}); that step was not taken"
+        places = self.places(rows)
+        self._log.write("non_finite", step=step, what=what, rows=rows, places=places, done=done)
+        shown = ", ".join(places[:SHOWN]) + (" ..." if len(places) > SHOWN else "")
+        said = f"the {what} is no number in step {step}, with {shown}; that step was not taken"
         match policy:
             case "skip":  # without a gradient the optimizer moves, decays and counts nothing
                 self.trainer.model.zero_grad(set_to_none=True)

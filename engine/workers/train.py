@@ -31,8 +31,8 @@ from engine.workers.amends import Again, Amends
 from engine.workers.control import Controls
 from engine.workers.course import Course
 from engine.workers.failures import explain
-from engine.workers.io import StopFlag, Stopped
-from engine.workers.patience import PatientLog
+from engine.workers.io import StopFlag, Stopped, keep_printing
+from engine.workers.patience import PatientLog, patiently
 
 
 def main() -> int:
@@ -44,6 +44,7 @@ def main() -> int:
 
 def work(run: Run, stop: StopFlag, lock: int) -> int:
     """Train and write the last word, whatever happens; with the run's lock, held until this process ends."""
+    keep_printing()
     log = PatientLog(run.events, stop)
     try:
         train(run, log, stop)
@@ -79,7 +80,7 @@ def train(run: Run, log: EventLog, stop: StopFlag) -> None:
 
     _enter("render", log, stop)
     chat = dataset.chat_format(recipe)
-    training, digest, validation, reasoning = _render(run, recipe, chat, log)
+    training, digest, validation, reasoning = patiently(lambda: _render(run, recipe, chat, log), log, stop)
     if came_from:
         resume.check(run, resume.changed_rows(run, digest))
 
@@ -92,9 +93,9 @@ def train(run: Run, log: EventLog, stop: StopFlag) -> None:
     from engine.workers.teller import Teller
     from engine.workers.trainer import build
 
-    data = Dataset.from_file(str(training))
+    data = Dataset.from_file(str(training)).select_columns(rows.TRAINED)
     model, tokenizer = models.load(recipe, log)
-    models.write_environment(run, recipe, model, digest, reasoning)
+    patiently(lambda: models.write_environment(run, recipe, model, digest, reasoning), log, stop)
     step = checkpoints.step_of(came_from) if came_from else 0
     course = _course(run, plan.total_steps(len(data)), made, came_from)
     trainable, _ = model.get_nb_trainable_parameters()
@@ -106,6 +107,7 @@ def train(run: Run, log: EventLog, stop: StopFlag) -> None:
     folder, shrunk = str(run.path / "trainer"), made.batch_size is not None
     trainer = build(plan, model, tokenizer, data, digest, validation, course, teller, folder, shrunk)
     keeper.trainer = trainer
+    teller.places = lambda numbers: rows.places(training, numbers)
 
     if log.continued:
         log.write("resumed", step=step, **{"from": str(came_from) if came_from else None})
@@ -235,7 +237,7 @@ def _render(
                 facts.update(
                     count=1, tokens=len(rendered.ids), trained_tokens=rendered.trained, thinks=thinks
                 )
-                write(rendered.ids, rendered.labels)
+                write(rendered.ids, rendered.labels, sample.row.file, sample.row.line)
                 yield rendered.ids, rendered.labels
 
         digest = render.digest(training())
