@@ -47,7 +47,7 @@ class Channel:
 
 
 def keep_printing() -> None:
-    """What libraries print is no reason to end: where the log's disk is full or gone, their words are lost."""
+    """Have what libraries print be no reason to end: where the log's disk is full, their words are lost."""
     sys.stdout = io.TextIOWrapper(_Forgiving(1, "w", closefd=False), "utf-8", "replace", line_buffering=True)
     sys.stderr = io.TextIOWrapper(_Forgiving(2, "w", closefd=False), "utf-8", "replace", line_buffering=True)
 
