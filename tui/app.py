@@ -12,8 +12,10 @@ from typing import Any, ClassVar
 if os.environ.get("SSH_TTY"):  # read by textual when it is imported
     os.environ.setdefault("TEXTUAL_FPS", "15")
 
+from rich.console import RenderableType
 from rich.text import Text
 from textual import work
+from textual._compositor import CompositorUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -23,6 +25,7 @@ from engine.errors import RunFailed, UserError
 from engine.recipe import Recipe
 from engine.runs import Run
 from tui import terminal
+from tui.changes import Shown
 from tui.draft import Draft
 from tui.feed import Dialogue, Edges, RowsFeed
 from tui.safe import clean
@@ -67,11 +70,21 @@ class IftTui(App[None]):
         self._draft: Draft | None = None
         self._rows = RowsFeed(self.edges.child)
         self._starting = False
+        self._shown = Shown()
 
     def get_default_screen(self) -> Screen[None]:
         return HomeScreen(self.edges)
 
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        if isinstance(renderable, CompositorUpdate):
+            renderable = self._shown.changes(renderable, self.size)
+        super()._display(screen, renderable)
+
+    def on_resize(self) -> None:
+        self._shown.forget()
+
     def on_mount(self) -> None:
+        self.app_resume_signal.subscribe(self, lambda _: self._shown.forget())
         if not self.is_headless:
             terminal.watch(sys.__stdin__.fileno() if sys.__stdin__ else 0, self._leave)
         run = turns.live()

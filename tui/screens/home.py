@@ -103,7 +103,9 @@ class HomeScreen(StepScreen):
         self._lines, self._listed = lines, True
         table = self.query_one(RunTable)
         table.display = bool(lines)
-        self.query_one("#runs").border_subtitle = "enter opens a run" if lines else ""
+        panel, hint = self.query_one("#runs"), "enter opens a run" if lines else ""
+        if panel.border_subtitle != hint:  # to set it paints the panel anew
+            panel.border_subtitle = hint
         self.query_one("#welcome").display = not lines
         self.query_one("#welcome", Quiet).show(WELCOME)
         table.show(lines, self._edges.clock())
