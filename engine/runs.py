@@ -8,19 +8,22 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from engine import autopsy, events, lock, recipe
+from engine import autopsy, events, lock
 from engine.errors import RunFailed, UserError
 from engine.events import RunState
-from engine.recipe import Recipe
+
+if TYPE_CHECKING:
+    from engine.recipe import Recipe
 
 LOCK_FD = "IFT_TUI_LOCK_FD"
 """Environment variable by which a launcher hands the held lock to the worker."""
@@ -78,8 +81,18 @@ class Run:
     def adapter(self) -> Path:
         return self.path / "adapter"
 
+    def title(self) -> tuple[str, str]:
+        """The name and the model in its recipe, unchecked. Raises UserError where it is missing or torn."""
+        try:
+            plan = tomllib.loads((self.path / "recipe.toml").read_text("utf-8"))
+            return str(plan["name"]), str(plan["model"]["id"])
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise UserError(f"{self.name}: its recipe.toml cannot be read: {error}") from None
+
     def recipe(self) -> Recipe:
         """The resolved recipe. Raises UserError where it is missing or torn."""
+        from engine import recipe  # with pydantic: not before it is needed, a list of runs does without
+
         return recipe.load(self.path / "recipe.toml")
 
     def state(self) -> RunState:
@@ -113,6 +126,8 @@ def home() -> Path:
 
 def create(plan: Recipe, now: datetime | None = None) -> Run:
     """Make the directory of a new run with its resolved recipe in it, private to this user."""
+    from engine import recipe
+
     base = home() / "runs"
     stamp = f"{now or datetime.now():%Y%m%d-%H%M%S}-{plan.name}"
     try:

@@ -26,7 +26,8 @@ def test_the_light_half_knows_neither_torch_nor_screens() -> None:
 
 def test_the_app_opens_without_what_trains() -> None:
     modules = loaded_after("import tui.app")
-    assert not modules & (HEAVY | {"transformers", "numpy", "tokenizers", "plotext", "engine.workers"})
+    late = {"transformers", "numpy", "tokenizers", "plotext", "pydantic", "jinja2", "engine.workers"}
+    assert not modules & (HEAVY | late)
 
 
 def test_the_data_worker_needs_no_torch() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import gc
 import importlib
 import io
 import os
@@ -88,9 +89,12 @@ def _guarded(work: Callable[[], int], with_traceback: bool) -> int:
 
 
 def _open_app() -> int:
+    gc.disable()  # thousands of objects are made here, to stay: to look for garbage among them takes long
     from tui.app import IftTui
 
     app = IftTui()
+    gc.freeze()
+    gc.enable()
     app.run()
     return app.return_code or 0
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if os.environ.get("SSH_TTY"):  # read by textual when it is imported
     os.environ.setdefault("TEXTUAL_FPS", "15")
@@ -20,13 +21,11 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from engine import recipe, turns
+from engine import turns
 from engine.errors import RunFailed, UserError
-from engine.recipe import Recipe
 from engine.runs import Run
 from tui import terminal
 from tui.changes import Shown
-from tui.draft import Draft
 from tui.feed import Dialogue, Edges, RowsFeed
 from tui.safe import clean
 from tui.screens import begin
@@ -46,6 +45,12 @@ from tui.screens.messages import (
 )
 from tui.screens.step import WIDE, StepScreen
 from tui.widgets.stepper import STEPS
+
+if TYPE_CHECKING:
+    from engine.recipe import Recipe
+    from tui.draft import Draft
+
+SECONDS_TO_SETTLE = 0.5
 
 QUIET_SECONDS = 0.3
 """How long choices must rest before rows are read again: a number is typed key by key."""
@@ -87,9 +92,17 @@ class IftTui(App[None]):
         self.app_resume_signal.subscribe(self, lambda _: self._shown.forget())
         if not self.is_headless:
             terminal.watch(sys.__stdin__.fileno() if sys.__stdin__ else 0, self._leave)
+        self._load_ahead()
         run = turns.live()
         if run is not None:
             self._open_run(run)
+
+    @work(group="ahead")
+    async def _load_ahead(self) -> None:
+        """The code of the next screens, once the first one stands: a key should not wait for it."""
+        await asyncio.sleep(SECONDS_TO_SETTLE)
+        for screen in ("model", "train", "data", "recipe", "compare"):
+            await asyncio.to_thread(importlib.import_module, f"tui.screens.{screen}")
 
     def _leave(self) -> None:
         """The terminal is gone: so is the viewer. Called in a thread."""
@@ -130,6 +143,8 @@ class IftTui(App[None]):
         self.push_screen(screen)
 
     def on_run_begun(self, message: RunBegun) -> None:
+        from engine import recipe
+        from tui.draft import Draft
         from tui.screens.model import ModelScreen
 
         try:

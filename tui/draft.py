@@ -11,9 +11,6 @@ from typing import Any
 from engine import recipe, sources
 from engine.recipe import Recipe, Source
 
-GUIDED = "first-steps"
-"""The bundled recipe that needs neither network nor GPU."""
-
 LISTED = (
     "too long", "answer cut", "nothing to train on", "missing end token", "doubled BOS", "lost text",
     "duplicate", "leaked",

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from engine import runs, turns
 from engine.errors import RunFailed
-from engine.recipe import Recipe
 from engine.runs import Run
 from tui.feed.child import Child
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from engine.fit import Fit
     from engine.hardware import Gpu, Host
     from engine.models import ModelInfo
+    from engine.recipe import Recipe
     from engine.shapes import Unknown
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import RunFailed
-from engine.recipe import Recipe, Source
 from tui.feed.child import Child, Dialogue, Message
+
+if TYPE_CHECKING:
+    from engine.recipe import Recipe, Source
 
 
 class RowsFeed:

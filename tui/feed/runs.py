@@ -159,8 +159,7 @@ class RunsFeed:
 
     def _told(self, run: Run, state: RunState) -> RunLine:
         try:
-            plan = run.recipe()
-            name, model = plan.name, plan.model.id
+            name, model = run.title()
         except UserError:
             name, model = run.name, state.model or "?"
         started = state.started_at or run.path.stat().st_mtime

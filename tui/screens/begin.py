@@ -7,7 +7,6 @@ from typing import Any
 
 from textual.app import App
 
-from engine import asking
 from engine.runs import Run
 from tui.feed import Edges
 from tui.safe import clean
@@ -29,6 +28,8 @@ async def turn(app: App[Any], edges: Edges) -> bool | None:
 
 async def agreed(app: App[Any], edges: Edges, run: Run) -> bool:
     """Whether a person wants it resumed in spite of what has changed. Raises UserError or RunFailed."""
+    from engine import asking  # with the recipe's checks: not before the home screen stands
+
     changed = await asyncio.to_thread(edges.changes, run)
     explanation = asking.start_of_resumed(run)
     if changed:

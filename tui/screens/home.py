@@ -12,8 +12,6 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import DataTable
 
-from engine import recipe
-from tui.draft import GUIDED
 from tui.feed import Edges, RunLine, RunsFeed
 from tui.safe import clean
 from tui.screens.choose import ChooseScreen
@@ -22,6 +20,9 @@ from tui.screens.step import StepScreen
 from tui.widgets.quiet import Quiet
 from tui.widgets.run_table import RunTable
 from tui.widgets.stepper import Progress
+
+GUIDED = "first-steps"
+"""The bundled recipe that needs neither network nor GPU."""
 
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -163,6 +164,8 @@ class HomeScreen(StepScreen):
             self.notify(f"{clean(line.name)} leaves the line; r takes it up again", markup=False)
 
     def action_new(self) -> None:
+        from engine import recipe
+
         names = [path.stem for path in recipe.bundled()]
         if len(names) <= 1:
             self.post_message(RunBegun(names[0] if names else GUIDED))

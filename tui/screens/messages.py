@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from engine.recipe import Recipe, Source
-from engine.runs import Run
+if TYPE_CHECKING:
+    from engine.recipe import Recipe, Source
+    from engine.runs import Run
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
@@ -11,10 +11,12 @@ from textual.keys import key_to_character
 from textual.reactive import reactive
 from textual.screen import Screen
 
-from tui.draft import Draft
 from tui.safe import clean
 from tui.widgets.key_line import KeyLine
 from tui.widgets.stepper import Progress, Stepper
+
+if TYPE_CHECKING:
+    from tui.draft import Draft
 
 WIDE = 110
 """Columns from which panels stand side by side."""
