@@ -67,7 +67,9 @@ def test_entries_are_found_by_step() -> None:
     some = Series([(2, 1.0), (4, 2.0), (9, 3.0)])
     assert [some.before(step) for step in (1, 2, 3, 9, 10)] == [0, 0, 1, 2, 3]
     assert [some.until(step) for step in (1, 2, 3, 9, 10)] == [0, 1, 1, 3, 3]
-    assert some == [(2, 1.0), (4, 2.0), (9, 3.0)] and some[-1] == (9, 3.0) and some[1:] == [(4, 2.0), (9, 3.0)]
+    assert (
+        some == [(2, 1.0), (4, 2.0), (9, 3.0)] and some[-1] == (9, 3.0) and some[1:] == [(4, 2.0), (9, 3.0)]
+    )
     assert some != [(2, 1.0)] and not Series()
 
 

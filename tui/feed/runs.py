@@ -27,6 +27,17 @@ class Snapshot:
     log: tuple[str, ...] = ()
     gpus: tuple[Gpu, ...] = ()
     host: Host | None = None
+    batch: int = 0
+    """Rows of a whole step, as the recipe has it; 0 where it cannot be read."""
+    beside: Beside | None = None
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Another run whose losses are drawn beside this one's."""
+
+    run: Run
+    state: RunState
 
 
 class RunFeed:
@@ -45,6 +56,14 @@ class RunFeed:
         self._hardware: tuple[tuple[Gpu, ...], Host | None] = ((), None)
         self._seen: object = None
         self._cause: tuple[str, str] | None = None
+        self._log: tuple[str, ...] = ()
+        self._log_seen: object = None
+        self._batch: int | None = None
+        self._beside: tuple[Run, Tail, RunState] | None = None
+
+    def lay_beside(self, run: Run | None) -> None:
+        """Follow the losses of another run too; None: of none."""
+        self._beside = None if run is None else (run, Tail(run.events), RunState())
 
     def poll(self) -> Snapshot | None:
         """The run as it stands, or None where nothing has changed since the last call."""
@@ -54,14 +73,40 @@ class RunFeed:
         self._fold(now)
         since = max(self._phase_at, launched_at(self._run)) if alive else now
         seconds = int(max(0.0, now - since)) if self._state.step == 0 else 0
-        seen = (self._tail.offset, alive, seconds, self._log_size(), self._look(now))
+        other = self._beside
+        if other is not None:
+            other[2].fold_all(other[1].read())
+        beside_seen = other and (other[0], other[1].offset)
+        seen = (self._tail.offset, alive, seconds, self._log_size(), self._look(now), beside_seen)
         if seen == self._seen:
             return None
         self._seen = seen
-        lists = ("losses", "evaluations", "warnings", "told")
-        state = replace(self._state, **{name: getattr(self._state, name)[:] for name in lists})
-        log = tuple(log_tail(self._run, self.LOG_LINES))
-        return Snapshot(self._judged(state, alive), alive, seconds, log, *self._hardware)
+        return Snapshot(
+            self._judged(self._state.frozen(), alive),
+            alive,
+            seconds,
+            self._log_lines(),
+            *self._hardware,
+            self._rows_a_step(),
+            other and Beside(other[0], other[2].frozen()),
+        )
+
+    def _log_lines(self) -> tuple[str, ...]:
+        size = self._log_size()
+        if size != self._log_seen:
+            self._log_seen = size
+            self._log = tuple(log_tail(self._run, self.LOG_LINES))
+        return self._log
+
+    def _rows_a_step(self) -> int:
+        """A recipe does not change under a run, and what memory shrinks keeps the rows of a step."""
+        if self._batch is None:
+            try:
+                plan = self._run.recipe().train
+                self._batch = plan.batch_size * plan.gradient_accumulation
+            except UserError:
+                self._batch = 0
+        return self._batch
 
     def _judged(self, state: RunState, alive: bool) -> RunState:
         """With the cause of a crash, which is looked for once."""
