@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from engine.events import Evaluation, RunState
 from engine.series import Series
@@ -53,12 +54,15 @@ def sentence(state: RunState) -> str:
     is_ = "was" if state.over or state.status == "crashed" else "is"
     if (broken := _not_a_number_since(losses)) is not None:
         return f"The loss {is_} no number since step {broken:,}."
-    if len(losses) < TOO_FEW:
-        return f"Too early to say: {len(losses)} step{'s' * (len(losses) != 1)}."
-    if overfit := _overfitting(state.evaluations, losses, state.over):
-        return overfit
     against = _against_base(state, is_)
-    return f"The loss {_course(losses, is_)}{'; ' + against if against else ''}."
+    if len(losses) < TOO_FEW:
+        known = f"{len(losses)} step{'s' * (len(losses) != 1)}"
+        first = f"Too few steps to say more: {known}" if is_ == "was" else f"Too early to say: {known}"
+    elif overfit := _overfitting(state.evaluations, losses, state.over):
+        return overfit
+    else:
+        first = f"The loss {_course(losses, is_)}"
+    return f"{first}; {against}." if against else f"{first}."
 
 
 def rows_trained(step: int, rows: int, batch: int) -> int:
@@ -138,7 +142,7 @@ def _blocks(losses: Series) -> list[Block]:
             continue
         stride = max(1, (end - start) // SAMPLED)
         some = [value for value in losses.values[start:end:stride] if math.isfinite(value)]
-        apart = [abs(one - two) for one, two in zip(some, some[1:], strict=False)]
+        apart = [abs(one - two) for one, two in pairwise(some)]
         # Of normal noise the median difference of two is 0.954 of its standard deviation.
         noise = statistics.median(apart) / 0.954 if apart else 0.0
         found.append(Block(losses.steps[start], span.mean, noise / math.sqrt(span.finite)))
@@ -160,12 +164,11 @@ def _overfitting(evaluations: Sequence[Evaluation], losses: Series, over: bool) 
     few = max(5, len(losses) // 20)
     then, now = losses.span(at - few, at).mean, losses.span(len(losses) - few, len(losses)).mean
     learns = then is not None and now is not None and now <= then
-    figures = f"{best.loss:.3g} there, {known[-1].loss:.3g} {'at the end' if over else 'now'}"
-    rose = "rose" if over else "rises"
+    figures = f"({best.loss:.3g} there, {known[-1].loss:.3g} {'at the end' if over else 'now'})"
+    since = f"Validation loss {'rose' if over else 'rises'} since step {best.step:,}"
     if learns:
-        went = "went" if over else "goes"
-        return f"Validation loss {rose} since step {best.step:,} while training {went} on: overfitting ({figures})."
-    return f"Validation loss {rose} since step {best.step:,}, and so does training loss ({figures})."
+        return f"{since} while training {'went' if over else 'goes'} on: overfitting {figures}."
+    return f"{since}, and so does training loss {figures}."
 
 
 def _against_base(state: RunState, is_: str) -> str:

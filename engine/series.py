@@ -1,4 +1,4 @@
-"""A figure of each step, in columns that only grow: summed up in advance, so that a plot costs what it shows."""
+"""A figure of each step, in columns that only grow; sums of blocks stand beside them for whoever draws."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ class Series(Sequence[tuple[int, float]]):
         self.steps, self.values = self.steps[:length], self.values[:length]
         cut, size = [], FAN
         for level in self._levels:
-            cut.append(_Level(*(column[: length // size] for column in level.columns())))
+            lows, highs, totals, finite = level.columns()
+            end = length // size
+            cut.append(_Level(lows[:end], highs[:end], totals[:end], finite[:end]))
             size *= FAN
         self._levels = cut
 

@@ -77,10 +77,8 @@ def sampled(step: int, answers: list[str], base: bool = False) -> list[Event]:
 
 def changed(events: list[Event], losses: dict[int, float]) -> list[Event]:
     """The same run with other losses at some steps."""
-    return [
-        {**event, "loss": losses[event["step"]]} if event["kind"] == "step" and event["step"] in losses else event
-        for event in events
-    ]  # fmt: skip
+    at = {step: {"loss": loss} for step, loss in losses.items()}
+    return [{**event, **at.get(event["step"], {})} if event["kind"] == "step" else event for event in events]
 
 
 def with_nan(steps: int = 230) -> list[Event]:
@@ -126,25 +124,25 @@ def overfitting(steps: int = 400) -> list[Event]:
 
 def lines(steps: int, every: int = 0) -> Iterator[str]:
     """The events of a run of any length, as they stand in its file; memory only where it has changed."""
-    yield json.dumps({"kind": "started", "seq": 1, "time": 1.8e9, "model": "builtin:tiny", "pid": 1}) + "\n"
-    yield (
-        json.dumps({"kind": "evaluated", "seq": 2, "time": 1.8e9, "step": 0, "loss": 4.0, "adapter": False})
-        + "\n"
-    )
-    yield json.dumps({"kind": "phase", "seq": 3, "time": 1.8e9, "phase": "train"}) + "\n"
-    memory = '"memory": {"rss": 766000000}, '
+    for event in (
+        {"kind": "started", "model": "builtin:tiny", "pid": 1},
+        {"kind": "evaluated", "step": 0, "loss": 4.0, "adapter": False},
+        {"kind": "phase", "phase": "train"},
+    ):
+        yield json.dumps({"seq": 1, "time": 1.8e9, **event}) + "\n"
     for step in range(1, steps + 1):
+        memory = '"memory": {"rss": 766000000}, ' if step % 100 == 1 else ""
         yield (
-            f'{{"kind": "step", "seq": {step + 3}, "time": {1.8e9 + step * 0.16:.3f}, "step": {step}, '
-            f'"total": {steps}, "loss": {slow_loss(step, steps):.6f}, "lr": 0.0002, "grad_norm": 0.8, '
-            f'"tokens": 1078, "trained_tokens": 228, "tokens_per_s": 6900.0, {memory if step % 100 == 1 else ""}'
-            f'"epoch": {step / 150:.4f}, "eta": {(steps - step) * 0.16:.1f}, "seconds": 0.15, "data": 0.01}}\n'
-        )  # fmt: skip
+            f'{{"kind": "step", "seq": {step + 3}, "time": {1.8e9 + step * 0.16:.3f}, '
+            f'"step": {step}, "total": {steps}, "loss": {slow_loss(step, steps):.6f}, "lr": 0.0002, '
+            f'"grad_norm": 0.8, "tokens": 1078, "trained_tokens": 228, "tokens_per_s": 6900.0, {memory}'
+            f'"epoch": {step / 150:.4f}, "eta": {(steps - step) * 0.16:.1f}, '
+            '"seconds": 0.15, "data": 0.01}\n'
+        )
         if every and step % every == 0:
             loss = slow_loss(step, steps) + 0.1
-            yield (
-                json.dumps({"kind": "evaluated", "seq": 1, "time": 1.8e9, "step": step, "loss": loss}) + "\n"
-            )
+            event = {"kind": "evaluated", "seq": 1, "time": 1.8e9, "step": step, "loss": loss}
+            yield json.dumps(event) + "\n"
 
 
 def slow_loss(step: int, steps: int) -> float:

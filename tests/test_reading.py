@@ -38,6 +38,10 @@ def test_before_there_is_something_to_say_it_says_so() -> None:
     assert sentence(RunState(status="waiting")) == ""
     assert said(falling, steps=1) == "Too early to say: 1 step."
     assert said(falling, steps=19) == "Too early to say: 19 steps."
+    ended = RunState(
+        status="stopped", losses=Series([(1, 2.0)]), base_loss=2.0, evaluations=evaluated((1, 1.5))
+    )
+    assert sentence(ended) == "Too few steps to say more: 1 step; validation was 25% below the base model's."
 
 
 def test_a_steep_fall_is_told_early() -> None:

@@ -21,7 +21,7 @@ GUTTER = 6
 """Cells for the numbers of the axis."""
 
 SPIKE = 2.0
-"""Times the middle of its neighbours: a column above that does not stretch the plot, and is marked at its top."""
+"""Times the middle of its neighbours: a column above that is marked at the top and stretches nothing."""
 
 HIGHEST_OVER_MEDIAN = 8.0
 """Times the middle of all: nor does an end that comes apart, above that."""
@@ -123,7 +123,7 @@ def window(state: RunState, view: View) -> int:
     """How many steps the smoothed curve is the mean of: a power of two near a 25th of the steps in sight."""
     first, last = steps_in_sight(state, view)
     seen = state.losses.until(last) - state.losses.before(first)
-    return max(SMALLEST_WINDOW, 2 ** floor(log10(max(1, seen / WINDOWS_IN_SIGHT)) / log10(2)))
+    return max(SMALLEST_WINDOW, 1 << int(seen / WINDOWS_IN_SIGHT).bit_length() >> 1)
 
 
 def smoothed(losses: Series, end: int, over: int) -> float | None:
@@ -149,7 +149,7 @@ def framed(
 ) -> Frame:
     """The frame with losses from bottom to top that hold what is in sight, but for spikes.
 
-    The base model's loss, which is far above most runs, is out of sight where one looks at the last steps only.
+    The base model's loss, far above that of most runs, is out of sight where one looks at the last steps.
     """
     others = [one.loss for one in state.evaluations if blank.first <= one.step <= blank.last]
     if state.base_loss is not None and not view.last:
@@ -177,7 +177,7 @@ def ceiling(highs: Sequence[float], others: Sequence[float]) -> float:
 
 
 def at_cursor(state: RunState, other: RunState | None, view: View) -> list[tuple[str, str]]:
-    """What stands at the cursor, by name: step, loss, smoothed, the nearest validation, another run's loss."""
+    """What stands at the cursor, by name: step, loss, mean, the nearest validation, another run's loss."""
     if view.cursor is None:
         return []
     losses, step = state.losses, view.cursor

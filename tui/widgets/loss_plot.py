@@ -18,7 +18,8 @@ class LossPlot(Lines):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._state, self._other, self._view = RunState(), None, View()  # type: tuple[RunState, RunState | None, View]
+        self._state, self._view = RunState(), View()
+        self._other: RunState | None = None
         self._drawn: object = None
 
     def show_run(self, state: RunState, other: RunState | None, view: View) -> None:
@@ -30,10 +31,10 @@ class LossPlot(Lines):
 
     def _draw(self) -> None:
         state, other, width, height = self._state, self._other, *self.size
+        beside = other and (id(other.losses.values), len(other.losses))
         drawn = (
             len(state.losses), state.step, len(state.evaluations), state.base_loss, state.total,
-            len(state.troubles), len(state.resumed_at), other and (id(other.losses.values), len(other.losses)),
-            self._view, width, height,
+            len(state.troubles), len(state.resumed_at), beside, self._view, width, height,
         )  # fmt: skip
         if drawn == self._drawn or not width or not height:
             return

@@ -18,7 +18,7 @@ FORECAST, PEAK = "┃", "╎"
 
 
 def memory_lines(snapshot: Snapshot, width: int, chosen: int | None = None) -> list[Content]:
-    """The GPU that is chosen, or the run's own, with a line for each other one; the host where there is none."""
+    """The GPU that is chosen, or the run's own, and a line for each other; the host where there is none."""
     host = snapshot.host
     if snapshot.gpus:
         gpu = gpu_shown(snapshot, chosen)

@@ -85,7 +85,7 @@ def now_doing(snapshot: Snapshot) -> str:
 
 
 def outcome(state: RunState, width: int) -> Content:
-    """What a person should know of it besides figures: how it ended, why it waits, the gain, the last notes."""
+    """What is to be known of it besides figures: how it ended, why it waits, the gain, the last notes."""
     lines = []
     if state.status in ("failed", "crashed"):
         lines.append(Content.styled(f"✗ {clean(state.reason)}", "bold $text-error"))

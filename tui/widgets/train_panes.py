@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
@@ -22,16 +22,19 @@ from tui.widgets.quiet import Quiet
 PANELS = ("loss", "progress", "memory", "samples", "log")
 """In the order of their keys, from 1."""
 
+SCROLLED = ("samples", "log")
+
 NAMES = ("Loss", "Progress", "Memory", "Samples", "worker.log")
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a person looks at a run: at the curve, at which prompt as of which step (None: the newest), which GPU."""
+    """How a person looks at a run: how at the curve, at which of the samples, at which GPU."""
 
-    view: View = View()
+    view: View = field(default_factory=View)
     prompt: int = 0
     step: int | None = None
+    """Of the evaluation whose samples are shown; None: the newest."""
     gpu: int | None = None
 
 
@@ -76,10 +79,10 @@ class TrainPanes(Container):
         self.lay_out()
 
     def enlarge(self, panel: str | None) -> None:
-        """Give a panel all the room; None, or the same one again: all of them share it."""
-        self.enlarged = None if panel == self.enlarged else panel
+        """Give a panel all the room; None: all of them share it."""
+        self.enlarged = panel
         self.lay_out()
-        self.screen.set_focus(self.query_one(f"#{panel}") if self.enlarged in ("samples", "log") else None)
+        self.screen.set_focus(self.query_one(f"#{panel}") if panel in SCROLLED else None)
 
     def lay_out(self) -> None:
         """Show what is to be seen: on a narrow screen the samples only where they have all the room."""
@@ -114,6 +117,7 @@ class TrainPanes(Container):
 
     def _show_loss(self, snapshot: Snapshot, view: View) -> None:
         state, beside = snapshot.state, snapshot.beside
+        other = beside.state if beside else None
         panel, cursor = self.query_one("#loss"), self.query_one("#cursor", Quiet)
         parts = [f"1 Loss · {self._run_name}"]
         parts += [f"last {view.last:,} steps"] * bool(view.last) + ["log"] * view.log
@@ -121,11 +125,11 @@ class TrainPanes(Container):
         keys = legend(state, clean(beside.run.name, newlines=False) if beside else "", view)
         if str(panel.border_subtitle) != keys.plain:
             panel.border_subtitle = keys
-        pairs = curves.at_cursor(state, beside and beside.state, view)
+        pairs = curves.at_cursor(state, other, view)
         cursor.display = bool(pairs)
         words = [Content.assemble((f"{name} ", "$foreground-muted"), value) for name, value in pairs]
         cursor.show(Content("  ").join(words))
-        self.query_one(LossPlot).show_run(state, beside and beside.state, view)
+        self.query_one(LossPlot).show_run(state, other, view)
 
 
 def _title(panel: Any, title: str) -> None:
