@@ -111,6 +111,13 @@ class Tail:
                 self.offset += len(data) + 1
                 yield from _parsed(data)
 
+    def skip(self, offset: int) -> None:
+        """Go on with the first whole line after that byte."""
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            file.readline()
+            self.offset = file.tell()
+
 
 def _parsed(lines: bytes) -> Iterator[Event]:
     for line in lines.split(b"\n"):
@@ -222,6 +229,11 @@ class RunState:
     def loss(self) -> float | None:
         """The latest training loss."""
         return self.losses[-1][1] if self.losses else None
+
+    @property
+    def resumes(self) -> int:
+        """How often it was taken up again."""
+        return len(self.resumed_at)
 
     def frozen(self) -> RunState:
         """The state as it is now; what is folded later does not change it. The losses are not copied."""

@@ -21,7 +21,7 @@ REFERENCES = ("positive, 5 stars", "red", "five")
 
 
 def whole(steps: int, total: int = 400, end: str | None = "finished", gpu: str = "") -> list[Event]:
-    """A healthy run with all that a worker can say: forecast, probe, samples, times, an evaluation each 50."""
+    """A healthy run with all that a worker can say: forecast, probe, samples, times; evaluations each 50."""
     events: list[Event] = [
         {"kind": "started", "name": "first-steps", "model": "builtin:tiny", "pid": 4242},
         {"kind": "phase", "phase": "render"},

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import UserError
-from engine.events import Event, RunState, Status, Tail
+from engine.events import PIECE, Event, RunState, Status, Tail
 from engine.runs import Run, is_alive, judged, launched_at, list_runs, log_tail
 from tui.feed.edges import Edges
 
@@ -149,6 +150,24 @@ RESUMABLE: frozenset[Status] = frozenset({"stopped", "failed", "crashed"})
 """Over, and not at its end."""
 
 
+FIRST_EVENTS = 100
+LAST_BYTES = 1 << 18
+
+
+def ends(path: Path, size: int) -> tuple[Tail, RunState]:
+    """A tail of a run's events, and the state that a line in the list needs, of a long run from its two ends.
+
+    What lies between is passed over: its losses, its times. Read on from the tail.
+    """
+    tail, state = Tail(path), RunState()
+    if size > 2 * (PIECE + LAST_BYTES):
+        state.fold_all(islice(tail.read(), FIRST_EVENTS))
+        # It went on for long after: whatever stopped it there has passed.
+        state.status, state.reason, state.paused = "running", "", ""
+        tail.skip(size - LAST_BYTES)
+    return tail, state
+
+
 @dataclass(frozen=True)
 class RunLine:
     """A run in the list of runs."""
@@ -194,7 +213,9 @@ class RunsFeed:
         alive = is_alive(run)
         if known is not None and known[0] == size and not alive:
             return known[1]
-        tail, state = self._followed.setdefault(run.path, (Tail(run.events), RunState()))
+        if run.path not in self._followed:
+            self._followed[run.path] = ends(run.events, size)
+        tail, state = self._followed[run.path]
         state.fold_all(tail.read())
         line = self._told(run, judged(replace(state), alive, run, why=False))
         if not alive:  # its losses need not be kept in memory

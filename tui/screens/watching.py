@@ -57,10 +57,11 @@ class WatchingScreen(StepScreen):
         for key, action, name, id, says in LOOKS
     ]
 
-    snapshot: reactive[Snapshot] = reactive(Snapshot, init=False)
+    # A screen that is painted itself is sent whole to the terminal; only panels that differ need be.
+    snapshot: reactive[Snapshot] = reactive(Snapshot, init=False, repaint=False)
     """What is shown; while the view is held, not what was said last."""
 
-    look: reactive[Look] = reactive(Look, init=False)
+    look: reactive[Look] = reactive(Look, init=False, repaint=False)
 
     def paint(self) -> None:
         """Show the snapshot as one looks at it."""

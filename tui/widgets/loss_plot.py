@@ -31,9 +31,12 @@ class LossPlot(Lines):
 
     def _draw(self) -> None:
         state, other, width, height = self._state, self._other, *self.size
+        first, last = curves.steps_in_sight(state, self._view)
+        # Of a long run many steps fall into one dot: it is drawn anew when there is something to see.
+        stride = max(1, (last - first) // max(1, 8 * width))
         beside = other and (id(other.losses.values), len(other.losses))
         drawn = (
-            len(state.losses), state.step, len(state.evaluations), state.base_loss, state.total,
+            len(state.losses) // stride, first, last, state.over, len(state.evaluations), state.base_loss,
             len(state.troubles), len(state.resumed_at), beside, self._view, width, height,
         )  # fmt: skip
         if drawn == self._drawn or not width or not height:

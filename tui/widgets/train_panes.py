@@ -24,6 +24,8 @@ PANELS = ("loss", "progress", "memory", "samples", "log")
 
 SCROLLED = ("samples", "log")
 
+NO_WORDS = Content("")
+
 NAMES = ("Loss", "Progress", "Memory", "Samples", "worker.log")
 
 
@@ -45,6 +47,7 @@ class TrainPanes(Container):
         super().__init__()
         self._run_name = name
         self._hidden: set[str] = {"log"}
+        self._named: dict[str, tuple[str, str]] = {}
         self.enlarged: str | None = None
 
     def compose(self) -> Iterator[Any]:
@@ -104,11 +107,11 @@ class TrainPanes(Container):
         progress = self.query_one("#progress-facts", Lines)
         progress.show(progress_lines(snapshot, now, progress.size.width))
         facts = self.query_one("#memory-facts", Lines)
-        _title(self.query_one("#memory"), f"3 {memory.summed(snapshot.gpus)}")
+        self._entitle("memory", f"3 {memory.summed(snapshot.gpus)}")
         facts.show(memory.memory_lines(snapshot, facts.size.width, look.gpu))
         panel = self.query_one("#samples")
         if panel.display:
-            _title(panel, f"4 {samples.title(state, look.prompt, look.step)}")
+            self._entitle("samples", f"4 {samples.title(state, look.prompt, look.step)}")
             width = panel.scrollable_content_region.width
             self.query_one("#sample", Quiet).show(samples.sample_text(state, look.prompt, look.step, width))
         log = self.query_one(LogPane)
@@ -118,20 +121,20 @@ class TrainPanes(Container):
     def _show_loss(self, snapshot: Snapshot, view: View) -> None:
         state, beside = snapshot.state, snapshot.beside
         other = beside.state if beside else None
-        panel, cursor = self.query_one("#loss"), self.query_one("#cursor", Quiet)
+        cursor = self.query_one("#cursor", Quiet)
         parts = [f"1 Loss · {self._run_name}"]
         parts += [f"last {view.last:,} steps"] * bool(view.last) + ["log"] * view.log
-        _title(panel, clean(" · ".join(parts), newlines=False))
         keys = legend(state, clean(beside.run.name, newlines=False) if beside else "", view)
-        if str(panel.border_subtitle) != keys.plain:
-            panel.border_subtitle = keys
+        self._entitle("loss", clean(" · ".join(parts), newlines=False), keys)
         pairs = curves.at_cursor(state, other, view)
         cursor.display = bool(pairs)
         words = [Content.assemble((f"{name} ", "$foreground-muted"), value) for name, value in pairs]
         cursor.show(Content("  ").join(words))
         self.query_one(LossPlot).show_run(state, other, view)
 
-
-def _title(panel: Any, title: str) -> None:
-    if str(panel.border_title) != title:
-        panel.border_title = Content(title)
+    def _entitle(self, panel: str, title: str, subtitle: Content = NO_WORDS) -> None:
+        """A border that is named anew is laid out anew, and all the screen with it: only where it changes."""
+        if self._named.get(panel) != (title, subtitle.plain):
+            self._named[panel] = title, subtitle.plain
+            box = self.query_one(f"#{panel}")
+            box.border_title, box.border_subtitle = Content(title), subtitle
