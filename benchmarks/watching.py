@@ -4,9 +4,9 @@
 
 First, for runs of 10 to 1,000,000 steps, each in a process of its own: the first look of the train screen
 (its whole history is replayed), the memory that it adds to the process, and the medians of drawing the plot
-and of the sentence on how it goes. Then a viewer on a terminal of its own, 120 columns by 40 rows, on a run of
-10,000 steps that is alive: bytes that it paints and processor time that it takes in a second, while nothing
-happens and while steps come. One JSON line each.
+and of the sentence on how it goes. Then a viewer on a terminal of its own, 120 columns by 40 rows, on a run
+of 10,000 steps that is alive: bytes that it paints and processor time that it takes in a second, while
+nothing happens and while steps come. One JSON line each.
 """
 
 from __future__ import annotations
@@ -92,9 +92,10 @@ def live(rate: int, seconds: float) -> dict[str, float]:
         if rate:
             step += 1
             log.write(
-                "step", step=step, total=20_000, loss=0.3 + step % 7 / 50, lr=2e-4, grad_norm=0.8 + step % 5 / 9,
-                tokens=1078, trained_tokens=228, tokens_per_s=6900.0 + step % 90, epoch=step / 150,
-                eta=(20_000 - step) / rate, seconds=0.15, data=0.01,
+                "step", step=step, total=20_000, loss=0.3 + step % 7 / 50, lr=2e-4,
+                grad_norm=0.8 + step % 5 / 9, tokens=1078, trained_tokens=228,
+                tokens_per_s=6900.0 + step % 90, epoch=step / 150, eta=(20_000 - step) / rate,
+                seconds=0.15, data=0.01,
             )  # fmt: skip
         painted += len(viewer.read(1 / rate if rate else 0.5))
     used = viewer.cpu() - before
