@@ -107,7 +107,7 @@ def _course(losses: Series, is_: str) -> str:
     fell = f"from {start:.3g} to {now:.3g}"
     for many in (len(blocks) // 3, len(blocks) // 2):
         if _falls(blocks[-max(3, many) :], margin):
-            return f"fell to its end, {fell}" if over else f"falls {fell}"
+            return f"was still falling at its end, {fell}" if over else f"falls {fell}"
     if _falls(blocks, margin):
         return f"fell {fell}" if over else f"has fallen {fell}; whether it goes on is too early to say"
     return f"{is_} too noisy to say more"
@@ -157,8 +157,8 @@ def _overfitting(evaluations: Sequence[Evaluation], losses: Series, over: bool) 
     best = min(known, key=lambda one: one.loss)
     after = [one for one in known if one.step > best.step]
     worse = [one for one in after if one.loss > best.loss * (1 + RISEN)]
-    # Two in a row at the end: one bad evaluation is not a trend.
-    if len(worse) < 2 or after[-2:] != worse[-2:]:
+    # Two in a row at the end, and no way back: one bad evaluation is not a trend.
+    if len(worse) < 2 or after[-2:] != worse[-2:] or worse[-1].loss < worse[-2].loss * (1 - RISEN):
         return ""
     at = losses.until(best.step)
     few = max(5, len(losses) // 20)

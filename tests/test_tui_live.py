@@ -95,6 +95,8 @@ def test_before_the_first_step_the_probe_says_how_long_it_will_take() -> None:
     shown = pairs(progress_lines(snapshot_of(whole(0, end=None)), NOW, 60))
     assert shown["Time left"] == "1 min 10 s" and shown["Tokens/s"] == "6,700"
     assert shown["Loss"] == shown["Step"] == shown["Rows seen"] == "–"
+    killed = pairs(progress_lines(snapshot_of(whole(30, end=None), alive=False), NOW, 60))
+    assert killed["Time left"] == "–" and "Ran for" in killed
 
 
 # --- memory ---

@@ -26,7 +26,7 @@ def progress_lines(snapshot: Snapshot, now: float, width: int) -> list[Content]:
         ("Loss", figure(state.loss)),
         ("Validation", figure(state.evaluations[-1].loss if state.evaluations else None)),
         ("Base model", figure(state.base_loss)),
-        ("Time left", "–" if state.eta is None else duration(state.eta)),
+        ("Time left", duration(state.eta) if snapshot.alive and state.eta is not None else "–"),
         (ran_for(snapshot), duration(ran) if state.started_at else "–"),
         ("Learning rate", f"{state.learning_rate:.2e}" if state.step else "–"),
         ("Gradient norm", figure(state.grad_norm if state.step else None, 3)),
