@@ -18,6 +18,7 @@ from tui.safe import clean
 from tui.screens.step import StepScreen
 from tui.widgets.ledger_table import TotalsTable, summed
 from tui.widgets.quiet import Quiet
+from tui.widgets.stepper import Progress
 
 
 class RunLedgerScreen(StepScreen):
@@ -41,6 +42,9 @@ class RunLedgerScreen(StepScreen):
             panel.border_title = "Ledger of the run"
             yield Quiet("reading …", id="ledger-state")
             yield TotalsTable()
+
+    def progress(self) -> Progress:
+        return Progress(frozenset({2, 3, 4}))
 
     def on_mount(self) -> None:
         self._read()

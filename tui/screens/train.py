@@ -19,7 +19,7 @@ from tui.screens import control
 from tui.screens.choose import PickScreen
 from tui.screens.messages import CompareAsked, ResumeAsked
 from tui.screens.notes import NotesScreen
-from tui.screens.watching import WatchingScreen
+from tui.screens.watching import WATCHING, WatchingScreen
 from tui.widgets.panels import notes, outcome, status_line
 from tui.widgets.quiet import Quiet
 from tui.widgets.stepper import Progress
@@ -72,6 +72,7 @@ class TrainScreen(WatchingScreen):
         Binding(
             "e", "ledger", "Ledger", id="train.ledger", show=False, tooltip="Rows not used as they stand"
         ),
+        *WATCHING,
     ]
 
     class SnapshotTaken(Message):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar
 
 from textual import events, work
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 from textual.reactive import reactive
 
 from tui.feed import Snapshot
@@ -46,16 +45,17 @@ LOOKS = (
     ("n", "prompt", "Next prompt", "prompt", "The samples of the next prompt"),
     ("u", "gpu", "GPU", "gpu", "The memory of the next GPU"),
 )
-"""Key, action, name, id, what it does. These stand in help, not in the footer."""
+"""Key, action, name, id, what it does."""
+
+WATCHING = [
+    Binding(key, action, name, id=f"train.{id}", show=False, tooltip=says)
+    for key, action, name, id, says in LOOKS
+]
+"""For a subclass to put behind its own keys: they stand in help, not in the footer."""
 
 
 class WatchingScreen(StepScreen):
     """Has a snapshot and a way to look at it; a subclass gets the one, and paints both."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(key, action, name, id=f"train.{id}", show=False, tooltip=says)
-        for key, action, name, id, says in LOOKS
-    ]
 
     # A screen that is painted itself is sent whole to the terminal; only panels that differ need be.
     snapshot: reactive[Snapshot] = reactive(Snapshot, init=False, repaint=False)
