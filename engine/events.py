@@ -37,14 +37,20 @@ from __future__ import annotations
 import json
 import os
 import time
+from array import array
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
 
+from engine.series import Series
+
 Event = dict[str, Any]
+PIECE = 1 << 20
+"""Bytes that are read at a time: the events of a long run are not held in memory all at once."""
+
 Status = Literal["starting", "waiting", "running", "finished", "stopped", "failed", "crashed"]
 
 
@@ -88,20 +94,39 @@ class Tail:
 
     def read(self) -> Iterator[Event]:
         try:
-            with self.path.open("rb") as file:
-                file.seek(self.offset)
-                data = file.read()
+            if self.path.stat().st_size <= self.offset:  # looked at often, and grown seldom
+                return
+            file = self.path.open("rb")
         except FileNotFoundError:
             return
-        end = data.rfind(b"\n") + 1
-        self.offset += end
-        for line in data[:end].split(b"\n"):
-            try:
-                event = orjson.loads(line)
-            except ValueError:
-                event = _spelt_by_python(line)
-            if isinstance(event, dict) and "kind" in event:
-                yield event
+        with file:
+            file.seek(self.offset)
+            torn = b""
+            while piece := file.read(PIECE):
+                whole, newline, rest = piece.rpartition(b"\n")
+                if not newline:
+                    torn += piece
+                    continue
+                data, torn = torn + whole, rest
+                self.offset += len(data) + 1
+                yield from _parsed(data)
+
+    def skip(self, offset: int) -> None:
+        """Go on with the first whole line after that byte."""
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            file.readline()
+            self.offset = file.tell()
+
+
+def _parsed(lines: bytes) -> Iterator[Event]:
+    for line in lines.split(b"\n"):
+        try:
+            event = orjson.loads(line)
+        except ValueError:
+            event = _spelt_by_python(line)
+        if isinstance(event, dict) and "kind" in event:
+            yield event
 
 
 def _spelt_by_python(line: bytes) -> Any:
@@ -120,6 +145,35 @@ class Evaluation:
     loss: float
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What the adapter as it stood at a step answered; ended: whether it stopped by itself."""
+
+    step: int
+    text: str
+    ended: bool
+
+
+@dataclass
+class Prompt:
+    """A held-out prompt that is asked again and again while the adapter learns."""
+
+    text: str = ""
+    reference: str = ""
+    base: Answer | None = None
+    answers: list[Answer] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A step whose loss or gradient was no number, the places of its rows, and what was done about it."""
+
+    step: int
+    what: str
+    done: str
+    places: tuple[str, ...] = ()
+
+
 @dataclass
 class RunState:
     """All that the events say so far. Only `fold` and `fold_all` change it."""
@@ -127,6 +181,7 @@ class RunState:
     status: Status = "starting"
     phase: str = ""
     model: str = ""
+    pid: int | None = None  # of its last worker
     started_at: float = 0.0
     updated_at: float = 0.0
     step: int = 0
@@ -134,18 +189,27 @@ class RunState:
     epoch: float = 0.0
     eta: float | None = None
     tokens: int = 0
+    trained_tokens: int = 0
     tokens_per_s: float = 0.0
     learning_rate: float = 0.0
     grad_norm: float = 0.0
     memory: dict[str, int] = field(default_factory=dict)
-    losses: list[tuple[int, float]] = field(default_factory=list)
+    peaks: dict[str, int] = field(default_factory=dict)  # the highest of each that `memory` has said
+    spent: dict[str, float] = field(default_factory=dict)  # seconds: data | steps | evaluation | saving
+    losses: Series = field(default_factory=Series)
     evaluations: list[Evaluation] = field(default_factory=list)
     base_loss: float | None = None
+    prompts: dict[int, Prompt] = field(default_factory=dict)
     rendered: Event = field(default_factory=dict)
     loaded: Event = field(default_factory=dict)
+    forecast: Event = field(default_factory=dict)
+    probed: Event = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
+    shrunk: tuple[int, int] | None = None  # batch_size, gradient_accumulation since memory ran out
+    kept_best: Event = field(default_factory=dict)
     saved: bool = False  # whether there is an adapter to ask
-    resumes: int = 0
+    resumed_at: list[int] = field(default_factory=list)  # steps
     behind: str = ""  # while it waits for its turn: the run before it, and how many there are
     ahead: int = 0
     signs: dict[str, Any] = field(default_factory=dict)  # what its worker noted at its start
@@ -153,7 +217,8 @@ class RunState:
     paused: str = ""  # why it waits, while it does
     reason: str = ""
     mend: str = ""
-    _counts: list[int] = field(default_factory=list)  # tokens after each of the losses' steps
+    _counts: array[int] = field(default_factory=lambda: array("q"))  # tokens after each of the losses' steps
+    _trained: array[int] = field(default_factory=lambda: array("q"))  # and those of them that are trained
 
     @property
     def over(self) -> bool:
@@ -165,6 +230,28 @@ class RunState:
         """The latest training loss."""
         return self.losses[-1][1] if self.losses else None
 
+    @property
+    def resumes(self) -> int:
+        """How often it was taken up again."""
+        return len(self.resumed_at)
+
+    def frozen(self) -> RunState:
+        """The state as it is now; what is folded later does not change it. The losses are not copied."""
+        return replace(
+            self,
+            losses=self.losses.frozen(),
+            evaluations=self.evaluations[:],
+            prompts={number: replace(one, answers=one.answers[:]) for number, one in self.prompts.items()},
+            peaks=dict(self.peaks),
+            spent=dict(self.spent),
+            warnings=self.warnings[:],
+            troubles=self.troubles[:],
+            resumed_at=self.resumed_at[:],
+            told=self.told[:],
+            _counts=array("q"),
+            _trained=array("q"),
+        )
+
     def fold(self, event: Event) -> None:
         """Take in one event. Unknown kinds and missing facts are passed over: old viewers read new runs."""
         self.updated_at = event.get("time", self.updated_at)
@@ -172,12 +259,7 @@ class RunState:
             case "step":
                 self.fold_all([event])
             case "started":
-                self.status = "running"
-                self.reason = self.mend = self.paused = self.phase = ""
-                self.model = event.get("model", "")
-                self.signs = event.get("signs", {})
-                self.eta = None
-                self.started_at = self.started_at or self.updated_at
+                self._fold_started(event)
             case "resumed":
                 self._fold_resumed(event["step"])
             case "queued":
@@ -190,10 +272,29 @@ class RunState:
                 self.rendered = event
             case "loaded":
                 self.loaded = event
-            case "evaluated" if event.get("adapter", True):
-                self.evaluations.append(Evaluation(event["step"], event["loss"]))
+            case "forecast":
+                self.forecast = event
+            case "probed":
+                self.probed = event
+                self.eta = event.get("eta")
+                self.tokens_per_s = event.get("tokens_per_s") or self.tokens_per_s
+            case "sampled":
+                self._fold_sampled(event)
             case "evaluated":
-                self.base_loss = event["loss"]
+                self._spend("evaluation", event)
+                if event.get("adapter", True):
+                    self.evaluations.append(Evaluation(event["step"], event["loss"]))
+                else:
+                    self.base_loss = event["loss"]
+            case "saved":
+                self._spend("saving", event)
+            case "non_finite":
+                facts = event.get("what", "loss"), event.get("done", ""), tuple(event.get("places") or ())
+                self.troubles.append(Trouble(event["step"], *facts))
+            case "shrunk":
+                self.shrunk = event["batch_size"], event["gradient_accumulation"]
+            case "kept_best":
+                self.kept_best = event
             case "told":
                 self.told.append((event.get("step", 0), event["what"], event.get("value")))
                 if event["what"] == "steps":
@@ -213,22 +314,37 @@ class RunState:
     def fold_all(self, events: Iterable[Event]) -> None:
         """Take in many events: of steps that follow each other only the last one's figures are looked at."""
         last: Event | None = None
-        add_loss, add_count = self.losses.append, self._counts.append
+        data = seconds = 0.0
+        add_step, add_loss = self.losses.steps.append, self.losses.values.append
+        add_count, add_trained = self._counts.append, self._trained.append
+        tokens, trained = self.tokens, self.trained_tokens
         for event in events:
             if event["kind"] == "step":
-                last = event
-                self.tokens = tokens = self.tokens + event.get("tokens", 0)
-                add_loss((event["step"], event["loss"]))
+                last, said = event, event.get
+                tokens += said("tokens", 0)
+                trained += said("trained_tokens", 0)
+                data += said("data", 0.0)
+                seconds += said("seconds", 0.0)
+                add_step(event["step"])
+                add_loss(event["loss"])
                 add_count(tokens)
-                if "memory" in event:  # the only figure that not all steps tell
-                    self.memory = event["memory"]
+                add_trained(trained)
+                if "memory" in event and event["memory"] != self.memory:  # what not all steps tell
+                    self._fold_memory(event["memory"])
                 continue
+            self.tokens, self.trained_tokens = tokens, trained
             if last is not None:
                 self._fold_figures(last)
                 last = None
             self.fold(event)
+            if event["kind"] == "resumed":  # its losses may have become others
+                tokens, trained = self.tokens, self.trained_tokens
+                add_step, add_loss = self.losses.steps.append, self.losses.values.append
+        self.tokens, self.trained_tokens = tokens, trained
         if last is not None:
             self._fold_figures(last)
+        self._spend("data", {"seconds": data})
+        self._spend("steps", {"seconds": seconds})
 
     def _fold_figures(self, event: Event) -> None:
         """What a step says beside its loss and its tokens."""
@@ -241,16 +357,50 @@ class RunState:
         self.learning_rate = event.get("lr", self.learning_rate)
         self.grad_norm = event.get("grad_norm", self.grad_norm)
 
+    def _fold_memory(self, memory: dict[str, int]) -> None:
+        self.memory = memory
+        for name, held in memory.items():
+            self.peaks[name] = max(held, self.peaks.get(name, 0))
+
+    def _fold_started(self, event: Event) -> None:
+        self.status = "running"
+        self.reason = self.mend = self.paused = self.phase = ""
+        self.model = event.get("model", "")
+        self.signs = event.get("signs", {})
+        self.pid = event.get("pid")
+        self.eta = None
+        self.kept_best = {}
+        self.started_at = self.started_at or self.updated_at
+
+    def _fold_sampled(self, event: Event) -> None:
+        one = self.prompts.setdefault(event["number"], Prompt())
+        answer = Answer(event.get("step", 0), event["answer"], event.get("ended", True))
+        if event.get("adapter", True):
+            one.answers.append(answer)
+        else:
+            one.text, one.reference = event.get("prompt", one.text), event.get("reference", one.reference)
+            one.base = answer
+
+    def _spend(self, on: str, event: Event) -> None:
+        if seconds := event.get("seconds"):
+            self.spent[on] = self.spent.get(on, 0.0) + seconds
+
     def _fold_resumed(self, step: int) -> None:
-        """Steps behind the one that a run is taken up at come again: they have not happened."""
-        while self.losses and self.losses[-1][0] > step:
-            self.losses.pop()
-            self._counts.pop()
+        """Steps behind the one that a run is taken up at come again: they have not happened.
+
+        What they have cost in time was spent all the same.
+        """
+        kept = self.losses.until(step)
+        self.losses.truncate(kept)
+        del self._counts[kept:], self._trained[kept:]
         self.evaluations = [one for one in self.evaluations if one.step <= step]
+        for one in self.prompts.values():
+            one.answers = [answer for answer in one.answers if answer.step <= step]
         self.base_loss = self.base_loss if step else None  # begun anew, the base is measured again
         self.step = step
         self.tokens = self._counts[-1] if self._counts else 0
-        self.resumes += 1
+        self.trained_tokens = self._trained[-1] if self._trained else 0
+        self.resumed_at.append(step)
 
 
 def fold(events: Iterable[Event]) -> RunState:

@@ -28,6 +28,27 @@ class Gpu:
     power: float | None
     """Watts."""
     driver: str
+    uuid: str = ""
+    power_limit: float | None = None
+    """Watts."""
+    slowed: tuple[str, ...] = ()
+    """Why its clocks are held back now, in words; not because it is idle or was set so."""
+    holders: tuple[tuple[int, int], ...] = ()
+    """Processes with memory on it, and how much: (pid, bytes), as far as the driver says."""
+
+    def held_by(self, pid: int | None) -> int | None:
+        """Bytes that a process holds; None where the driver does not know it (of another container)."""
+        return dict(self.holders).get(pid) if pid is not None else None
+
+
+# nvml.h, nvmlClocksEventReason*: what is not the user's own choice, and not idleness.
+SLOWED = {
+    0x04: "its power limit",
+    0x08: "the hardware (power or heat)",
+    0x20: "heat",
+    0x40: "heat (the hardware)",
+    0x80: "the power supply (brake)",
+}
 
 
 @dataclass(frozen=True)
@@ -102,6 +123,7 @@ def _gpu(nvml: Any, index: int, handle: Any, driver: str) -> Gpu:
     memory = _ask(nvml.nvmlDeviceGetMemoryInfo, handle)
     rates = _ask(nvml.nvmlDeviceGetUtilizationRates, handle)
     milliwatts = _ask(nvml.nvmlDeviceGetPowerUsage, handle)
+    limit = _ask(nvml.nvmlDeviceGetEnforcedPowerLimit, handle)
     return Gpu(
         index=index,
         name=_text(_ask(nvml.nvmlDeviceGetName, handle)),
@@ -112,7 +134,25 @@ def _gpu(nvml: Any, index: int, handle: Any, driver: str) -> Gpu:
         temperature=_ask(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU),
         power=None if milliwatts is None else milliwatts / 1000,
         driver=driver,
+        uuid=_text(_ask(nvml.nvmlDeviceGetUUID, handle)),
+        power_limit=None if limit is None else limit / 1000,
+        slowed=_slowed(nvml, handle),
+        holders=_holders(nvml, handle),
     )
+
+
+def _slowed(nvml: Any, handle: Any) -> tuple[str, ...]:
+    # The query was renamed with driver 535; older drivers know it by its former name alone.
+    query = getattr(nvml, "nvmlDeviceGetCurrentClocksEventReasons", None)
+    bits = query and _ask(query, handle)
+    if bits is None:
+        bits = _ask(nvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle)
+    return tuple(word for bit, word in SLOWED.items() if (bits or 0) & bit)
+
+
+def _holders(nvml: Any, handle: Any) -> tuple[tuple[int, int], ...]:
+    holders = _ask(nvml.nvmlDeviceGetComputeRunningProcesses, handle) or ()
+    return tuple((h.pid, int(h.usedGpuMemory)) for h in holders if getattr(h, "usedGpuMemory", None))
 
 
 @cache

@@ -238,6 +238,7 @@ def test_runs_are_listed_with_their_state(capsys: pytest.CaptureFixture[str], ra
     assert front.main(["runs", "--json"]) == 0
     (facts,) = json.loads(capsys.readouterr().out)
     assert (facts["name"], facts["status"], facts["step"]) == (ran.name, "finished", 3)
+    assert "48% below the base model's" in facts["reading"]
 
 
 def test_no_runs_is_one_line_that_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
@@ -272,8 +273,45 @@ def test_attach_replays_a_run_and_cleans_what_it_says(capsys: pytest.CaptureFixt
         "step 3/3  loss 1.234  lr 2.0e-03  812 tok/s  eta 0:42",
         "warning: odd ␛]0;title␇ rows look at them",
         "step 3  validation loss 2.190",
+        "Too few steps to say more: 3 steps; validation was 48% below the base model's.",
         "finished at step 3 of 3; no adapter (0:10)",
     ]
+
+
+SAID = [
+    ({"kind": "forecast", "total": 3.1e9, "free": 24e9, "verdict": "fits"},
+     "memory: about 3.1 GB of 24.0 GB free: fits"),
+    ({"kind": "forecast", "reason": "no config.json"}, "memory: no forecast (no config.json)"),
+    (
+        {
+            "kind": "probed", "train": {"rows": 4, "length": 91, "peak": 3e9}, "evaluation": {"peak": 2.4e9},
+            "forecast": 3.1e9, "eta": 70.0,
+        },
+        "memory: forecast 3.1 GB, measured 3.0 GB at the longest batch (4 rows of 91 tokens), "
+        "2.4 GB in evaluation, the run will take about 1:10",
+    ),
+    (
+        {"kind": "probed", "train": {"rows": 4, "length": 91, "peak": 3e9}, "evaluation": None},
+        "memory: measured 3.0 GB at the longest batch (4 rows of 91 tokens)",
+    ),
+    ({"kind": "sampled", "step": 0, "number": 1, "adapter": False, "answer": "x", "ended": False},
+     "step 0  prompt 2, base model: x …"),
+    ({"kind": "sampled", "step": 50, "number": 0, "answer": "y"}, "step 50  prompt 1, adapter: y"),
+    (
+        {
+            "kind": "non_finite", "step": 5, "what": "loss", "done": "skipped",
+            "places": ["a line 1", "b line 2"],
+        },
+        "step 5: the loss is no number (a line 1, b line 2); skipped",
+    ),
+    ({"kind": "kept_best", "step": 9, "stopped_early": True},
+     "the adapter is that of step 9, the best by validation loss; it stopped early"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("event", "line"), SAID, ids=[event["kind"] for event, _ in SAID])
+def test_an_event_is_a_line(event: dict[str, Any], line: str) -> None:
+    assert _follow.Lines(thin=False).line(event) == line
 
 
 def test_attach_in_json_is_the_events(capsys: pytest.CaptureFixture[str], ran: Run) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -47,6 +47,63 @@ def forget_driver() -> Iterator[None]:
     hardware._nvml.cache_clear()
     yield
     hardware._nvml.cache_clear()
+
+
+class Two(Driver):
+    """Two GPUs, of which each query answers for the one that is asked about."""
+
+    ANSWERS: ClassVar[dict[str, Any]] = {
+        "nvmlSystemGetDriverVersion": b"580.10",
+        "nvmlDeviceGetCount": 2,
+        "nvmlDeviceGetHandleByIndex": lambda index: index,
+        "nvmlDeviceGetName": lambda gpu: f"GPU {'AB'[gpu]}",
+        "nvmlDeviceGetUUID": lambda gpu: f"GPU-{gpu}{gpu}",
+        "nvmlDeviceGetMemoryInfo": lambda gpu: SimpleNamespace(total=100, used=30 + gpu, free=70 - gpu),
+        "nvmlDeviceGetUtilizationRates": lambda gpu: SimpleNamespace(gpu=90 + gpu),
+        "nvmlDeviceGetTemperature": lambda gpu, _: 40 + gpu,
+        "nvmlDeviceGetPowerUsage": lambda gpu: 1000 * (300 + gpu),
+        "nvmlDeviceGetEnforcedPowerLimit": 350_000,
+        # idle | power cap on the first, heat and a clock of the user's on the second
+        "nvmlDeviceGetCurrentClocksEventReasons": lambda gpu: (0x1 | 0x4, 0x20 | 0x2)[gpu],
+        "nvmlDeviceGetComputeRunningProcesses": lambda gpu: [
+            SimpleNamespace(pid=7 + gpu, usedGpuMemory=20),
+            SimpleNamespace(pid=99, usedGpuMemory=None),
+        ],
+    }
+
+    def __getattr__(self, query: str) -> Any:
+        answer = self.ANSWERS[query]
+
+        def ask(*arguments: Any) -> Any:
+            if query in self.broken:
+                raise self.broken[query]
+            return answer(*arguments) if callable(answer) else answer
+
+        return ask
+
+
+def test_two_gpus_each_say_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "_nvml", cache(Two))
+    one, two = hardware.gpus()
+    assert (one.name, one.uuid, one.used, one.utilisation) == ("GPU A", "GPU-00", 30, 90)
+    assert (two.name, two.uuid, two.used, two.utilisation) == ("GPU B", "GPU-11", 31, 91)
+    assert one.slowed == ("its power limit",) and two.slowed == ("heat",)
+    assert (one.power, one.power_limit) == (300.0, 350.0)
+    assert (one.held_by(7), one.held_by(8), two.held_by(8), one.held_by(99), one.held_by(None)) == (
+        20, None, 20, None, None,
+    )  # fmt: skip
+
+
+def test_an_older_driver_says_by_another_name_why_it_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Older(Two):
+        nvmlDeviceGetCurrentClocksEventReasons = None
+        ANSWERS: ClassVar[dict[str, Any]] = {
+            **Two.ANSWERS,
+            "nvmlDeviceGetCurrentClocksThrottleReasons": 0x40,
+        }
+
+    monkeypatch.setattr(hardware, "_nvml", cache(Older))
+    assert hardware.gpus()[0].slowed == ("heat (the hardware)",)
 
 
 def with_driver(monkeypatch: pytest.MonkeyPatch, **broken: Any) -> list[hardware.Gpu]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+from recorded import write_long
 from tui_stage import NOW, Script, Stage, alive, record, step_events
 
 from engine import recipe
 from engine.errors import RunFailed
-from engine.events import EventLog
+from engine.events import PIECE, EventLog, Tail
 from tui.feed import Dialogue, RowsFeed, RunFeed, RunsFeed
 
 
@@ -148,3 +151,37 @@ def test_a_run_with_a_torn_recipe_is_still_listed() -> None:
     run = record("torn", step_events(5))
     (run.path / "recipe.toml").write_text("name = ")
     assert RunsFeed().poll()[0].name == run.name
+
+
+def test_a_long_run_is_listed_by_its_two_ends() -> None:
+    run = record("long", [])
+    write_long(run.events, 20_000, every=1_000)
+    assert run.events.stat().st_size > 4 * PIECE
+    whole = run.state()
+    with alive(run):
+        feed = RunsFeed()
+        (line,) = feed.poll()
+        read = [len(state.losses) for _, state in feed._followed.values()]
+        assert (line.status, line.step, line.total, line.loss) == ("running", 20_000, 20_000, whole.loss)
+        assert line.started_at == whole.started_at and read[0] < 2_000
+        log = EventLog(run.events, clock=lambda: NOW)
+        log.write("resumed", step=19_990)
+        log.write("step", step=19_991, total=20_000, loss=7.0)
+        log.close()
+        (line,) = feed.poll()
+        assert (line.step, line.loss) == (19_991, 7.0)
+    assert feed.poll()[0].status == "crashed"
+
+
+def test_a_tail_reads_a_long_file_in_pieces_and_waits_for_a_torn_line(home: Path) -> None:
+    run = record("long", [])
+    write_long(run.events, 10_000)
+    wanted = [orjson.loads(line) for line in run.events.read_bytes().splitlines()]
+    with run.events.open("ab") as file:
+        file.write(b'{"kind": "warned", "te')
+    tail = Tail(run.events)
+    assert list(tail.read()) == wanted and list(tail.read()) == []
+    with run.events.open("ab") as file:
+        file.write(b'xt": "' + b"x" * 3 * PIECE + b'"}\n')
+    (last,) = tail.read()
+    assert len(last["text"]) == 3 * PIECE and tail.offset == run.events.stat().st_size

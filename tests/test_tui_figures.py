@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import time
 
 import pytest
 
 from tui.widgets import figures
-from tui.widgets.loss_plot import ceiling, clipped, downsampled, round_ticks
 from tui.widgets.marked import GUTTER, TRAINED, marked
 from tui.widgets.marks import meter
 
@@ -42,48 +40,6 @@ def test_durations(seconds: float, shown: str) -> None:
 )
 def test_figures(value: float | None, shown: str) -> None:
     assert figures.figure(value) == shown
-
-
-def test_one_spike_does_not_blind_the_smoothed_curve() -> None:
-    means = figures.smoothed([1.0, math.nan, 1.0, math.inf, 1.0])
-    assert means == pytest.approx([1.0] * 5)
-
-
-def test_a_short_run_is_drawn_as_it_is() -> None:
-    assert downsampled([(1, 0.5), (2, 0.4)], 100) == [(1.0, 0.5), (2.0, 0.4)]
-
-
-def test_a_long_run_keeps_its_shape_in_few_points() -> None:
-    points = [(step, 1.0) for step in range(1, 10_001)]
-    points[4_999] = (5_000, 9.0)
-    kept = downsampled(points, 1_000)
-    assert len(kept) <= 1_000
-    assert [x for x, _ in kept] == sorted(x for x, _ in kept)
-    assert (5_000.0, 9.0) in kept
-
-
-def test_a_run_of_a_million_steps_costs_no_more_than_its_plot() -> None:
-    points = [(step, step % 7 / 7) for step in range(1, 1_000_001)]
-    began = time.perf_counter()
-    assert len(downsampled(points, 400)) <= 400
-    assert time.perf_counter() - began < 0.1
-
-
-def test_spikes_are_drawn_at_the_edge() -> None:
-    losses = [1.0] * 99 + [500.0]
-    top = ceiling(losses, [2.0])
-    assert top == 8.0
-    assert clipped([(1, 500.0), (2, 1.0)], top) == [(1, 8.0), (2, 1.0)]
-
-
-def test_an_empty_curve_has_a_top() -> None:
-    assert ceiling([], []) == 1.0 and ceiling([2.0], []) == 2.0
-
-
-def test_ticks_are_round() -> None:
-    assert round_ticks(1, 400, 5) == [100, 200, 300, 400]
-    assert round_ticks(0.12, 0.61, 4) == [0.2, 0.4, 0.6]
-    assert round_ticks(3.0, 3.0, 4) == [3.0]
 
 
 def test_a_meter_stays_within_its_width() -> None:

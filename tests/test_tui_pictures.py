@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recorded import overfitting, resumed, whole, with_nan, with_spikes
 from test_tui_data import (
     Shapeless,
     Varied,
@@ -19,12 +20,14 @@ from test_tui_data import (
     pick,
 )
 from test_tui_inspect import Inspected, to_inspect
+from test_tui_live import MINE, OTHER
 from test_tui_walk import at_recipe, row_text, text, to_compare, to_data, to_model
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 from tui_stage import GPU, Stage, alive, record, small_library, step_events, until
 
 from engine import templates
+from engine.hardware import Gpu
 from tui.screens.train import TrainScreen
 from tui.widgets.knob import KnobRow
 
@@ -271,6 +274,56 @@ def test_train_finished(picture: Any) -> None:
 def test_train_failed(picture: Any) -> None:
     record("no-memory", [*step_events(12, end=None), FAILED])
     picture(Stage().app(), opened)
+
+
+def live(picture: Any, events: list[dict[str, Any]], keys: str = "", gpus: list[Gpu] | None = None) -> None:
+    """A run under way, looked at with these keys."""
+
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await training(app, pilot)
+        await pilot.press(*keys.split())
+        await pilot.pause()
+        await until(pilot, lambda: text(app, "#reading"))
+
+    run = record("first-steps", events, minutes_ago=5)
+    with alive(run):
+        picture(Stage(gpus=gpus or []).app(), scene)
+
+
+def test_train_with_all_that_a_run_can_say(picture: Any) -> None:
+    live(picture, whole(230, end=None, gpu="GPU-mine"), gpus=[MINE, OTHER])
+
+
+def test_train_after_the_probe(picture: Any) -> None:
+    live(picture, whole(0, end=None))
+
+
+def test_train_with_losses_that_are_no_number(picture: Any) -> None:
+    live(picture, with_nan(), "left")
+
+
+def test_train_with_spikes_in_logarithms(picture: Any) -> None:
+    live(picture, with_spikes(), "g")
+
+
+def test_train_taken_up_again(picture: Any) -> None:
+    live(picture, resumed())
+
+
+def test_train_overfits(picture: Any) -> None:
+    live(picture, overfitting())
+
+
+def test_train_without_an_evaluation(picture: Any) -> None:
+    live(picture, [event for event in step_events(230, end=None) if event["kind"] != "evaluated"])
+
+
+def test_train_memory_alone(picture: Any) -> None:
+    live(picture, whole(230, end=None, gpu="GPU-mine"), "3", [MINE, OTHER])
+
+
+def test_train_samples_alone(picture: Any) -> None:
+    live(picture, whole(230, end=None), "4 left_square_bracket")
 
 
 def test_stop(picture: Any) -> None:

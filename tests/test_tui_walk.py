@@ -15,6 +15,7 @@ from tui_stage import OPENED, SCANNED, Script, Stage, alive, record, row, step_e
 
 from engine import recipe
 from engine.errors import RunFailed
+from engine.events import RunState
 from tui.app import IftTui
 from tui.draft import Draft
 from tui.screens.compare import CompareScreen
@@ -24,7 +25,9 @@ from tui.screens.home import HomeScreen
 from tui.screens.model import ModelScreen
 from tui.screens.recipe import RecipeScreen
 from tui.screens.train import TrainScreen
+from tui.widgets import curves
 from tui.widgets.answer import AnswerColumn
+from tui.widgets.curves import View
 from tui.widgets.knob import KnobRow
 from tui.widgets.loss_plot import LossPlot
 from tui.widgets.model_list import ModelList
@@ -233,19 +236,28 @@ async def test_a_failed_run_says_why_and_shows_its_log() -> None:
         assert app.screen.query_one(Stepper).progress.wanting == {5}
 
 
-async def test_the_plot_is_drawn_again_only_for_new_facts() -> None:
+async def test_the_plot_is_drawn_again_only_for_new_facts(monkeypatch: pytest.MonkeyPatch) -> None:
     run = record("live", step_events(100, end=None))
     app = Stage().app()
     with alive(run):
         async with app.run_test() as pilot:
             await until(pilot, lambda: "running" in text(app, "#status"))
+            await until(pilot, lambda: "◆" in text(app, "LossPlot"))
             screen = app.screen
             assert isinstance(screen, TrainScreen)
-            drawn: list[int] = []
+            drawn: list[View] = []
+            draw = curves.draw
+
+            def spy(state: RunState, other: RunState | None, view: View, *size: int) -> Any:
+                drawn.append(view)
+                return draw(state, other, view, *size)
+
+            monkeypatch.setattr(curves, "draw", spy)
             plot = screen.query_one(LossPlot)
-            plot._draw = lambda: drawn.append(1)  # type: ignore[method-assign]
-            plot.show(screen.snapshot.state)
+            plot.show_run(screen.snapshot.state, None, View())
             assert drawn == []
+            plot.show_run(screen.snapshot.state, None, View(log=True))
+            assert drawn == [View(log=True)]
 
 
 async def test_a_wrong_value_is_told_beside_its_field_and_stops_the_start() -> None:

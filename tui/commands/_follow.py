@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import FrameType
 
-from engine import asking, runs
+from engine import asking, reading, runs
 from engine.events import Event, RunState, Tail
 from engine.runs import Run
 from tui import terminal
@@ -63,6 +63,12 @@ class Lines:
                 return _loaded(event)
             case "rendered":
                 return _rendered(event)
+            case "forecast":
+                return _forecast(event)
+            case "probed":
+                return _probed(event)
+            case "sampled":
+                return _sampled(event)
             case "evaluated":
                 return _evaluated(event)
             case "saved":
@@ -75,9 +81,13 @@ class Lines:
                 each, times = event.get("batch_size"), event.get("gradient_accumulation")
                 return f"memory ran out: it starts again with batches of {each}, {times} to a step"
             case "non_finite":
-                return f"step {event['step']}: the {event.get('what')} is no number; {event.get('done')}"
+                where = f" ({', '.join(event['places'])})" if event.get("places") else ""
+                return (
+                    f"step {event['step']}: the {event.get('what')} is no number{where}; {event.get('done')}"
+                )
             case "kept_best":
-                return f"the adapter is that of step {event['step']}, the best by validation loss"
+                early = "; it stopped early" if event.get("stopped_early") else ""
+                return f"the adapter is that of step {event['step']}, the best by validation loss{early}"
             case "warned":
                 return " ".join(filter(None, ("warning:", event.get("text"), event.get("mend"))))
         return None
@@ -169,6 +179,8 @@ def _last_word(run: Run, state: RunState, as_json: bool) -> int:
         _print.warn(f"go on: ift-tui resume {run.name}")
         return 1
     if not as_json:
+        if said := reading.sentence(state):
+            _print.say(said)
         seconds = _print.duration(state.updated_at - state.started_at)
         _print.say(f"{ended(run, state)} ({seconds})")
         if state.status == "stopped":
@@ -207,6 +219,34 @@ def _rendered(event: Event) -> str:
     left_out = event.get("left_out")
     left_out = sum(left_out.values()) if isinstance(left_out, dict) else left_out
     return text + (f"; {left_out:,} rows left out (ledger.jsonl says why)" if left_out else "")
+
+
+def _forecast(event: Event) -> str:
+    if event.get("total") is None:
+        return f"memory: no forecast ({event.get('reason', 'not known')})"
+    free = _print.size(event.get("free"))
+    return f"memory: about {_print.size(event['total'])} of {free} free: {event.get('verdict')}"
+
+
+def _probed(event: Event) -> str:
+    train, evaluation = event.get("train") or {}, event.get("evaluation") or {}
+    forecast = event.get("forecast")
+    parts = [] if forecast is None else [f"forecast {_print.size(forecast)}"]
+    parts.append(
+        f"measured {_print.size(train.get('peak'))} at the longest batch"
+        f" ({train.get('rows')} rows of {train.get('length')} tokens)"
+    )
+    if evaluation.get("peak"):
+        parts.append(f"{_print.size(evaluation['peak'])} in evaluation")
+    if event.get("eta") is not None:
+        parts.append(f"the run will take about {_print.duration(event['eta'])}")
+    return "memory: " + ", ".join(parts)
+
+
+def _sampled(event: Event) -> str:
+    who = "adapter" if event.get("adapter", True) else "base model"
+    cut = "" if event.get("ended", True) else " …"
+    return f"step {event.get('step', 0)}  prompt {event['number'] + 1}, {who}: {event['answer']}{cut}"
 
 
 def _evaluated(event: Event) -> str:

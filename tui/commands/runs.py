@@ -6,7 +6,7 @@ import argparse
 from datetime import datetime
 from typing import Any
 
-from engine import runs
+from engine import reading, runs
 from engine.errors import UserError
 from engine.runs import Run
 from tui.commands import _print
@@ -58,4 +58,5 @@ def _facts(each: Run) -> dict[str, Any]:
         "loss": state.loss,
         "started": state.started_at or None,
         "reason": state.reason,
+        "reading": reading.sentence(state),
     }

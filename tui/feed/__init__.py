@@ -3,10 +3,11 @@
 from tui.feed.child import Child, Dialogue, Message
 from tui.feed.edges import Edges
 from tui.feed.rows import RowsFeed
-from tui.feed.runs import RESUMABLE, RunFeed, RunLine, RunsFeed, Snapshot
+from tui.feed.runs import RESUMABLE, Beside, RunFeed, RunLine, RunsFeed, Snapshot
 
 __all__ = [
     "RESUMABLE",
+    "Beside",
     "Child",
     "Dialogue",
     "Edges",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import UserError
-from engine.events import Event, RunState, Status, Tail
+from engine.events import PIECE, Event, RunState, Status, Tail
 from engine.runs import Run, is_alive, judged, launched_at, list_runs, log_tail
 from tui.feed.edges import Edges
 
@@ -27,6 +28,17 @@ class Snapshot:
     log: tuple[str, ...] = ()
     gpus: tuple[Gpu, ...] = ()
     host: Host | None = None
+    batch: int = 0
+    """Rows of a whole step, as the recipe has it; 0 where it cannot be read."""
+    beside: Beside | None = None
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Another run whose losses are drawn beside this one's."""
+
+    run: Run
+    state: RunState
 
 
 class RunFeed:
@@ -45,6 +57,14 @@ class RunFeed:
         self._hardware: tuple[tuple[Gpu, ...], Host | None] = ((), None)
         self._seen: object = None
         self._cause: tuple[str, str] | None = None
+        self._log: tuple[str, ...] = ()
+        self._log_seen: object = None
+        self._batch: int | None = None
+        self._beside: tuple[Run, Tail, RunState] | None = None
+
+    def lay_beside(self, run: Run | None) -> None:
+        """Follow the losses of another run too; None: of none."""
+        self._beside = None if run is None else (run, Tail(run.events), RunState())
 
     def poll(self) -> Snapshot | None:
         """The run as it stands, or None where nothing has changed since the last call."""
@@ -54,14 +74,40 @@ class RunFeed:
         self._fold(now)
         since = max(self._phase_at, launched_at(self._run)) if alive else now
         seconds = int(max(0.0, now - since)) if self._state.step == 0 else 0
-        seen = (self._tail.offset, alive, seconds, self._log_size(), self._look(now))
+        other = self._beside
+        if other is not None:
+            other[2].fold_all(other[1].read())
+        beside_seen = other and (other[0], other[1].offset)
+        seen = (self._tail.offset, alive, seconds, self._log_size(), self._look(now), beside_seen)
         if seen == self._seen:
             return None
         self._seen = seen
-        lists = ("losses", "evaluations", "warnings", "told")
-        state = replace(self._state, **{name: getattr(self._state, name)[:] for name in lists})
-        log = tuple(log_tail(self._run, self.LOG_LINES))
-        return Snapshot(self._judged(state, alive), alive, seconds, log, *self._hardware)
+        return Snapshot(
+            self._judged(self._state.frozen(), alive),
+            alive,
+            seconds,
+            self._log_lines(),
+            *self._hardware,
+            self._rows_a_step(),
+            other and Beside(other[0], other[2].frozen()),
+        )
+
+    def _log_lines(self) -> tuple[str, ...]:
+        size = self._log_size()
+        if size != self._log_seen:
+            self._log_seen = size
+            self._log = tuple(log_tail(self._run, self.LOG_LINES))
+        return self._log
+
+    def _rows_a_step(self) -> int:
+        """A recipe does not change under a run, and what memory shrinks keeps the rows of a step."""
+        if self._batch is None:
+            try:
+                plan = self._run.recipe().train
+                self._batch = plan.batch_size * plan.gradient_accumulation
+            except UserError:
+                self._batch = 0
+        return self._batch
 
     def _judged(self, state: RunState, alive: bool) -> RunState:
         """With the cause of a crash, which is looked for once."""
@@ -102,6 +148,24 @@ PHASES = frozenset({"started", "queued", "phase"})
 
 RESUMABLE: frozenset[Status] = frozenset({"stopped", "failed", "crashed"})
 """Over, and not at its end."""
+
+
+FIRST_EVENTS = 100
+LAST_BYTES = 1 << 18
+
+
+def ends(path: Path, size: int) -> tuple[Tail, RunState]:
+    """A tail of a run's events, and the state that a line in the list needs, of a long run from its two ends.
+
+    What lies between is passed over: its losses, its times. Read on from the tail.
+    """
+    tail, state = Tail(path), RunState()
+    if size > 2 * (PIECE + LAST_BYTES):
+        state.fold_all(islice(tail.read(), FIRST_EVENTS))
+        # It went on for long after: whatever stopped it there has passed.
+        state.status, state.reason, state.paused = "running", "", ""
+        tail.skip(size - LAST_BYTES)
+    return tail, state
 
 
 @dataclass(frozen=True)
@@ -149,7 +213,9 @@ class RunsFeed:
         alive = is_alive(run)
         if known is not None and known[0] == size and not alive:
             return known[1]
-        tail, state = self._followed.setdefault(run.path, (Tail(run.events), RunState()))
+        if run.path not in self._followed:
+            self._followed[run.path] = ends(run.events, size)
+        tail, state = self._followed[run.path]
         state.fold_all(tail.read())
         line = self._told(run, judged(replace(state), alive, run, why=False))
         if not alive:  # its losses need not be kept in memory

@@ -13,6 +13,7 @@ from textual.widgets import DataTable
 
 from engine.errors import RunFailed
 from tui.feed import RowsFeed
+from tui.feed.ledger import RunLedger
 from tui.safe import clean
 from tui.screens.step import StepScreen
 from tui.widgets.ledger_table import EntriesTable, whole
@@ -34,7 +35,7 @@ class EntriesScreen(StepScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = []
 
-    def __init__(self, rows: RowsFeed, reason: str) -> None:
+    def __init__(self, rows: RowsFeed | RunLedger, reason: str) -> None:
         super().__init__()
         self._rows = rows
         self._reason = reason

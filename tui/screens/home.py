@@ -94,7 +94,8 @@ class HomeScreen(StepScreen):
     @work(exclusive=True)
     async def _follow(self) -> None:
         while True:
-            if self.is_current or not self._listed:
+            # Textual counts the screen right below as current too: painting that one paints all again.
+            if self.app.screen is self or not self._listed:
                 self._show(await asyncio.to_thread(self._feed.poll))
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
 

@@ -1,47 +1,51 @@
-"""A run while it learns, and afterwards: loss, progress, memory, log."""
+"""A run while it learns, and afterwards: loss, progress, memory, samples, log."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import ClassVar
 
-from textual import events, work
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.reactive import reactive
 
+from engine import reading, runs
 from engine.runs import Run
 from tui.feed import RESUMABLE, Edges, RunFeed, Snapshot
 from tui.safe import clean
 from tui.screens import control
+from tui.screens.choose import PickScreen
 from tui.screens.messages import CompareAsked, ResumeAsked
-from tui.screens.step import StepScreen
-from tui.widgets.log import LogPane
-from tui.widgets.loss_plot import LEGEND, LossPlot
-from tui.widgets.panels import memory_facts, outcome, progress_facts, status_line
+from tui.screens.notes import NotesScreen
+from tui.screens.watching import WATCHING, WatchingScreen
+from tui.widgets.panels import notes, outcome, status_line
 from tui.widgets.quiet import Quiet
 from tui.widgets.stepper import Progress
+from tui.widgets.train_panes import TrainPanes
 
 SECONDS_BETWEEN_LOOKS = 0.25
 
 ENDED_BADLY = ("failed", "crashed")
 
 
-class TrainScreen(StepScreen):
+class TrainScreen(WatchingScreen):
     """Paints snapshots of one run; the run needs nobody to look."""
 
     STEP = 5
     HELP = (
         "The run trains in a process of its own: leave with escape, quit, or lose the connection, and it "
         "goes on; the list of runs brings you back here.\n\n"
-        "Dots are the loss of each step, the line is smoothed, ◆ is the loss on validation rows, and the "
-        "flat dashes are the base model's own loss on the same rows: what lies between is what training has "
-        "earned. s saves the adapter and stops; k saves a checkpoint and goes on; o has all else that it "
-        "can be told, such as another learning rate. l shows what the libraries print.\n\n"
-        "A run that was stopped, has failed or was killed goes on with r, at its newest whole checkpoint."
+        "Dots are the loss of each step, the line is the mean of the last few, ◆ is the loss on validation "
+        "rows, and the flat dashes are the base model's own loss on the same rows: what lies between is what "
+        "training has earned. ▲ at the top is a spike that does not fit, ✗ on the axis a loss that is no "
+        "number, ↻ where the run was taken up again.\n\n"
+        "In the memory panel the full bar is this run, the dull one others; ┃ is the forecast and ╎ the peak "
+        "so far. The samples are the same held-out prompts, asked again at each evaluation.\n\n"
+        "s saves the adapter and stops; k saves a checkpoint and goes on; o has all else that it can be "
+        "told, such as another learning rate. p holds the view still, not the run. A run that was stopped, "
+        "has failed or was killed goes on with r, at its newest whole checkpoint."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -51,6 +55,24 @@ class TrainScreen(StepScreen):
         Binding("k", "checkpoint", "Checkpoint", id="train.checkpoint", tooltip="Save one now and go on"),
         Binding("o", "control", "Control", id="train.control", tooltip="All that a run can be told"),
         Binding("l", "log", "Log", id="train.log", tooltip="Show or hide worker.log"),
+        Binding(
+            "p", "pause", "Pause", id="train.pause", show=False, tooltip="Hold the view; the run goes on"
+        ),
+        Binding(
+            "v",
+            "overlay",
+            "Another run",
+            id="train.overlay",
+            show=False,
+            tooltip="Its loss beside it",
+        ),
+        Binding(
+            "w", "notes", "Notes", id="train.notes", show=False, tooltip="All warnings and notes in full"
+        ),
+        Binding(
+            "e", "ledger", "Ledger", id="train.ledger", show=False, tooltip="Rows not used as they stand"
+        ),
+        *WATCHING,
     ]
 
     class SnapshotTaken(Message):
@@ -63,30 +85,19 @@ class TrainScreen(StepScreen):
         def can_replace(self, message: Message) -> bool:
             return isinstance(message, TrainScreen.SnapshotTaken)
 
-    snapshot: reactive[Snapshot] = reactive(Snapshot, init=False)
-
     def __init__(self, edges: Edges, run: Run) -> None:
         super().__init__()
         self._edges = edges
         self._run = run
         self._feed = RunFeed(run, edges)
+        self._latest = Snapshot()
+        self._held = False
 
     def body(self) -> ComposeResult:
         yield Quiet(id="status")
+        yield Quiet(id="reading")
         yield Quiet(id="outcome")
-        with Horizontal(id="train"):
-            with Vertical(classes="panel", id="loss") as loss:
-                loss.border_subtitle = LEGEND
-                loss.border_title = Content(f"Loss · {clean(self._run.name, newlines=False)}")
-                yield LossPlot()
-            with Vertical(id="train-side"):
-                with Vertical(classes="panel", id="progress") as progress:
-                    progress.border_title = "Progress"
-                    yield Quiet(id="progress-facts")
-                with Vertical(classes="panel", id="memory") as memory:
-                    memory.border_title = "Memory"
-                    yield Quiet(id="memory-facts")
-        yield LogPane()
+        yield TrainPanes(self._run.name)
 
     def progress(self) -> Progress:
         over = self.snapshot.state.saved
@@ -94,7 +105,6 @@ class TrainScreen(StepScreen):
         return Progress(frozenset({2, 3, 4} | ({5} if over else set())), frozenset({5} if failed else ()))
 
     def on_mount(self) -> None:
-        self.query_one(LogPane).add_class("panel").display = False
         self.query_one("#outcome").display = False
         self._follow()
 
@@ -111,72 +121,110 @@ class TrainScreen(StepScreen):
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
 
     def on_train_screen_snapshot_taken(self, message: SnapshotTaken) -> None:
-        if self.stands:
-            self.snapshot = message.snapshot
+        if not self.stands:
+            return
+        before, self._latest = self._latest, message.snapshot
+        if _standing(before) != _standing(self._latest):
+            self.refresh_bindings()
+        if self._held:
+            self._paint_status()
+        else:
+            self.snapshot = self._latest
 
     def watch_snapshot(self, before: Snapshot, snapshot: Snapshot) -> None:
-        self._paint()
-        now, then = snapshot.state, before.state
-        if (now.status, now.phase, snapshot.alive) != (then.status, then.phase, before.alive):
+        if _standing(before) != _standing(snapshot):
             self.mark_progress()
-            self.refresh_bindings()
-            if now.status in ENDED_BADLY:
-                self.query_one(LogPane).display = True
-            elif then.status in ENDED_BADLY:  # it was taken up again
-                self.query_one(LogPane).display = False
+            now, then = snapshot.state.status, before.state.status
+            if (now in ENDED_BADLY) != (then in ENDED_BADLY):  # it went wrong, or was taken up again
+                self.panes.hide("log", now not in ENDED_BADLY)
+        self.paint()
 
-    def on_resize(self, _: events.Resize) -> None:
-        self.call_after_refresh(self._paint)
-
-    def _paint(self) -> None:
-        snapshot, now = self.snapshot, self._edges.clock()
-        ending = outcome(snapshot.state)
-        self.query_one("#status", Quiet).show(status_line(snapshot, self.size.width - 4))
+    def paint(self) -> None:
+        if not self.stands:
+            return
+        state = self.snapshot.state
+        ending = outcome(state, self.size.width - 4)
+        self._paint_status()
+        self.query_one("#reading", Quiet).show(Content.styled(clean(reading.sentence(state)), "bold"))
         self.query_one("#outcome").display = bool(ending)
         self.query_one("#outcome", Quiet).show(ending)
-        self.query_one(LossPlot).show(snapshot.state)
-        width = self.query_one("#progress").content_size.width
-        self.query_one("#progress-facts", Quiet).show(progress_facts(snapshot, now, width))
-        self.query_one("#memory-facts", Quiet).show(memory_facts(snapshot, width))
-        log = self.query_one(LogPane)
-        if log.display:
-            log.show(snapshot.log)
+        self.panes.show(self.snapshot, self.look, self._edges.clock())
+
+    def _paint_status(self) -> None:
+        width = self.size.width - 4
+        if not self._held:
+            self.query_one("#status", Quiet).show(status_line(self.snapshot, width))
+            return
+        since = self._latest.state.step - self.snapshot.state.step
+        said = f"‖ view held at step {self.snapshot.state.step:,}; p goes on"
+        goes_on = f"; the run is {since:,} steps further" if self._latest.alive else "; the run is over"
+        self.query_one("#status", Quiet).show(Content.styled((said + goes_on)[:width], "$text-warning"))
+
+    # --- what a run can be told ---
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        latest = self._latest
         if action == "compare":
-            return self.snapshot.state.saved and not self.snapshot.alive
+            return latest.state.saved and not latest.alive
         if action == "resume":
-            return not self.snapshot.alive and self.snapshot.state.status in RESUMABLE
+            return not latest.alive and latest.state.status in RESUMABLE
         if action == "checkpoint":
-            return self.snapshot.alive and control.trains(self.snapshot.state)
+            return latest.alive and control.trains(latest.state)
         if action in ("stop", "control"):
-            return self.snapshot.alive
+            return latest.alive
         return True
 
     def action_compare(self) -> None:
         self.post_message(CompareAsked(self._run))
-
-    def action_log(self) -> None:
-        log = self.query_one(LogPane)
-        log.display = not log.display
-        log.show(self.snapshot.log)
 
     def action_resume(self) -> None:
         self.post_message(ResumeAsked(self._run))
 
     @work(group="control")
     async def action_stop(self) -> None:
-        await control.stop(self, self._run, self._edges, self.snapshot.state)
+        await control.stop(self, self._run, self._edges, self._latest.state)
 
     @work(group="control")
     async def action_checkpoint(self) -> None:
-        await control.ask(self, self._run, self._edges, self.snapshot.state, "checkpoint")
+        await control.ask(self, self._run, self._edges, self._latest.state, "checkpoint")
 
     @work(group="control")
     async def action_control(self) -> None:
-        await control.choose(self, self._run, self._edges, self.snapshot.state)
+        await control.choose(self, self._run, self._edges, self._latest.state)
 
-    def action_back(self) -> None:
-        if self.snapshot.alive:
+    # --- how it is looked at ---
+
+    def action_pause(self) -> None:
+        self._held = not self._held
+        if self._held:
+            self._paint_status()
+        elif self.snapshot is self._latest:
+            self.paint()
+        else:
+            self.snapshot = self._latest
+
+    @work(group="look")
+    async def action_overlay(self) -> None:
+        others = [run for run in runs.list_runs() if run != self._run]
+        answers = ["none", *(run.name for run in others)]
+        number = await self.app.push_screen_wait(PickScreen("Whose loss beside this one's?", answers))
+        if number is not None:
+            self._feed.lay_beside(others[number - 1] if number else None)
+
+    def action_notes(self) -> None:
+        self.app.push_screen(NotesScreen(notes(self._latest.state)))
+
+    def action_ledger(self) -> None:
+        from tui.screens.run_ledger import RunLedgerScreen
+
+        self.app.push_screen(RunLedgerScreen(self._run))
+
+    def leave(self) -> None:
+        if self._latest.alive:
             self.app.notify("The run goes on. Enter opens it again.")
-        super().action_back()
+        super().leave()
+
+
+def _standing(snapshot: Snapshot) -> tuple[str, str, bool]:
+    """What the keys and the stepper depend on."""
+    return snapshot.state.status, snapshot.state.phase, snapshot.alive

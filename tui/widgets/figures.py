@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import isfinite
 
 _SIZES = ("B", "kB", "MB", "GB", "TB")
@@ -71,21 +70,6 @@ def figure(value: float | None, digits: int = 4) -> str:
     if value and not 1e-3 <= abs(value) < 1e5:
         return f"{value:.2e}"
     return f"{value:.{digits}f}"
-
-
-def smoothed(values: Sequence[float], window: int = 20) -> list[float]:
-    """The exponential mean of about `window` values, without the pull towards zero at the start.
-
-    Values that are not finite are passed over, so that one spike does not blind the curve.
-    """
-    keep = 1 - 2 / (window + 1)
-    mean, weight, means = 0.0, 0.0, []
-    for value in values:
-        if isfinite(value):
-            mean = keep * mean + (1 - keep) * value
-            weight = keep * weight + (1 - keep)
-        means.append(mean / weight if weight else value)
-    return means
 
 
 def _scaled(count: float, units: tuple[str, ...]) -> tuple[float, str]:

@@ -20,9 +20,6 @@ class LogPane(VerticalScroll):
     def compose(self) -> Iterator[Quiet]:
         yield self._text
 
-    def on_mount(self) -> None:
-        self.border_title = "worker.log"
-
     def show(self, lines: Sequence[str]) -> None:
         # A progress bar rewrites its line with carriage returns: its last state is what counts.
         shown = (clean(line.rstrip("\r").rpartition("\r")[2], newlines=False) for line in lines)

@@ -22,6 +22,7 @@ PHASE = {
     "import": "importing Unsloth",
     "load": "loading the base model",
     "render": "rendering the rows",
+    "probe": "probing memory with the longest rows",
     "baseline": "measuring the base model's own loss",
     "train": "training",
     "evaluate": "evaluating on the validation rows",

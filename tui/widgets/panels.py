@@ -1,66 +1,61 @@
-"""What the panels beside the loss curve say: progress, memory, how it went."""
+"""What the train screen says beside its curve: progress, status, how it went, what there is to note."""
 
 from __future__ import annotations
 
 from textual.content import Content
 
-from engine import asking
+from engine import asking, reading
 from engine.events import RunState
 from tui.feed import Snapshot
 from tui.safe import clean
-from tui.widgets.figures import duration, figure, place_in_line, size
+from tui.widgets.figures import duration, figure, place_in_line
 from tui.widgets.marks import facts, meter, phase_words, status_mark
 
-# What a worker counts of its own memory.
-OWN = {"rss": "This run, host", "allocated": "This run, torch", "reserved": "Reserved by torch"}
+SPENT = {"data": "in data", "steps": "in steps", "evaluation": "in evaluation", "saving": "in saving"}
+"""Where a run's time goes, as the events count it."""
+
+NOTES_IN_SIGHT = 2
 
 
-def progress_facts(snapshot: Snapshot, now: float, width: int) -> Content:
-    """Step, epoch, rates and losses, aligned."""
+def progress_lines(snapshot: Snapshot, now: float, width: int) -> list[Content]:
+    """Step, losses, rates, counts and where the time went; the most needed first, for a small screen."""
     state = snapshot.state
     ran = (now if snapshot.alive else state.updated_at) - state.started_at
     pairs = [
         ("Step", f"{state.step:,} / {state.total:,}" if state.total else "–"),
-        ("Epoch", f"{state.epoch:.2f}"),
         ("Loss", figure(state.loss)),
         ("Validation", figure(state.evaluations[-1].loss if state.evaluations else None)),
         ("Base model", figure(state.base_loss)),
+        ("Time left", duration(state.eta) if snapshot.alive and state.eta is not None else "–"),
+        (ran_for(snapshot), duration(ran) if state.started_at else "–"),
         ("Learning rate", f"{state.learning_rate:.2e}" if state.step else "–"),
         ("Gradient norm", figure(state.grad_norm if state.step else None, 3)),
         ("Tokens/s", f"{state.tokens_per_s:,.0f}" if state.tokens_per_s else "–"),
-        (ran_for(snapshot), duration(ran) if state.started_at else "–"),
+        ("Epoch", f"{state.epoch:.2f}"),
+        ("Rows seen", counted_rows(snapshot)),
+        ("Tokens", f"{state.tokens:,}" if state.tokens else "–"),
+        ("of them trained", f"{state.trained_tokens:,}" if state.trained_tokens else "–"),
     ]
-    return facts(pairs, width)
+    together = sum(state.spent.values())
+    for name, words in SPENT.items():
+        if name in state.spent:
+            share = f"{state.spent[name] / together:4.0%}"
+            pairs.append((f"Time {words}", f"{duration(state.spent[name])} {share}"))
+    return list(facts(pairs, width).split())
+
+
+def counted_rows(snapshot: Snapshot) -> str:
+    """Rows that the steps so far have trained on, each as often as it came."""
+    state = snapshot.state
+    batch = state.shrunk[0] * state.shrunk[1] if state.shrunk else snapshot.batch
+    seen = reading.rows_trained(state.step, state.rendered.get("count", 0), batch)
+    return f"{seen:,}" if seen else "–"
 
 
 def ran_for(snapshot: Snapshot) -> str:
     if snapshot.state.status == "waiting":
         return "Waiting for"
     return "Running for" if snapshot.alive else "Ran for"
-
-
-def memory_facts(snapshot: Snapshot, width: int) -> Content:
-    """Each GPU, or the host where there is none; then what the worker itself counts."""
-    lines: list[Content] = []
-    for gpu in snapshot.gpus:
-        lines.append(Content.styled(clean(gpu.name, newlines=False)[:width], "bold"))
-        if gpu.total and gpu.used is not None:
-            lines += _filled(gpu.used, gpu.total, width)
-        pairs = [("Utilisation", gpu.utilisation, "%"), ("Temperature", gpu.temperature, " °C")]
-        known = [(name, f"{value}{unit}") for name, value, unit in pairs if value is not None]
-        if gpu.power is not None:
-            known.append(("Power", f"{gpu.power:.0f} W"))
-        lines.append(facts(known, width))
-    host = snapshot.host
-    if host is not None and not snapshot.gpus:
-        lines.append(Content.styled("no GPU: host memory", "bold"))
-        lines += _filled(host.memory_used, host.memory_total, width)
-        lines.append(facts([("Processor", f"{host.cpu:.0f}%")], width))
-    own = snapshot.state.memory
-    if own:
-        named = [(OWN.get(name, clean(name, newlines=False)), size(own[name])) for name in own]
-        lines.append(facts(named, width))
-    return Content("\n").join(lines) if lines else Content.styled("not known", "$foreground-muted")
 
 
 def status_line(snapshot: Snapshot, width: int) -> Content:
@@ -89,8 +84,8 @@ def now_doing(snapshot: Snapshot) -> str:
             return phase_words(state, snapshot.phase_seconds)
 
 
-def outcome(state: RunState) -> Content:
-    """What a person should know of it besides figures: how it ended, warnings, the gain."""
+def outcome(state: RunState, width: int) -> Content:
+    """What is to be known of it besides figures: how it ended, why it waits, the gain, the last notes."""
     lines = []
     if state.status in ("failed", "crashed"):
         lines.append(Content.styled(f"✗ {clean(state.reason)}", "bold $text-error"))
@@ -100,9 +95,36 @@ def outcome(state: RunState) -> Content:
         lines.append(Content.styled(f"! it waits: {clean(state.paused)}", "bold $text-warning"))
     if state.saved:
         lines.append(Content.assemble(gained(state), ("c", "bold $text-accent"), " compares base and tuned."))
-    lines += [Content(f"· {asking.told(*each)}") for each in state.told[-2:]]
-    lines += [Content.styled(f"! {clean(text)}", "$text-warning") for text in state.warnings[-3:]]
+    said = notes(state)
+    shown = said[-NOTES_IN_SIGHT:]
+    more = Content.assemble(("  w", "bold $text-accent"), f": all {len(said)} notes")
+    for note in shown:
+        last = note is shown[-1] and (len(said) > len(shown) or note.cell_length > width)
+        room = width - (more.cell_length if last else 0)
+        lines.append(note.first_line.truncate(max(10, room), ellipsis=True) + (more if last else Content("")))
     return Content("\n").join(lines)
+
+
+def notes(state: RunState) -> list[Content]:
+    """All that a run had to say beside figures, in full: what it was told, what went wrong, its warnings."""
+    found = [(step, "·", asking.told(step, what, value), "") for step, what, value in state.told]
+    for trouble in state.troubles:
+        where = f": {', '.join(trouble.places)}" if trouble.places else ""
+        text = f"step {trouble.step:,}: the {trouble.what} is no number; {trouble.done}{where}"
+        found.append((trouble.step, "✗", text, "$text-error"))
+    found.sort(key=lambda note: note[0])
+    lines = [(sign, text, style) for _, sign, text, style in found]
+    lines += [("!", text, "$text-warning") for text in state.warnings]
+    if state.shrunk:
+        each, times = state.shrunk
+        lines.append(
+            ("!", f"memory ran out: batches of {each}, {times} to a step since then", "$text-warning")
+        )
+    if state.kept_best:
+        early = "; it stopped early" if state.kept_best.get("stopped_early") else ""
+        best = f"the adapter is that of step {state.kept_best['step']:,}, the best by validation loss"
+        lines.append(("·", best + early, ""))
+    return [Content.styled(f"{sign} {clean(text)}", style) for sign, text, style in lines]
 
 
 def gained(state: RunState) -> str:
@@ -113,8 +135,3 @@ def gained(state: RunState) -> str:
     if state.base_loss is None:
         return f"Validation loss {figure(last)}. "
     return f"Validation loss {figure(state.base_loss)} → {figure(last)}. "
-
-
-def _filled(used: int, total: int, width: int) -> list[Content]:
-    figures = f" {used / 1e9:.1f} / {size(total)}"
-    return [Content.assemble(meter(used / total, max(4, width - len(figures))), figures)]
