@@ -3,11 +3,11 @@
     python benchmarks/tui.py [start rest live keys slow]
 
 All is measured from the other side of a real pty of 80x24; one JSON line each:
-start  seconds from exec to the first useful paint, and those of the smallest app of the same toolkit, interleaved
+start  seconds from exec to the first useful paint, interleaved with the smallest app of the same toolkit
 rest   bytes a second, share of a core, and memory, while nothing changes
 live   the same on the train screen while a run tells 4 steps a second, of a young and of a long run
 keys   milliseconds from a key there to the first byte of its answer, and to the end of a change of screen
-slow   over a line of 9,600 bytes a second with 300 ms delay: until the train screen stands, how far it then lags
+slow   over a line of 9,600 bytes a second with 300 ms delay: until the train screen stands, and its lag there
 """
 
 from __future__ import annotations

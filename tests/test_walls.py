@@ -26,7 +26,7 @@ def test_the_light_half_knows_neither_torch_nor_screens() -> None:
 
 def test_the_app_opens_without_what_trains() -> None:
     modules = loaded_after("import tui.app")
-    late = {"transformers", "numpy", "tokenizers", "plotext", "pydantic", "jinja2", "engine.workers"}
+    late = {"transformers", "numpy", "tokenizers", "pydantic", "jinja2", "engine.workers"}
     assert not modules & (HEAVY | late)
 
 
