@@ -148,11 +148,9 @@ class Session:
     def _reference(
         self, names: Sequence[str], messages: Mapping[str, Sequence[Message]], reference: str
     ) -> dict[str, float]:
-        """Each column's mean log-probability of a token of the reference; of an average none is told."""
+        """Each column's mean log-probability of a token of the reference."""
         texts, of = [], []
         for name in names:
-            if len(self.columns[name]) > 1:
-                continue
             answer = Message(role="assistant", content=reference)
             try:
                 whole = render.render(
@@ -160,7 +158,7 @@ class Session:
                 )[0]
             except Unusable:
                 continue  # too long for the context: no figure is better than one of a part
-            texts.append(scoring.Text(whole.ids, whole.labels, *self.columns[name]))
+            texts.append(scoring.Text(whole.ids, whole.labels, self.columns[name]))
             of.append(name)
         found = scoring.scores(self.pair, texts) if texts else []
         return {name: round(score.mean, 5) for name, score in zip(of, found, strict=True)}
