@@ -39,7 +39,7 @@ def paired(
 ) -> Interval:
     """The difference of means, after less before, of at least one row; the same for the same seed.
 
-    weights: of a mean over tokens, the tokens of each row; before and after are then sums over a row's tokens.
+    weights: of a mean over tokens, the tokens of each row; before and after are then sums over these.
     """
     import numpy as np
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Confusion:
-    """counts[i][j]: rows of the label i that were answered with the choice j; the last column is no choice."""
+    """counts[i][j]: rows of label i that were answered with choice j; the last column is no choice."""
 
     labels: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
@@ -24,7 +24,7 @@ class Confusion:
 
     @property
     def macro_f1(self) -> float:
-        """The mean of the labels' F1, over labels that stand in a reference or were said; as scikit-learn's."""
+        """The mean of the labels' F1, over labels that are wanted or were said; as scikit-learn's."""
         scores = []
         for i, row in enumerate(self.counts):
             wanted, said = sum(row), sum(other[i] for other in self.counts)
@@ -33,9 +33,7 @@ class Confusion:
         return sum(scores) / len(scores) if scores else 0.0
 
 
-def confusion(
-    labels: Sequence[str], wanted: Sequence[str], said: Sequence[str | None]
-) -> Confusion:
+def confusion(labels: Sequence[str], wanted: Sequence[str], said: Sequence[str | None]) -> Confusion:
     """wanted and said: one a row; None where no choice was named."""
     place = {label: i for i, label in enumerate(labels)}
     counts = [[0] * (len(labels) + 1) for _ in labels]

@@ -70,8 +70,8 @@ def markdown(found: Evaluation) -> str:
         f"# {facts['run']}: base and tuned on {facts['part']} rows",
         "",
         f"{facts['model']}{' in 4 bits' if facts['four_bit'] else ''}, adapter {facts['digest'][:12]}, made "
-        f"{facts['made']}. Greedy answers of at most {facts['settings']['max_new_tokens']} tokens. Differences are "
-        f"the column less the base, with the {facts['settings']['share']:.0%} interval of "
+        f"{facts['made']}. Greedy answers of up to {facts['settings']['max_new_tokens']} tokens. Differences "
+        f"are the column less the base, with the {facts['settings']['share']:.0%} interval of "
         f"{facts['settings']['resamples']:,} paired resamples of the rows.",
     ]
     for one in facts["sets"]:
@@ -164,7 +164,9 @@ def _difference_lines(one: dict[str, Any], columns: Sequence[str]) -> list[str]:
         told = ", ".join(
             f"{figure} {difference(facts, figure)}" for figure, facts in one["differences"][name].items()
         )
-        lines.append(f"- {name}: better on {one['better'][name]:,} rows, worse on {one['worse'][name]:,}; {told}")
+        lines.append(
+            f"- {name}: better on {one['better'][name]:,} rows, worse on {one['worse'][name]:,}; {told}"
+        )
     return lines
 
 

@@ -69,7 +69,9 @@ def chosen(answer: str, choices: Sequence[str]) -> str | None:
         return by_words[said]
     standing = [words for words in by_words if words and f" {words} " in f" {said} "]
     # "not good" names "good" too: the longer choice is what was said.
-    longest = [words for words in standing if not any(words != other and words in other for other in standing)]
+    longest = [
+        words for words in standing if not any(words != other and words in other for other in standing)
+    ]
     return by_words[longest[0]] if len(longest) == 1 else None
 
 

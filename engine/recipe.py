@@ -76,7 +76,7 @@ class Source(Table):
     # Of documents: besides the text, a question for each file that the file answers; date goes in front.
     questions: bool = False
     date: str | None = None
-    # How answers on held-out rows are judged: engine/metrics.py. A prompt template's own where this says exact.
+    # How answers on held-out rows are judged (engine/metrics.py); exact: as the prompt template says, if any.
     metric: Metric = "exact"
     # What can be answered where the metric is choice; empty: the answers that stand in the held-out rows.
     choices: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from engine.formats import Message
 from engine.render import ChatFormat
 
 LEFT_FOR_ANSWER = 4
-"""An answer may have at least this part of the context, or the whole of what was asked for if that is less."""
+"""Of the context, this part (a quarter) is left for the answer, or what was asked for if that is less."""
 
 
 @dataclass(frozen=True)

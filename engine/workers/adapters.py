@@ -81,7 +81,7 @@ def chat_format(one: Saved) -> ChatFormat:
 
 
 def check_beside(first: Saved, chat: ChatFormat, other: Saved, other_chat: ChatFormat) -> None:
-    """Raise UserError with the reason where `other` cannot answer from the base that `first` was loaded on."""
+    """Raise UserError with the reason where `other` cannot answer from the base loaded for `first`."""
     name = other.run.name
     if other.made_with.get("base") != first.made_with.get("base"):
         raise UserError(

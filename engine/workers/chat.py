@@ -1,11 +1,11 @@
 """Child of the front end: base and tuned answer at once, token by token, from one copy of the weights.
 
-Started as `chat RUN [--checkpoint STEP]`. It says `phase` (import, load), then `ready`, then answers requests
-until its stdin closes. Whatever a request gets wrong is answered by {"kind": "error", "id", "message", "user":
-whether it is the person's mistake}, and the worker goes on.
+Started as `chat RUN [--checkpoint STEP]`. It says `phase` (import, load), then `ready`, then answers
+requests until its stdin closes. Whatever is wrong with a request is answered by {"kind": "error", "id",
+"message", "user": whether it is the person's mistake}, and the worker goes on.
 
-ready     {"model", "four_bit", "context": tokens, "columns": [COLUMN, ...], "seconds", and of the first adapter
-          "step", "digest"}. There are two columns at first: "base" and "tuned".
+ready     {"model", "four_bit", "context": tokens, "columns": [COLUMN, ...], "seconds", and of the first
+          adapter "step", "digest"}. There are two columns at first: "base" and "tuned".
 COLUMN    {"column": its name, "on": whether an adapter is on, "members": columns that it averages, or [],
           "run": name, "step", "digest": sha256 of the adapter's weights, "rank", "zero": whether all its B
           matrices are zero, "warning": a sentence, or ""}; of the base run, step, digest and rank are null.

@@ -12,7 +12,7 @@ import torch
 
 from engine import decoding, ledger, render, runs, window
 from engine.decoding import Settings
-from engine.errors import RunFailed, UserError
+from engine.errors import UserError
 from engine.formats import Conversation, Message, Unusable
 from engine.runs import Run
 from engine.window import Fitted

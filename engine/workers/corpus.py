@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from sacrebleu.metrics import BLEU, CHRF
 
 
-
 def bleu(references: Sequence[str], answers: Sequence[str]) -> float:
     """Corpus BLEU from 0 to 100 (Papineni et al. 2002), as sacrebleu computes it by default."""
     split = "zh" if _mostly_han(references) else "13a"

@@ -1,4 +1,4 @@
-"""Child of the front end: base, tuned and checkpoints on the same held-out rows, and what training cost besides.
+"""Child of the front end: base, tuned and checkpoints on the same held-out rows; and what training cost.
 
 Started as `evaluate RUN [--part test] [--rows N] [--checkpoint STEP ...] [--average] [--name NAME]
 [--no-general] [--no-likelihood]`. Columns are base, tuned (the run's adapter), step-N for each checkpoint,
@@ -12,7 +12,7 @@ Asked on stdin: {"do": "cancel"}: it ends within a token; what was finished is s
 written beside a whole evaluation, not over it. Where nothing was finished it is an error. A closed stdin is
 no cancel, so that it runs from a script; SIGTERM ends it and nothing is written.
 
-SUMMARY   {"part", "run", "model", "base": fingerprint of its files, "four_bit", "digest": of the run's adapter,
+SUMMARY   {"part", "run", "model", "base": fingerprint of its files, "four_bit", "digest": of the adapter,
            "rows_digest": sha256 of the rows' ids and labels, "columns": [COLUMN of chat.py, ...], "versions",
            "python", "made": ISO time, "seconds", "cancelled", "settings": {"max_new_tokens", "resamples",
            "seed", "share"}, "sets": [SET, ...], "all": FIGURES of all rows by column, loss alone,
@@ -31,10 +31,10 @@ GENERAL   {"rows": n, "columns": {column: {"instructions": {"loss", "perplexity"
            "differences": {column: {"instructions": {...}, "texts": {...}}}: of loss, as in SET,
            "answers": [{"question", "reference", "said": {column: text}, "loss": {column: x}}, ...]}
 
-A line of the rows' file: {"set", "line", "metric", "question": messages, "reference", "choice": of the reference
-or null, "cut": tokens left out of the question for the context, "gain": {column: x}, column: {"loss": mean of
-a token, "tokens", "text", "ended", "right", "exact", "normalised", "valid", "rouge1", ..., "said",
-"likeliest", "likeliest_by_token"}, ...}; a piece of running text has only loss and tokens.
+A line of the rows' file: {"set", "line", "metric", "question": messages, "reference", "choice": of the
+reference or null, "cut": tokens left out of the question for the context, "gain": {column: x}, column:
+{"loss": mean of a token, "tokens", "text", "ended", "right", "exact", "normalised", "valid", "rouge1", ...,
+"said", "likeliest", "likeliest_by_token"}, ...}; a piece of running text has only loss and tokens.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,19 @@ def main() -> int:
     """Evaluate a run and write evals/NAME.json and evals/NAME.jsonl. Exit code 1 where that failed."""
     channel = Channel()
     os.umask(0o077)
+    asked = arguments()
+    cancel = threading.Event()
+    threading.Thread(target=_listen, args=(channel, cancel), daemon=True).start()
+    try:
+        evaluate(Run(asked.run), asked, channel, cancel.is_set)
+    except (UserError, RunFailed, OSError, ValueError, RuntimeError) as error:
+        channel.error(error)
+        return 1
+    return 0
+
+
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """What an evaluation can be asked; the process's own words by default."""
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
     parser.add_argument("--part", choices=sources.PARTS, default="test")
@@ -77,15 +91,7 @@ def main() -> int:
     parser.add_argument("--name", help="of the files; by default the part's")
     parser.add_argument("--no-general", action="store_true")
     parser.add_argument("--no-likelihood", action="store_true")
-    arguments = parser.parse_args()
-    cancel = threading.Event()
-    threading.Thread(target=_listen, args=(channel, cancel), daemon=True).start()
-    try:
-        evaluate(Run(arguments.run), arguments, channel, cancel.is_set)
-    except (UserError, RunFailed, OSError, ValueError, RuntimeError) as error:
-        channel.error(error)
-        return 1
-    return 0
+    return parser.parse_args(words)
 
 
 def _listen(channel: Channel, cancel: threading.Event) -> None:
@@ -207,7 +213,7 @@ def _identity(run: Run, recipe: Recipe, session: Session, samples: Sequence[Samp
         "digest": facts["digest"],
         "rows_digest": render.digest((one.rendered.ids, one.rendered.labels) for one in samples),
         "columns": facts["columns"],
-        "versions": told["versions"],
+        "versions": {**told["versions"], "sacrebleu": metadata.version("sacrebleu")},
         "python": told["python"],
     }
 

@@ -26,7 +26,7 @@ MOST_TOKENS = 128
 def measured(
     session: Session, plan: Evaluate, phase: Phase, cancelled: Callable[[], bool]
 ) -> dict[str, Any] | None:
-    """A GENERAL of engine/workers/evaluate.py; None where it was cancelled, or the template takes none of it."""
+    """A GENERAL of engine/workers/evaluate.py; None where it was cancelled."""
     pair, columns = session.pair, session.columns
     rows, texts = [], []
     for line in FILE.read_text("utf-8").splitlines():
@@ -51,9 +51,7 @@ def measured(
     kinds = {kind: [row for row in rows if row["kind"] == kind] for kind in ("instructions", "texts")}
     return {
         "rows": len(rows),
-        "columns": {
-            name: {kind: summary.loss(own, name) for kind, own in kinds.items()} for name in columns
-        },
+        "columns": {name: {kind: summary.loss(own, name) for kind, own in kinds.items()} for name in columns},
         "differences": {
             name: {kind: summary.differences(own, name).get("loss") for kind, own in kinds.items()}
             for name in columns

@@ -41,8 +41,8 @@ def measured(
     phase: Phase,
     cancelled: Callable[[], bool],
 ) -> list[Judged]:
-    """The sets of these samples, in their order. Rows that were not answered when it was cancelled are left out;
-    so are sets without a row. Raises UserError where a question does not fit into the context.
+    """The sets of these samples, in their order. Rows that were not answered when it was cancelled are left
+    out; so are sets without a row. Raises UserError where a question does not fit into the context.
     """
     pair, columns = session.pair, session.columns
     asking = [sample for sample in samples if sample.messages]
@@ -90,7 +90,7 @@ def measured(
 
 
 def _judgement(samples: Sequence[Sample]) -> tuple[Metric, tuple[str, ...]]:
-    """How a set's answers are judged: as its source says, else as its prompt template does; with the choices."""
+    """How a set's answers are judged: as its source says, else as its template does; with the choices."""
     source, shape = samples[0].source, samples[0].one.shape
     metric, choices = source.metric, source.choices
     if shape and shape.templates and metric == "exact":
@@ -109,7 +109,9 @@ def _judgement(samples: Sequence[Sample]) -> tuple[Metric, tuple[str, ...]]:
 
 
 def _loss(score: Score | None) -> Row:
-    return {"loss": round(-score.mean, 6), "tokens": score.tokens} if score and score.tokens else {"loss": None}
+    return (
+        {"loss": round(-score.mean, 6), "tokens": score.tokens} if score and score.tokens else {"loss": None}
+    )
 
 
 def _judged(metric: Metric, choices: Sequence[str], sample: Sample, answer: Answer) -> Row:
@@ -137,12 +139,8 @@ def _choose(
         if not one.choices or not one.rows:
             continue
         questions = [row["question"] for row in one.rows]
-        found = measure.likeliest(
-            session.pair, session.columns, questions, one.choices, progress, cancelled
-        )
+        found = measure.likeliest(session.pair, session.columns, questions, one.choices, progress, cancelled)
         for name, chosen in found.items():
             for row, best in zip(one.rows, chosen, strict=True):
                 if best is not None:
                     row[name]["likeliest"], row[name]["likeliest_by_token"] = best
-
-

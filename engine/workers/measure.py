@@ -1,4 +1,4 @@
-"""What columns make of held-out rows: the loss on them, their own answers, and which choice they hold likeliest.
+"""What columns make of held-out rows: the loss on them, their own answers, the choice they hold likeliest.
 
 All columns read a row in the same pass, rows of like length together. Each function gives, for each column, a
 result a row in the rows' order; a row that was not reached when it was cancelled has None.
@@ -96,7 +96,9 @@ def likeliest(
             continue
         texts.extend(made)
         of.append(i)
-    found = losses(pair, columns, texts, lambda done, total: progress(done // len(choices), len(of)), cancelled)
+    found = losses(
+        pair, columns, texts, lambda done, total: progress(done // len(choices), len(of)), cancelled
+    )
     said: dict[str, list[tuple[str, str] | None]] = {}
     for name, scores in found.items():
         said[name] = [None] * len(questions)

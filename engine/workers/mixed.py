@@ -64,7 +64,7 @@ def _parts(layer: Any) -> dict[str, _Part]:
     parts = {}
     for name, a in layer.lora_A.items():
         weight, scaling = layer.lora_B[name].weight.detach(), float(layer.scaling[name])
-        # A power of two changes no digit wherever it is multiplied in; another factor stays where PEFT has it.
+        # A power of two changes no digit wherever it is multiplied in; others stay where PEFT has them.
         exact = math.frexp(scaling)[0] == 0.5
         parts[name] = _Part(
             a.weight.detach(), weight * scaling if exact else weight, None if exact else scaling

@@ -22,7 +22,7 @@ from engine.render import ChatFormat
 from engine.runs import Run
 from engine.workers import adapters, mixed
 from engine.workers.adapters import Saved
-from engine.workers.mixed import BASE, Rows
+from engine.workers.mixed import Rows
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Pair:
 
 
 def load(run: Run, step: int | None = None) -> Pair:
-    """The run's base model, quantised as in training, with its adapter or a checkpoint's. Raises UserError."""
+    """The run's base, quantised as in training, with its adapter or a checkpoint's. Raises UserError."""
     one = adapters.saved(run, step)
     chat = adapters.chat_format(one)
     base = _base(one)
@@ -102,7 +102,7 @@ def put_on(pair: Pair, run: Run, step: int | None = None) -> Worn:
 
 
 def take_off(pair: Pair, name: str) -> None:
-    """Free an adapter's memory. The last one stays: it says what may be put on beside it. Raises RunFailed."""
+    """Free an adapter's memory. The last one stays, as what fits beside it. Raises RunFailed."""
     if list(pair.worn) == [name]:
         raise RunFailed("the last adapter cannot be taken off; close the comparison instead")
     pair.worn.pop(name, None)
@@ -143,6 +143,3 @@ def _dress(pair: Pair) -> None:
 def _is_zero(peft: Any, name: str) -> bool:
     layers = (layer for layer in peft.modules() if isinstance(layer, LoraLayer) and name in layer.lora_B)
     return not any(bool(layer.lora_B[name].weight.any()) for layer in layers)
-
-
-__all__ = ["BASE", "Pair", "Worn", "load", "put_on", "take_off"]

@@ -1,4 +1,4 @@
-"""How likely given texts are to the base and to adapters: log-probabilities of labelled tokens, in batches."""
+"""How likely texts are to the base and to adapters: log-probabilities of labelled tokens, in batches."""
 
 from __future__ import annotations
 

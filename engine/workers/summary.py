@@ -32,7 +32,9 @@ def judged(row: Row, columns: Sequence[str]) -> dict[str, float]:
     return gains
 
 
-def of_set(source: str, metric: str, choices: Sequence[str], rows: Sequence[Row], columns: Sequence[str]) -> Any:
+def of_set(
+    source: str, metric: str, choices: Sequence[str], rows: Sequence[Row], columns: Sequence[str]
+) -> Any:
     """A SET of the protocol. The base's figures stand beside the others'; differences are theirs less its."""
     figures = {name: _figures(metric, choices, rows, name) for name in columns}
     others = [name for name in columns if name != "base"]

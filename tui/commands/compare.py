@@ -21,7 +21,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--with", dest="others", action="append", default=[], metavar="RUN[@STEP]",
         help="one more column: another run's adapter, or a checkpoint (@100 for this run's); repeatable",
     )  # fmt: skip
-    parser.add_argument("--average", action="store_true", help="one more column: all adapters' logits averaged")
+    parser.add_argument(
+        "--average", action="store_true", help="one more column: all adapters' logits averaged"
+    )
     parser.add_argument("--reference", default="", metavar="A", help="an answer; how likely is it to each?")
     parser.add_argument("--max-new-tokens", type=int, default=256, metavar="N", help="default 256")
     parser.add_argument("--temperature", type=float, default=0.0, metavar="T", help="default 0: greedy")

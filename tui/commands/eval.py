@@ -22,13 +22,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", choices=sources.PARTS, default="test", help="default: test")
     parser.add_argument("--rows", type=int, metavar="N", help="at most N rows a set (default: the recipe's)")
     parser.add_argument(
-        "--checkpoint", type=int, action="append", default=[], metavar="STEP", help="one more column; repeatable"
+        "--checkpoint",
+        type=int,
+        action="append",
+        default=[],
+        metavar="STEP",
+        help="one more column; repeatable",
     )
-    parser.add_argument("--average", action="store_true", help="one more column: all adapters' logits averaged")
+    parser.add_argument(
+        "--average", action="store_true", help="one more column: all adapters' logits averaged"
+    )
     parser.add_argument("--no-general", action="store_true", help="leave out the test of forgetting")
     parser.add_argument("--no-likelihood", action="store_true", help="leave out the likelihood of choices")
-    parser.add_argument("--saved", action="store_true", help="the last evaluation of this part; nothing is run")
-    parser.add_argument("--to", type=Path, metavar="FILE", help="write a report: .md, .csv (rows) or .json (all)")
+    parser.add_argument(
+        "--saved", action="store_true", help="the last evaluation of this part; nothing is run"
+    )
+    parser.add_argument(
+        "--to", type=Path, metavar="FILE", help="write a report: .md, .csv (rows) or .json (all)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
@@ -45,9 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.to:
         _write(arguments.to, evals.exported(made, kind))
     if arguments.json:
-        # Answers of one word are no news to a program that has the file.
-        facts = {key: value for key, value in made.summary.items() if key != "versions"}
-        _print.say_json({**facts, "file": str(found.path / "evals" / f"{arguments.part}.jsonl")})
+        _print.say_json({**made.summary, "file": str(found.path / "evals" / f"{arguments.part}.jsonl")})
         return 0
     _say(made)
     _print.say(f"each answer: {found.path / 'evals' / (arguments.part + '.jsonl')}")
@@ -98,9 +107,9 @@ def _say(made: Evaluation) -> None:
         _print.say()
     if general := facts.get("general"):
         _print.say(f"forgetting: loss on {general['rows']} general instructions and texts")
-        rows = evals.general_rows(general, columns)
-        for kind, *cells in rows:
-            _print.say(f"  {kind}: " + " · ".join(f"{n} {c}" for n, c in zip(columns, cells, strict=True)))
+        kinds = evals.general_rows(general, columns)
+        rows = [[name, *(cells[i + 1] for cells in kinds)] for i, name in enumerate(columns)]
+        _print.say(_print.table(["", *(cells[0] for cells in kinds)], rows))
         _print.say()
     if len(columns) > 1:
         for title, shown in zip(("gained", "lost"), evals.extremes(made, SHOWN), strict=True):
@@ -108,11 +117,15 @@ def _say(made: Evaluation) -> None:
                 _print.say(f"{title}: {_print.short(evals.question(row), 70)}")
                 for name in columns[:2]:
                     _print.say(f"  {name}: {_print.short(row[name].get('text', ''), 66)}")
-    _print.say(f"{facts['seconds']:.0f} s; intervals hold 95% of {facts['settings']['resamples']:,} resamples")
+    _print.say(
+        f"{facts['seconds']:.0f} s; intervals hold 95% of {facts['settings']['resamples']:,} resamples"
+    )
 
 
 def _write(file: Path, text: str) -> None:
     try:
         file.write_text(text, "utf-8")
     except OSError as error:
-        raise UserError(f"{file}: cannot be written ({error.strerror}); the evaluation itself is kept") from None
+        raise UserError(
+            f"{file}: cannot be written ({error.strerror}); the evaluation itself is kept"
+        ) from None
