@@ -86,11 +86,12 @@ class _Mixed:
             part = self.parts.get(name)
             if part is None:
                 continue  # this adapter leaves this layer alone
-            own = x[start:stop]
+            alone = stop - start == len(x)
+            own = x if alone else x[start:stop]
             if own.dtype != part.a.dtype:
                 own = own.to(part.a.dtype)
             added = linear(linear(own, part.a), part.b)
             if part.scaling is not None:
                 added *= part.scaling
-            result[start:stop] += added.to(result.dtype)
+            (result if alone else result[start:stop]).add_(added.to(result.dtype))
         return result

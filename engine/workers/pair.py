@@ -45,6 +45,7 @@ class Pair:
     context: int  # tokens
     four_bit: bool
     rows: Rows
+    keeps: bool  # whether it can compute the logits of the last positions alone
     worn: dict[str, Worn] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -55,7 +56,7 @@ class Pair:
 
     def forward(self, last: int = 0, **inputs: Any) -> torch.Tensor:
         """Logits (rows, positions, vocabulary) of the last `last` positions, or of all."""
-        if last and self.model._supports_logits_to_keep():
+        if last and self.keeps:
             inputs["logits_to_keep"] = last
         logits: torch.Tensor = self.model(**inputs).logits
         return logits[:, -last:] if last else logits
@@ -77,6 +78,7 @@ def load(run: Run, step: int | None = None) -> Pair:
         context=int(getattr(base.config, "max_position_embeddings", 0) or 2**31),
         four_bit=one.made_with.get("quantization") is not None,
         rows=Rows(),
+        keeps=peft.base_model.model._supports_logits_to_keep(),
     )
     next(pair.numbers)
     _dress(pair)
