@@ -82,11 +82,11 @@ def test_each_column_is_what_it_says(session: Session, adapters: dict[str, Run])
     pair = session.pair
     alone = {"base": stock_base(adapters["one"])}
     alone |= {"tuned": stock_pair(adapters["one"]), "other": stock_pair(adapters["other"])}
-    for ids in prompts(pair):
+    for ids in prompts(pair)[::3]:
         questions = [Question(ids, session.columns[name]) for name in alone]
-        said = decode.answers(pair, questions, Settings(24))
+        said = decode.answers(pair, questions, Settings(16))
         for model, answer in zip(alone.values(), said, strict=True):
-            expected = generated(model, [ids], pair.stop_ids)[0][:24]
+            expected = generated(model, [ids], pair.stop_ids, 16)[0]
             assert answer.ids == [token for token in expected if token not in pair.stop_ids]
         assert len({tuple(answer.ids) for answer in said}) == 3
 
