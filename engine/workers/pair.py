@@ -65,6 +65,7 @@ class Pair:
         """Logits (rows, positions, vocabulary) of the last `last` positions, or of all."""
         if last and self.keeps:
             inputs["logits_to_keep"] = last
+        self.rows.positions = inputs["input_ids"].shape[1]
         if self.threads > 1:
             small = inputs["input_ids"].numel() * self.widest < SMALL_PASS
             torch.set_num_threads(1 if small else self.threads)
