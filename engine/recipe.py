@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +19,7 @@ from engine.ledger import REASONS, Action
 Format = Literal[
     "auto", "alpaca", "messages", "sharegpt", "pairs", "instances", "preference", "text", "tokens", "template"
 ]  # fmt: skip
-Metric = Literal["exact", "fields"]
+Metric = Literal["exact", "normalised", "fields", "choice", "number", "text"]
 TrainOn = Literal["answers", "last answer", "all turns", "everything"]
 Schedule = Literal["cosine", "linear", "constant"]
 Count = Annotated[int, Field(ge=1)]
@@ -75,7 +76,21 @@ class Source(Table):
     # Of documents: besides the text, a question for each file that the file answers; date goes in front.
     questions: bool = False
     date: str | None = None
+    # How answers on held-out rows are judged (engine/metrics.py); exact: as the prompt template says, if any.
     metric: Metric = "exact"
+    # What can be answered where the metric is choice; empty: the answers that stand in the held-out rows.
+    choices: tuple[str, ...] = ()
+    # The form that every answer should have: "json", or a regular expression for the whole of it.
+    valid: str = ""
+
+    @field_validator("valid")
+    @classmethod
+    def _valid_is_a_pattern(cls, form: str) -> str:
+        try:
+            re.compile(form)
+        except re.error as error:
+            raise ValueError(f"{form!r} is neither json nor a regular expression ({error})") from None
+        return form
 
     @model_validator(mode="after")
     def _one_rule(self) -> Source:

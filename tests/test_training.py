@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
 import json
 import os
-import shutil
 import signal
 import stat
 from collections import Counter
@@ -21,24 +18,8 @@ from engine.events import RunState, Tail
 from engine.recipe import Recipe
 from engine.runs import Run
 from tests.conftest import wait_for_end
-from tui.feed import Child
 
 pytestmark = pytest.mark.slow
-
-TUNED_AT_LEAST = 0.85
-BASE_AT_MOST = 0.10
-ROWS_A_SET = 40
-
-
-async def last_message(worker: str, *arguments: str) -> dict[str, Any]:
-    """Run a worker that takes no requests to its end; what it said last."""
-    child = Child(worker, *arguments)
-    await child.start()
-    last: dict[str, Any] = {}
-    async for message in child.messages():
-        last = message
-    await child.close()
-    return last
 
 
 def small(**train: Any) -> Recipe:
@@ -57,18 +38,6 @@ def launched_until(plan: Recipe, reached: Any) -> Run:
         for event in tail.read():
             state.fold(event)
     return run
-
-
-def test_the_default_recipe_teaches_what_the_base_cannot_do(trained: Run) -> None:
-    said = asyncio.run(last_message("evaluate", str(trained.path), "--rows", str(ROWS_A_SET)))
-    assert said["kind"] == "evaluated", said
-    assert [one["source"] for one in said["sets"]] == ["builtin:products", "builtin:reviews"]
-    for one in said["sets"]:
-        assert one["rows"] == ROWS_A_SET
-        assert one["tuned"] / one["rows"] >= TUNED_AT_LEAST, one
-        assert one["base"] / one["rows"] <= BASE_AT_MOST, one
-    lines = [json.loads(line) for line in (trained.path / "evals" / "test.jsonl").open(encoding="utf-8")]
-    assert sum(line["tuned"]["right"] for line in lines) == sum(one["tuned"] for one in said["sets"])
 
 
 def test_the_events_tell_the_whole_run(trained: Run) -> None:
@@ -108,75 +77,6 @@ def test_the_run_is_private_and_its_adapter_whole(trained: Run) -> None:
         RECIPES / "models" / "tiny" / "tokenizer.json"
     ).read_bytes()
     assert render.load(trained.adapter).template == dataset.chat_format(trained.recipe()).template
-
-
-def test_each_column_is_what_it_says(trained: Run, tmp_path: Path) -> None:
-    """Base rows equal the model without any adapter, tuned rows the adapter alone, token for token."""
-    from engine.workers import pair as pairs
-
-    pair = pairs.load(trained)
-    held = samples(trained.recipe(), "test", tmp_path)
-    questions = [pair.chat.prompt_ids(sample.question) for sample in held[:: len(held) // 8]]
-    both = pairs.generate(pair, [(c, q) for c in pairs.COLUMNS for q in questions], 32)
-    tuned = pairs.generate(pair, [("tuned", q) for q in questions], 32)
-    bare = pair.model.unload()  # takes the adapter out for good
-    base = pairs.generate(dataclasses.replace(pair, model=_Bare(bare)), [("base", q) for q in questions], 32)
-    assert [a.ids for a in both] == [a.ids for a in base + tuned]
-    assert [a.ids for a in base] != [a.ids for a in tuned]
-    assert all(a.ended for a in tuned)
-
-
-class _Bare:
-    """A model that knows no adapters: takes the names, does not look at them."""
-
-    def __init__(self, model: Any) -> None:
-        self.model, self.device = model, model.device
-
-    def generate(self, adapter_names: list[str], **settings: Any) -> Any:
-        return self.model.generate(**settings)
-
-
-async def test_the_chat_worker_answers_both_at_once_and_stops_when_told(trained: Run) -> None:
-    asked = [{"role": "user", "content": "Is this review positive, negative or mixed?\n\nI love this lamp."}]
-    child = Child("chat", str(trained.path))
-    await child.start()
-    heard: dict[str, str] = {"base": "", "tuned": ""}
-    answered: list[dict[str, Any]] = []
-    async for message in child.messages():
-        match message["kind"]:
-            case "ready":
-                assert message["four_bit"] is True and message["step"] == trained.state().step
-                request = {"messages": {"base": asked, "tuned": asked}, "settings": {"max_new_tokens": 24}}
-                await child.send(do="ask", id=1, **request)
-            case "token" if message["id"] == 1:
-                heard[message["column"]] += message["text"]
-            case "token":
-                await child.send(do="cancel")
-            case "answered" if message["id"] == 1:
-                answered.append(message)
-                request["settings"] = {"max_new_tokens": 400}
-                request["messages"] = {"base": asked}
-                await child.send(do="ask", id=2, **request)
-            case "answered":
-                answered.append(message)
-                break
-            case "error":
-                pytest.fail(message["message"])
-    await child.close()
-    first, second = answered
-    assert {column: told["text"] for column, told in first["columns"].items()} == heard
-    assert first["columns"]["tuned"]["ended"] and heard["base"] != heard["tuned"]
-    assert second["cancelled"] and second["columns"]["base"]["tokens"] < 400
-
-
-def test_an_adapter_is_not_put_on_a_base_that_has_changed(trained: Run, tmp_path: Path) -> None:
-    copy = Run(tmp_path / trained.name)
-    shutil.copytree(trained.path, copy.path)
-    facts = json.loads((copy.path / "environment.json").read_text("utf-8"))
-    (copy.path / "environment.json").write_text(json.dumps({**facts, "base": "0" * 64}), "utf-8")
-    said = asyncio.run(last_message("chat", str(copy.path)))
-    assert said["kind"] == "error" and said["user"] is True
-    assert "builtin:tiny is not the model that" in said["message"]
 
 
 def test_stopping_keeps_what_was_learnt() -> None:

@@ -61,21 +61,8 @@ data        (no torch)
         -> {"kind": "ledger", "id", "total": n, "entries": [{"file", "line", "unit", "reason", "detail",
             "excerpt", "done", "offset"}, ...]}
 
-chat RUN
-    -> {"kind": "phase", "phase": "import" | "load"} ... {"kind": "ready", "model", "four_bit", "step",
-        "digest": of the adapter's weights, "seconds"}
-    {"do": "ask", "id", "messages": {"base": [{"role", "content"}...], "tuned": [...]},
-     "settings": {"max_new_tokens": 256, "temperature": 0.0, "seed": 0}}
-        -> {"kind": "token", "id", "column": "base" | "tuned", "text"} ...
-        -> {"kind": "answered", "id", "cancelled": bool, "seconds", "columns": {"base": {"text", "tokens",
-            "ended": whether it stopped by itself}, "tuned": {...}}}
-    {"do": "cancel"}
-
-evaluate RUN --part test --rows 200
-    -> {"kind": "phase", ...}, {"kind": "progress", "done", "total"} ...
-    -> {"kind": "evaluated", "part", "file", "seconds",
-        "sets": [{"source", "metric", "rows", "base", "tuned"}]}
-       where base and tuned count the rows answered right; the file under evals/ has each row's answers
+chat RUN [--checkpoint STEP]        engine/workers/chat.py has its messages
+evaluate RUN [--part test] ...      engine/workers/evaluate.py has its messages
 
 check
     -> {"kind": "checked", "torch", "cuda": bool, "device", "four_bit": bool, "problem": ""}

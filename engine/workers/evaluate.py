@@ -1,4 +1,41 @@
-"""Child of the front end: base against tuned on held-out rows, answered greedily, counted by set."""
+"""Child of the front end: base, tuned and checkpoints on the same held-out rows; and what training cost.
+
+Started as `evaluate RUN [--part test] [--rows N] [--checkpoint STEP ...] [--average] [--name NAME]
+[--no-general] [--no-likelihood]`. Columns are base, tuned (the run's adapter), step-N for each checkpoint,
+and "average" of all these adapters' logits. Greedy, batched, the same rows for the same recipe.
+
+{"kind": "phase", "phase": "rows" | "load" | "loss" | "answer" | "likelihood" | "general" | "sum up"} ...
+{"kind": "progress", "phase", "done", "total"} ...    in rows
+{"kind": "evaluated", "file": the rows', "summary": the file of all that follows, **SUMMARY}
+
+Asked on stdin: {"do": "cancel"}: it ends within a token; what was finished is summed up as "cancelled" and
+written beside a whole evaluation, not over it. Where nothing was finished it is an error. A closed stdin is
+no cancel, so that it runs from a script; SIGTERM ends it and nothing is written.
+
+SUMMARY   {"part", "run", "model", "base": fingerprint of its files, "four_bit", "digest": of the adapter,
+           "rows_digest": sha256 of the rows' ids and labels, "columns": [COLUMN of chat.py, ...], "versions",
+           "python", "made": ISO time, "seconds", "cancelled", "settings": {"max_new_tokens", "resamples",
+           "seed", "share"}, "sets": [SET, ...], "all": FIGURES of all rows by column, loss alone,
+           "differences": as in SET, of all rows, "order": numbers of rows, from the one that the first column
+           after base gained most on to the one that it lost most on, "general": GENERAL | null}
+SET       {"source", "metric", "choices", "rows": n, column: how many are right or null, ...,
+           "columns": {column: FIGURES}, "better": {column: rows on which it gains}, "worse": {column: n},
+           "differences": {column: {figure: {"difference": column less base, "low", "high": of the 95%
+           interval, "sure": whether it leaves 0 out}}}}
+FIGURES   {"loss": mean of a token, "perplexity", "tokens", "right", "exact", "normalised", "ended", "valid":
+           rows or null; of free text "rouge1", "rouge2", "rougeL": means from 0 to 1, "bleu", "chrf": of the
+           set, from 0 to 100; of choices "said" (by its answer), "likeliest" (by the likelihood of the whole
+           choice), "likeliest_by_token" (by that of its mean token): {"rows", "accuracy", "macro_f1",
+           "confusion": [[rows answered with choice j, ..., with none], one a choice]}}
+GENERAL   {"rows": n, "columns": {column: {"instructions": {"loss", "perplexity", "tokens"}, "texts": {...}}},
+           "differences": {column: {"instructions": {...}, "texts": {...}}}: of loss, as in SET,
+           "answers": [{"question", "reference", "said": {column: text}, "loss": {column: x}}, ...]}
+
+A line of the rows' file: {"set", "line", "metric", "question": messages, "reference", "choice": of the
+reference or null, "cut": tokens left out of the question for the context, "gain": {column: x}, column:
+{"loss": mean of a token, "tokens", "text", "ended", "right", "exact", "normalised", "valid", "rouge1", ...,
+"said", "likeliest", "likeliest_by_token"}, ...}; a piece of running text has only loss and tokens.
+"""
 
 from __future__ import annotations
 
@@ -6,41 +43,129 @@ import argparse
 import json
 import os
 import sys
+import threading
 import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from engine import dataset, metrics, sources, usable
+from engine import bootstrap, dataset, models, render, resume, sources, usable
 from engine.dataset import Sample
 from engine.errors import RunFailed, UserError
 from engine.recipe import Recipe
 from engine.runs import Run
 from engine.sources import Part
+from engine.workers import durable
 from engine.workers.io import Channel
 
-ROWS_A_BATCH = 16
+if TYPE_CHECKING:
+    from engine.workers.conversing import Session
 
 
 def main() -> int:
-    """Score a run and write evals/PART.jsonl (each row's answers) and evals/PART.json (the counts)."""
+    """Evaluate a run and write evals/NAME.json and evals/NAME.jsonl. Exit code 1 where that failed."""
     channel = Channel()
     os.umask(0o077)
-    parser = argparse.ArgumentParser()
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--part", choices=sources.PARTS, default="test")
-    parser.add_argument("--rows", type=int, help="at most that many rows a set")
-    arguments = parser.parse_args()
-    run = Run(arguments.run)
+    asked = arguments()
+    cancel = threading.Event()
+    threading.Thread(target=_listen, args=(channel, cancel), daemon=True).start()
     try:
-        recipe = run.recipe()
-        samples = held_out(recipe, arguments.part, arguments.rows or recipe.evaluate.rows)
-        channel.say("phase", phase="load")
-        _evaluate(run, recipe, arguments.part, samples, channel)
+        evaluate(Run(asked.run), asked, channel, cancel.is_set)
     except (UserError, RunFailed, OSError, ValueError, RuntimeError) as error:
         channel.error(error)
         return 1
     return 0
+
+
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """What an evaluation can be asked; the process's own words by default."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--part", choices=sources.PARTS, default="test")
+    parser.add_argument("--rows", type=int, help="at most that many rows a set")
+    parser.add_argument("--checkpoint", type=int, action="append", default=[])
+    parser.add_argument("--average", action="store_true")
+    parser.add_argument("--name", help="of the files; by default the part's")
+    parser.add_argument("--no-general", action="store_true")
+    parser.add_argument("--no-likelihood", action="store_true")
+    return parser.parse_args(words)
+
+
+def _listen(channel: Channel, cancel: threading.Event) -> None:
+    for request in channel.requests():
+        if request.get("do") == "cancel":
+            cancel.set()
+
+
+def evaluate(run: Run, asked: argparse.Namespace, channel: Channel, cancelled: Callable[[], bool]) -> None:
+    """The whole evaluation, from its rows to its files. Raises what went wrong."""
+    began = time.perf_counter()
+    recipe = run.recipe()
+    channel.say("phase", phase="rows")
+    samples = held_out(recipe, asked.part, asked.rows or recipe.evaluate.rows)
+    channel.say("phase", phase="load")
+    from engine.workers import conversing
+
+    session = conversing.opened(run)
+    for step in asked.checkpoint:
+        session.load(f"step-{step}", str(run.path), step)
+    if asked.average:
+        session.average("average", [name for name in session.columns if name != "base"])
+    from engine.workers import general, held, summary
+
+    told = Steps(channel)
+    found = held.measured(session, samples, recipe.evaluate, not asked.no_likelihood, told, cancelled)
+    rows = [row for one in found for row in one.rows]
+    if not rows:
+        raise RunFailed("cancelled before a row was answered; nothing was written")
+    no_side = asked.no_general or cancelled()
+    side = None if no_side else general.measured(session, recipe.evaluate, told, cancelled)
+    channel.say("phase", phase="sum up")
+    columns = list(session.columns)
+    facts = {
+        "part": asked.part,
+        **_identity(run, recipe, session, samples),
+        "made": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "seconds": round(time.perf_counter() - began, 2),
+        "cancelled": cancelled(),
+        "settings": {
+            "max_new_tokens": recipe.evaluate.max_new_tokens,
+            "resamples": bootstrap.RESAMPLES,
+            "share": bootstrap.SHARE,
+            "seed": 0,
+        },
+        "sets": [summary.of_set(one.source, one.metric, one.choices, one.rows, columns) for one in found],
+        "all": {name: summary.loss(rows, name) for name in columns},
+        "differences": {name: summary.differences(rows, name) for name in columns if name != "base"},
+        "order": summary.order(rows, columns),
+        "general": side,
+    }
+    name = (asked.name or asked.part) + ("-cancelled" if cancelled() else "")
+    written = write(run, name, facts, rows)
+    channel.say("evaluated", file=str(written.with_suffix(".jsonl")), summary=str(written), **facts)
+
+
+class Steps:
+    """Tells a phase when it begins, and how far it is, not more often than a screen can show."""
+
+    EVERY = 0.1  # seconds
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._last = 0.0
+
+    def __call__(self, phase: str) -> Callable[[int, int], None]:
+        self._channel.say("phase", phase=phase)
+
+        def progress(done: int, total: int) -> None:
+            if time.monotonic() - self._last > self.EVERY or done == total:
+                self._last = time.monotonic()
+                self._channel.say("progress", phase=phase, done=done, total=total)
+
+        return progress
 
 
 def held_out(recipe: Recipe, part: Part, rows: int) -> list[Sample]:
@@ -51,8 +176,7 @@ def held_out(recipe: Recipe, part: Part, rows: int) -> list[Sample]:
     with TemporaryDirectory() as folder:
         counted = usable.surveyed(data, Path(folder))
         for _, sample in usable.samples(data, counted, (part,)):
-            if sample.messages:  # a piece of text asks nothing
-                few[sample.one.number].offer(sample)
+            few[sample.one.number].offer(sample)
     chosen = [sample for own in few for sample in own.samples]
     if not chosen:
         raise UserError(
@@ -61,52 +185,37 @@ def held_out(recipe: Recipe, part: Part, rows: int) -> list[Sample]:
     return chosen
 
 
-def _evaluate(run: Run, recipe: Recipe, part: Part, samples: list[Sample], channel: Channel) -> None:
-    from engine.workers import pair as pairs
-
-    pair = pairs.load(run)
-    channel.say("phase", phase="answer")
-    began = time.perf_counter()
-    asked = [pair.chat.prompt_ids(sample.question) for sample in samples]
-    # Rows of like length together: less padding.
-    order = sorted(range(len(samples)), key=lambda i: len(asked[i]))
-    rows: list[dict[str, Any]] = [{} for _ in samples]
-    for start in range(0, len(order), ROWS_A_BATCH):
-        channel.say("progress", done=start, total=len(order))
-        batch = order[start : start + ROWS_A_BATCH]
-        both = [(column, asked[i]) for column in pairs.COLUMNS for i in batch]
-        answers = pairs.generate(pair, both, recipe.evaluate.max_new_tokens)
-        for (column, _), i, answer in zip(both, batch * len(pairs.COLUMNS), answers, strict=True):
-            right = metrics.right(
-                samples[i].source.metric,
-                samples[i].row.data,
-                samples[i].reference,
-                answer.text,
-                answer.ended,
-            )
-            rows[i][column] = {"text": answer.text, "ended": answer.ended, "right": right}
-    counts = [_count(source.path, source.metric, samples, rows) for source in recipe.data.sources]
+def write(run: Run, name: str, facts: dict[str, Any], rows: Sequence[dict[str, Any]]) -> Path:
+    """The summary's file, written after the rows', each whole or not at all."""
     folder = run.path / "evals"
     folder.mkdir(exist_ok=True)
-    facts = {
-        "part": part,
-        "seconds": round(time.perf_counter() - began, 2),
-        "digest": pair.digest,
-        "sets": counts,
+    lines = folder / f"{name}.jsonl"
+    beside = lines.with_name(lines.name + durable.PART)
+    with beside.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    beside.rename(lines)
+    durable.document(folder / f"{name}.json", facts)
+    return folder / f"{name}.json"
+
+
+def _identity(run: Run, recipe: Recipe, session: Session, samples: Sequence[Sample]) -> dict[str, Any]:
+    """What was evaluated, so that two evaluations can be told to be of the same."""
+    told = resume.facts(run)
+    facts = session.facts()
+    return {
+        "run": run.name,
+        "model": recipe.model.id,
+        "base": models.fingerprint(recipe.model.id),
+        "four_bit": facts["four_bit"],
+        "digest": facts["digest"],
+        "rows_digest": render.digest((one.rendered.ids, one.rendered.labels) for one in samples),
+        "columns": facts["columns"],
+        "versions": {**told["versions"], "sacrebleu": metadata.version("sacrebleu")},
+        "python": told["python"],
     }
-    with (folder / f"{part}.jsonl").open("w", encoding="utf-8") as file:
-        for sample, row in zip(samples, rows, strict=True):
-            place = {"set": sample.source.path, "line": sample.row.line}
-            said = {"question": sample.question, "reference": sample.reference}
-            file.write(json.dumps({**place, **said, **row}, ensure_ascii=False) + "\n")
-    (folder / f"{part}.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
-    channel.say("evaluated", file=str(folder / f"{part}.jsonl"), **facts)
-
-
-def _count(path: str, metric: str, samples: list[Sample], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    own = [row for sample, row in zip(samples, rows, strict=True) if sample.source.path == path]
-    right = {column: sum(row[column]["right"] for row in own) for column in ("base", "tuned")}
-    return {"source": path, "metric": metric, "rows": len(own), **right}
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Answer one prompt twice: as the base model, and with the adapter."""
+"""Answer one prompt as the base model, with the adapter, and with others beside it."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
+from engine import decoding, runs
 from engine.errors import UserError
 from tui.commands import _ask, _print
 from tui.commands.eval import trained
@@ -15,34 +16,92 @@ summary = "answer one prompt as base and as tuned"
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_name", metavar="RUN", help="a run's name or part of it, or `last`")
     parser.add_argument("--prompt", required=True, metavar="P", help="what the user says")
+    parser.add_argument("--system", default="", metavar="S", help="a system prompt, for every column")
+    parser.add_argument(
+        "--with", dest="others", action="append", default=[], metavar="RUN[@STEP]",
+        help="one more column: another run's adapter, or a checkpoint (@100 for this run's); repeatable",
+    )  # fmt: skip
+    parser.add_argument(
+        "--average", action="store_true", help="one more column: all adapters' logits averaged"
+    )
+    parser.add_argument("--reference", default="", metavar="A", help="an answer; how likely is it to each?")
     parser.add_argument("--max-new-tokens", type=int, default=256, metavar="N", help="default 256")
+    parser.add_argument("--temperature", type=float, default=0.0, metavar="T", help="default 0: greedy")
+    parser.add_argument("--top-p", type=float, default=1.0, metavar="P", help="default 1: all tokens")
+    parser.add_argument("--top-k", type=int, default=0, metavar="K", help="default 0: all tokens")
+    parser.add_argument("--repetition-penalty", type=float, default=1.0, metavar="R", help="default 1: none")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of what is drawn, the same for all")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> int:
     if not arguments.prompt.strip():
         raise UserError("--prompt is empty; say something to the models")
-    if arguments.max_new_tokens < 1:
-        raise UserError(f"--max-new-tokens {arguments.max_new_tokens}: must be 1 or more")
+    keys = ("max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "seed")
+    settings = {key: getattr(arguments, key) for key in keys}
+    decoding.settings(settings)
+    if arguments.average and not arguments.others:
+        raise UserError("--average needs two adapters or more; name --with too")
     found = trained(arguments.run_name)
+    others = [_other(found.name, str(found.path), each) for each in arguments.others]
     said = [{"role": "user", "content": arguments.prompt}]
-    settings = {"max_new_tokens": arguments.max_new_tokens, "temperature": 0.0, "seed": 0}
+    if arguments.system:
+        said.insert(0, {"role": "system", "content": arguments.system})
 
-    async def compare(worker: _ask.Conversation) -> tuple[dict[str, Any], dict[str, Any]]:
+    async def compare(worker: _ask.Conversation) -> tuple[dict[str, Any], list[Any], dict[str, Any]]:
         ready = await worker.wait("ready")
-        both = {"base": said, "tuned": said}
-        return ready, await worker.ask("ask", "answered", messages=both, settings=settings)
+        columns = list(ready["columns"])
+        for column, path, step in others:
+            columns.append(await worker.ask("load", "loaded", column=column, run=path, step=step))
+        if arguments.average:
+            members = [one["column"] for one in columns if one["on"]]
+            columns.append(await worker.ask("average", "loaded", column="average", members=members))
+        asked = {
+            "messages": {one["column"]: said for one in columns},
+            "settings": settings,
+            "reference": arguments.reference or None,
+        }
+        return ready, columns, await worker.ask("ask", "answered", **asked)
 
-    ready, answer = _ask.talk("chat", str(found.path), what=compare)
+    ready, columns, answer = _ask.talk("chat", str(found.path), what=compare)
     if arguments.json:
         facts = {key: ready[key] for key in ("model", "four_bit", "step", "digest")}
-        columns = {"prompt": arguments.prompt, **answer["columns"]}
-        _print.say_json({"run": found.name, **facts, **columns, "seconds": answer["seconds"]})
+        told = {"prompt": arguments.prompt, **answer["columns"]}
+        _print.say_json(
+            {"run": found.name, **facts, **told, "seconds": answer["seconds"], "warnings": answer["warnings"]}
+        )
         return 0
-    titles = {"base": f"base  {ready['model']}", "tuned": f"tuned  {found.name}, step {ready['step']}"}
-    for column, title in titles.items():
-        one = answer["columns"][column]
-        end = "" if one["ended"] else ", cut at the limit"
-        _print.say(f"{title}  ({one['tokens']:,} tokens{end})")
-        _print.say("  " + one["text"].replace("\n", "\n  ") + "\n")
+    for one in columns:
+        _say(one, ready["model"], answer["columns"][one["column"]])
+    for warning in answer["warnings"]:
+        _print.warn(f"warning: {warning}")
     return 0
+
+
+def _other(own: str, path: str, named: str) -> tuple[str, str, int | None]:
+    """Column, run's folder and step of RUN, RUN@STEP or @STEP. Raises UserError."""
+    name, _, step = named.rpartition("@") if "@" in named else (named, "", "")
+    if step and not step.isdecimal():
+        raise UserError(f"--with {named}: behind @ stands the step of a checkpoint")
+    run = runs.find(name) if name else None
+    column = f"{run.name if run else own}{'@' + step if step else ''}"
+    return column, str(run.path) if run else path, int(step) if step else None
+
+
+def _say(one: dict[str, Any], model: str, said: dict[str, Any]) -> None:
+    match one:
+        case {"on": False}:
+            what = model
+        case {"members": [*members]} if members:
+            what = "of " + ", ".join(members)
+        case _:
+            what = f"{one['run']}, step {one['step']}, adapter {one['digest'][:8]}"
+    speed = said["tokens_per_second"]
+    facts = [f"{said['tokens']:,} tokens"]
+    facts += [f"{speed:,.0f} tokens/s"] if speed else []
+    facts += [] if said["ended"] else ["cut at the limit"]
+    facts += [f"reference {said['reference']:.3f} a token"] if said["reference"] is not None else []
+    if said["cut"]["turns"]:
+        facts.append(f"{said['cut']['turns']} turns left out")
+    _print.say(f"{one['column']}  {what}  ({', '.join(facts)})")
+    _print.say("  " + said["text"].replace("\n", "\n  ") + "\n")

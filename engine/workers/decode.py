@@ -1,0 +1,181 @@
+"""Several answers at once, each from the base or from an adapter, in the same forward passes.
+
+One step is one pass of the model over one new token a row. A column that averages several adapters has a row
+for each. Rows that have ended leave the batch. transformers' generate() is not used: it costs milliseconds a
+token, draws other random numbers in each row, and looks at the model's own generation settings.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from tokenizers.decoders import DecodeStream
+from transformers import DynamicCache
+
+from engine.decoding import Settings
+from engine.errors import RunFailed
+from engine.workers import drawing
+from engine.workers.mixed import BASE
+from engine.workers.pair import Pair
+
+Told = Callable[[int, str], None]
+"""told(answer's index, new text)"""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt's ids, and who answers: adapters whose logits are averaged, or the base alone."""
+
+    ids: Sequence[int]
+    adapters: tuple[str, ...] = (BASE,)
+
+
+@dataclass
+class Answer:
+    """What has been said so far. `ended`: it stopped by itself.
+
+    first_logits: of the first token, as the model gave them; first_after and seconds: from the start of the
+    pass to the first token and to the last one.
+    """
+
+    ids: list[int] = field(default_factory=list)
+    text: str = ""
+    ended: bool = False
+    first_logits: torch.Tensor | None = None
+    first_after: float = 0.0
+    seconds: float = 0.0
+
+
+def answers(
+    pair: Pair,
+    questions: Sequence[Question],
+    settings: Settings,
+    told: Told = lambda answer, text: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> list[Answer]:
+    """Answer all questions, a batch of them. Cancelling ends it before the next pass; what was said is kept.
+
+    Raises RunFailed for a prompt that leaves no room for an answer in the model's context.
+    """
+    longest = max(len(question.ids) for question in questions)
+    room = min(settings.max_new_tokens, pair.context - longest)
+    if room < 1:
+        raise RunFailed(f"the prompt has {longest} tokens, the model's context is {pair.context}; shorten it")
+    said = [Answer() for _ in questions]
+    voices = [_Voice(pair, question, told, i) for i, question in enumerate(questions)]
+    luck = drawing.draws(settings, room).tolist() if settings.temperature else [0.0] * room
+    began = time.perf_counter()
+    with torch.inference_mode():
+        batch = _Batch(pair, questions)
+        for position in range(room):
+            if cancelled():
+                break
+            logits = batch.step()
+            here = batch.answering
+            seen = (
+                [[*questions[i].ids, *said[i].ids] for i in here] if settings.repetition_penalty != 1 else ()
+            )
+            chosen = drawing.choose(logits, seen, settings, luck[position])
+            now = time.perf_counter() - began
+            for row, (i, token) in enumerate(zip(here, chosen, strict=True)):
+                answer = said[i]
+                answer.seconds = now
+                if position == 0:
+                    answer.first_logits, answer.first_after = logits[row], now
+                if token in pair.stop_ids:
+                    answer.ended = True
+                else:
+                    answer.ids.append(token)
+                    voices[i].say(token)
+            if not batch.go_on(chosen, [not said[i].ended for i in here]):
+                break
+    for answer in said:
+        answer.text = pair.chat.tokenizer.decode(answer.ids, skip_special_tokens=False)
+    return said
+
+
+class _Batch:
+    """The rows of the questions that are still being answered, with their keys and values."""
+
+    def __init__(self, pair: Pair, questions: Sequence[Question]) -> None:
+        # Rows of one adapter stand side by side: mixed.Rows.
+        order = sorted((adapter, i) for i, asked in enumerate(questions) for adapter in asked.adapters)
+        self._pair = pair
+        self._adapters = [adapter for adapter, _ in order]
+        self._of = [i for _, i in order]  # each row's question
+        self._ids, self._mask = left_padded([questions[i].ids for i in self._of], pair)
+        self._cache: Any = DynamicCache(config=pair.model.config)
+
+    @property
+    def answering(self) -> list[int]:
+        """The questions that have rows, in order."""
+        return sorted(set(self._of))
+
+    def step(self) -> torch.Tensor:
+        """Logits of the next token, (questions that have rows, vocabulary), in 32 bits."""
+        self._pair.rows.wear(self._adapters)
+        padded: dict[str, Any] = {}
+        if self._mask is not None:
+            places = self._mask.cumsum(-1) - 1
+            places = places.clamp_(min=0)[:, -self._ids.shape[1] :]
+            padded = {"attention_mask": self._mask, "position_ids": places}
+        logits = self._pair.forward(
+            input_ids=self._ids, past_key_values=self._cache, use_cache=True, last=1, **padded
+        )[:, -1].float()
+        here = self.answering
+        if here == self._of:
+            return logits
+        rows: list[list[int]] = [[row for row, of in enumerate(self._of) if of == i] for i in here]
+        return torch.stack([logits[own].mean(0) for own in rows])
+
+    def go_on(self, chosen: Sequence[int], wanted: Sequence[bool]) -> bool:
+        """Append the tokens of the answers that are wanted; the rest leave. False where none is left."""
+        token = dict(zip(self.answering, chosen, strict=True))
+        stays = {i for i, keep in zip(self.answering, wanted, strict=True) if keep}
+        rows = [row for row, of in enumerate(self._of) if of in stays]
+        if not rows:
+            return False
+        device = self._ids.device
+        if len(rows) < len(self._of):
+            index = torch.tensor(rows, device=device)
+            self._cache.reorder_cache(index)  # takes these rows, and only these
+            self._adapters = [self._adapters[row] for row in rows]
+            self._of = [self._of[row] for row in rows]
+            if self._mask is not None:
+                self._mask = self._mask[index]
+        self._ids = torch.tensor([[token[i]] for i in self._of], device=device)
+        if self._mask is not None:
+            self._mask = torch.cat([self._mask, self._mask.new_ones(len(rows), 1)], dim=1)
+        return True
+
+
+def left_padded(prompts: Sequence[Sequence[int]], pair: Pair) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Ids and mask of shape (rows, longest), prompts at the right so that what follows begins together.
+
+    No mask where nothing is padded: attention is then computed as for one row alone.
+    """
+    longest = max(map(len, prompts))
+    pad, device = pair.stop_ids[0] if pair.stop_ids else 0, pair.model.device
+    ids = [[pad] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
+    mask = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+    padded = any(len(prompt) < longest for prompt in prompts)
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device) if padded else None
+
+
+class _Voice:
+    """Tells an answer's text as it grows, whole characters at a time."""
+
+    def __init__(self, pair: Pair, question: Question, told: Told, index: int) -> None:
+        self._tokenizer = pair.chat.tokenizer
+        # Special tokens are shown: a base model that babbles them must be seen to.
+        self._stream = DecodeStream(skip_special_tokens=False)
+        self._told = told
+        self._index = index
+
+    def say(self, token: int) -> None:
+        if piece := self._stream.step(self._tokenizer, token):
+            self._told(self._index, piece)

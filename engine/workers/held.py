@@ -1,0 +1,146 @@
+"""Held-out rows as every column reads and answers them, each answer judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine import metrics, window
+from engine.dataset import Sample
+from engine.errors import UserError
+from engine.recipe import Evaluate, Metric
+from engine.workers import measure, summary
+from engine.workers.conversing import Session
+from engine.workers.decode import Answer
+from engine.workers.scoring import Score
+
+MOST_CHOICES = 50
+
+Phase = Callable[[str], measure.Progress]
+"""Begins a phase by its name, and gives what tells how far it is."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One set's rows: lines of the rows' file."""
+
+    source: str
+    metric: Metric
+    choices: tuple[str, ...]
+    rows: list[Row]
+
+
+def measured(
+    session: Session,
+    samples: Sequence[Sample],
+    plan: Evaluate,
+    likelihood: bool,
+    phase: Phase,
+    cancelled: Callable[[], bool],
+) -> list[Judged]:
+    """The sets of these samples, in their order. Rows that were not answered when it was cancelled are left
+    out; so are sets without a row. Raises UserError where a question does not fit into the context.
+    """
+    pair, columns = session.pair, session.columns
+    asking = [sample for sample in samples if sample.messages]
+    prompts = [
+        window.fitted(pair.chat, sample.question, pair.context, plan.max_new_tokens) for sample in asking
+    ]
+    texts = [(sample.rendered.ids, sample.rendered.labels) for sample in samples]
+    losses = measure.losses(pair, columns, texts, phase("loss"), cancelled)
+    ids = [prompt.ids for prompt in prompts]
+    said = measure.answers(pair, columns, ids, plan.max_new_tokens, phase("answer"), cancelled)
+    places = {id(sample): i for i, sample in enumerate(asking)}
+    sets: list[Judged] = []
+    for number in sorted({sample.one.number for sample in samples}):
+        own = [i for i, sample in enumerate(samples) if sample.one.number == number]
+        metric, choices = _judgement([samples[i] for i in own])
+        rows = []
+        for i in own:
+            sample, place = samples[i], places.get(id(samples[i]))
+            row: Row = {
+                "set": sample.source.path,
+                "line": sample.row.line,
+                "metric": metric,
+                "question": sample.question,
+                "reference": sample.reference,
+                "choice": metrics.chosen(sample.reference, choices) if choices else None,
+                "cut": 0 if place is None else prompts[place].tokens,
+            }
+            for name in columns:
+                answer = None if place is None else said[name][place]
+                if losses[name][i] is None or (place is not None and answer is None):
+                    break  # cancelled before this row
+                row[name] = {
+                    **_loss(losses[name][i]),
+                    **(_judged(metric, choices, sample, answer) if answer else {}),
+                }
+            else:
+                rows.append(row)
+        sets.append(Judged(samples[own[0]].source.path, metric, choices, rows))
+    if likelihood:
+        _choose(session, sets, phase("likelihood"), cancelled)
+    for one in sets:
+        for row in one.rows:
+            row["gain"] = summary.judged(row, list(columns))
+    return [one for one in sets if one.rows]
+
+
+def _judgement(samples: Sequence[Sample]) -> tuple[Metric, tuple[str, ...]]:
+    """How a set's answers are judged: as its source says, else as its template does; with the choices."""
+    source, shape = samples[0].source, samples[0].one.shape
+    metric, choices = source.metric, source.choices
+    if shape and shape.templates and metric == "exact":
+        template = shape.templates[0]
+        metric = "choice" if template.choices else template.metric
+        choices = choices or template.choices
+    if metric != "choice":
+        return metric, ()
+    found = choices or tuple(sorted({sample.reference.strip() for sample in samples if sample.messages}))
+    if len(found) > MOST_CHOICES:
+        raise UserError(
+            f"{source.path}: {len(found)} different answers are no choice; name data.sources.choices, or take"
+            " another metric"
+        )
+    return metric, found
+
+
+def _loss(score: Score | None) -> Row:
+    return (
+        {"loss": round(-score.mean, 6), "tokens": score.tokens} if score and score.tokens else {"loss": None}
+    )
+
+
+def _judged(metric: Metric, choices: Sequence[str], sample: Sample, answer: Answer) -> Row:
+    reference, text, ended = sample.reference, answer.text, answer.ended
+    found: Row = {
+        "text": text,
+        "ended": ended,
+        "right": metrics.right(metric, sample.row.data, reference, text, ended, choices),
+        "exact": ended and text.strip() == reference.strip(),
+        "normalised": ended and metrics.normalised(text) == metrics.normalised(reference),
+        "valid": metrics.valid(sample.source.valid, text),
+    }
+    if metric in summary.FREE:
+        found |= summary.overlapping(reference, text)
+    if choices:
+        found["said"] = metrics.chosen(text, choices) if ended else None
+    return found
+
+
+def _choose(
+    session: Session, sets: Sequence[Judged], progress: measure.Progress, cancelled: Callable[[], bool]
+) -> None:
+    """Write into the rows of sets with choices which of them each column holds the likeliest."""
+    for one in sets:
+        if not one.choices or not one.rows:
+            continue
+        questions = [row["question"] for row in one.rows]
+        found = measure.likeliest(session.pair, session.columns, questions, one.choices, progress, cancelled)
+        for name, chosen in found.items():
+            for row, best in zip(one.rows, chosen, strict=True):
+                if best is not None:
+                    row[name]["likeliest"], row[name]["likeliest_by_token"] = best
