@@ -33,7 +33,7 @@ from engine.recipe import Recipe
 from engine.runs import Run
 from engine.workers import checkpoints, faults, order, train
 
-PHASES = ("import", "render", "load", "baseline", "train", "evaluate", "save")
+PHASES = ("import", "render", "load", "probe", "baseline", "train", "evaluate", "save")
 DISK = 150 * 2**20
 BALLAST_SECONDS = 5.0
 

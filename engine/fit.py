@@ -26,9 +26,17 @@ class Fit:
     disk: Disk
 
 
-def fit(plan: Recipe, device: Device, longest: int | None = None, usual: int | None = None) -> Fit | Unknown:
-    """The forecast of a recipe; longest and usual: tokens of the longest row, and that 99% stay within.
+def fit(
+    plan: Recipe,
+    device: Device,
+    longest: int | None = None,
+    usual: int | None = None,
+    evaluated: int | None = None,
+) -> Fit | Unknown:
+    """The forecast of a recipe.
 
+    Tokens, where they are known: longest, of the longest row; usual, that 99% stay within; evaluated, of the
+    longest validation row, 0 where there is none.
     Reads config.json alone. Unknown, with the reason, for a model that is not here or of another kind.
     """
     try:
@@ -40,7 +48,7 @@ def fit(plan: Recipe, device: Device, longest: int | None = None, usual: int | N
     shapes = _shapes(folder / "config.json")
     if isinstance(shapes, Unknown):
         return shapes
-    facts = memory.plan(plan, longest, usual)
+    facts = memory.plan(plan, longest, usual, evaluated)
     return Fit(
         memory.forecast(facts, shapes, device),
         memory.remedies(facts, shapes, device),

@@ -44,7 +44,11 @@ async def last_message(worker: str, *arguments: str) -> dict[str, Any]:
 def small(**train: Any) -> Recipe:
     """The default recipe, cut down so that a test can afford several runs."""
     plan = recipe.load("first-steps")
-    return recipe.changed(plan, train={"batch_size": 4, "eval_every": 0, **train}, evaluate={"rows": 8})
+    return recipe.changed(
+        plan,
+        train={"batch_size": 4, "eval_every": 0, **train},
+        evaluate={"rows": 8, "samples": 1, "sample_tokens": 8},
+    )
 
 
 def launched_until(plan: Recipe, reached: Any) -> Run:
