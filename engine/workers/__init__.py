@@ -77,6 +77,13 @@ evaluate RUN --part test --rows 200
         "sets": [{"source", "metric", "rows", "base", "tuned"}]}
        where base and tuned count the rows answered right; the file under evals/ has each row's answers
 
+probe
+    {"do": "probe", "id", "recipe": {...}}    (only one: what it has loaded would be in the next figures)
+        -> {"kind": "phase", "id", "phase": "import" | "render" | "load" | "probe"} ...
+        -> {"kind": "probed", "id", "fits": bool, "reason": "" | what ran out, in which batch, "mend",
+            "forecast": {...} and "measured": {...}: the facts of these events (engine/events.py), {} where it
+            did not come to them}
+
 check
     -> {"kind": "checked", "torch", "cuda": bool, "device", "four_bit": bool, "problem": ""}
 """

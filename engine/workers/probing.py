@@ -69,8 +69,8 @@ def probe(trainer: Any, lengths: np.ndarray) -> Probe:
         evaluation = _evaluate(trainer) if trainer.validation else None
     plan = trainer.plan
     padded, tokens = _usual(lengths, plan.batch_size, plan.gradient_accumulation, plan.seed)
-    # The time of a batch goes with its tokens, padding with them; the optimizer's does not. Attention goes with
-    # the square of the length, which is left out: usual steps, which are shorter, would come out faster yet.
+    # The time of a batch goes with its tokens, padding with them; the optimizer's does not. Attention goes
+    # with the square of the length, which is left out: usual steps, which are shorter, would be faster yet.
     share = padded / (train.rows * train.length)
     seconds = plan.gradient_accumulation * share * train.seconds + train.update
     return Probe(train, evaluation, seconds, tokens, _of_all(trainer, evaluation) if evaluation else 0.0)
