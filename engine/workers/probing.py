@@ -19,12 +19,12 @@ import torch
 
 from engine.workers import peak, randomness
 from engine.workers.order import of_epoch
-from engine.workers.trainer import PROBE
 
 STEPS = 2
 """The optimizer makes its state in the first one, so that the second one meets it."""
 MOST_MICRO_BATCHES = 2
 """Of a step: from the second on gradients are there already, and more of them take no more memory."""
+PROBE = "the probe before the first step"
 BATCHES_TO_MEAN = 2000
 """Micro-batches whose lengths are looked at to know the usual one."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 import torch
@@ -19,12 +19,10 @@ from engine.workers.control import Asked, Controls, added, not_a_deed, objection
 from engine.workers.course import Course
 from engine.workers.io import StopFlag, Stopped
 from engine.workers.pace import Change
+from engine.workers.probing import Probe
 from engine.workers.rest import Rest
 from engine.workers.samples import Samples
 from engine.workers.watch import Watch
-
-if TYPE_CHECKING:
-    from engine.workers.probing import Probe
 
 
 class Teller(TrainerCallback):  # type: ignore[misc]

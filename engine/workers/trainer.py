@@ -20,12 +20,11 @@ from engine.recipe import Train
 from engine.workers import faults, pace, snapshot
 from engine.workers.course import Course
 from engine.workers.order import Order, of_step
+from engine.workers.probing import PROBE
 from engine.workers.teller import Teller
 
 ENDLESS = 10**9
 """Steps that transformers is told to train: how many it shall be can change on the way (teller.py)."""
-
-PROBE = "the probe before the first step"
 
 Row = dict[str, list[int]]
 
