@@ -4,11 +4,14 @@
 
 The bare script is what one would write with Unsloth and TRL alone, on the same ids and labels: the same model
 in 4-bit with the same adapter, batch, optimizer and number of steps, one whole epoch of both. It computes in
-float32 as the worker does: TRL's own choice, bfloat16 for the adapter and the rest, was several times slower on
-a processor without instructions for it. The worker's run has its events, its looks at memory, its check of the
+float32 as the worker does: TRL's own choice, bfloat16 for the adapter and the rest, was several times slower
+on a processor without instructions for it. The worker has its events, its looks at memory, its check of the
 gradients and a log line each step; the viewer is another process that polls the run as the train screen does,
 with the looks at the hardware. Both are forks of this process, in turns, so that what else the machine does
 falls on both. Steps a second are taken from the end of step 5 on.
+
+On a busy machine that ratio says little. So the share of a step that the worker's main thread spends on
+telling is measured as well, in processor time, which other programs do not lengthen.
 """
 
 from __future__ import annotations
@@ -38,6 +41,8 @@ from engine.workers import train
 from tui.feed import Edges, RunFeed
 
 FIRST = 5
+TELLING = ("on_step_begin", "on_pre_optimizer_step", "on_step_end", "on_log")
+"""All that the worker's Teller does in a step."""
 SECONDS_BETWEEN_LOOKS = 0.25
 """As the train screen does it."""
 
@@ -55,22 +60,63 @@ def plan(steps: int) -> Recipe:
     return whole.model_copy(update={"data": whole.data.model_copy(update={"sources": sources})})
 
 
-def watched(run: Run) -> float:
-    """Steps a second of the real worker with a viewer on it."""
+def watched(run: Run) -> tuple[float, float, float]:
+    """Steps a second of the real worker with a viewer on it, the share of a step that telling takes, and the
+    viewer's share of a core."""
     viewer = forked(lambda: watch(run))
     try:
-        status = kill.life(run, people=False)
+        status = kill.life(run, lambda: timed(run), people=False)
     finally:
         os.kill(viewer, signal.SIGTERM)
         os.waitpid(viewer, 0)
     if status:
         raise SystemExit("the run failed:\n" + "\n".join(runs.log_tail(run)))
-    return rate([event["time"] for event in Tail(run.events).read() if event["kind"] == "step"])
+    telling, viewer_took = (
+        json.loads((run.path / name).read_text("utf-8")) for name in ("telling.json", "viewer.json")
+    )
+    ended = [event["time"] for event in Tail(run.events).read() if event["kind"] == "step"]
+    return rate(ended), telling, viewer_took
+
+
+def timed(run: Run) -> None:
+    """In a life: have the processor time of telling taken, but for the last step, when an adapter is saved."""
+    from engine.workers.teller import Teller
+
+    spent: list[float] = []
+    ends: list[float] = []
+
+    def wrapped(method: Callable[..., None]) -> Callable[..., None]:
+        def around(teller: Teller, *arguments: Any, **named: Any) -> None:
+            began = time.thread_time()
+            method(teller, *arguments, **named)
+            ends.append(time.thread_time())
+            spent.append(ends[-1] - began)
+            if len(ends) == (asked_steps(run) - 1) * len(TELLING):
+                first = FIRST * len(TELLING)
+                share = sum(spent[first:]) / (ends[-1] - ends[first])
+                (run.path / "telling.json").write_text(json.dumps(share), "utf-8")
+
+        return around
+
+    for name in TELLING:
+        setattr(Teller, name, wrapped(getattr(Teller, name)))
+
+
+def asked_steps(run: Run) -> int:
+    return run.recipe().train.steps or 0
 
 
 def watch(run: Run) -> None:
-    """What the train screen does to follow a run, until this process is ended."""
-    feed = RunFeed(run, Edges())
+    """What the train screen does to follow a run, until this process is ended; then its share of a core."""
+    feed, began = RunFeed(run, Edges()), time.perf_counter()
+    used = time.process_time()
+
+    def end(*_: object) -> None:
+        share = (time.process_time() - used) / (time.perf_counter() - began)
+        (run.path / "viewer.json").write_text(json.dumps(share), "utf-8")
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, end)
     while True:
         feed.poll()
         time.sleep(SECONDS_BETWEEN_LOOKS)
@@ -175,19 +221,32 @@ def main() -> int:
     asked = parser.parse_args()
     os.umask(0o077)
     found: list[tuple[float, float]] = []
+    shares: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory(prefix="ift-tui-watched-") as home:
         os.environ |= {**runs.WORKER_ENVIRONMENT, "HF_HUB_OFFLINE": "1", "IFT_TUI_HOME": home}
         train.warm()
-        print(f"{'round':>5} {'watched':>8} {'bare':>8}  steps/s   ratio", flush=True)
+        print(
+            f"{'round':>6} {'watched':>8} {'bare':>8} steps/s {'ratio':>6} {'telling':>8} {'viewer':>7}",
+            flush=True,
+        )
         for number in range(1, asked.rounds + 1):
             chosen = plan(asked.steps)
             run = runs.create(chosen)
-            found.append((watched(run), bare(run, chosen)))
-            print(f"{number:5} {found[-1][0]:8.3f} {found[-1][1]:8.3f} {ratio(found[-1]):15.3f}", flush=True)
-    medians = [statistics.median(column) for column in zip(*found, strict=True)]
-    print(f"{'median':>5} {medians[0]:8.3f} {medians[1]:8.3f}   ratio of medians {ratio(medians):.3f}")
+            speed, *share = watched(run)
+            found.append((speed, bare(run, chosen)))
+            shares.append((share[0], share[1]))
+            print(line(f"{number}", *found[-1], *shares[-1]), flush=True)
+    speeds, parts = (
+        [statistics.median(column) for column in zip(*table, strict=True)] for table in (found, shares)
+    )
+    print(line("median", *speeds, *parts))
     print(f"median of the ratios {statistics.median(map(ratio, found)):.3f}")
     return 0
+
+
+def line(name: str, watched: float, bare: float, telling: float, viewer: float) -> str:
+    speeds = f"{watched:8.3f} {bare:8.3f} {ratio((watched, bare)):14.3f}"
+    return f"{name:>6} {speeds} {telling:8.2%} {viewer:7.2%}"
 
 
 def ratio(pair: Any) -> float:
