@@ -79,7 +79,7 @@ def watched(run: Run) -> tuple[float, float, float]:
 
 
 def timed(run: Run) -> None:
-    """In a life: have the processor time of telling taken, but for the last step, when an adapter is saved."""
+    """In a life: have the processor time of telling taken, but for the last step, which saves."""
     from engine.workers.teller import Teller
 
     spent: list[float] = []
