@@ -31,9 +31,10 @@ from engine import dataset, events, recipe, runs, usable
 from engine.events import Event, EventLog
 from engine.recipe import Recipe
 from engine.runs import Run
-from engine.workers import checkpoints, faults, order, train
+from engine.workers import checkpoints, faults, order, probe, train
+from engine.workers.io import StopFlag
 
-PHASES = ("import", "render", "load", "baseline", "train", "evaluate", "save")
+PHASES = ("import", "render", "load", "probe", "baseline", "train", "evaluate", "save")
 DISK = 150 * 2**20
 BALLAST_SECONDS = 30.0
 """At most: where no byte is free, not even that the run waits can be told."""
@@ -93,6 +94,62 @@ def oom_shrink() -> None:
     for step in range(5, state.total + 1):
         assert abs(here[step][0] - there[step][0]) < 1e-3 * there[step][0], (step, here[step], there[step])
         assert here[step][3] == there[step][3], "other rows"  # tokens
+
+
+def oom_probe() -> None:
+    """Memory that is not enough is known before the first step, with what would be."""
+    run = lived(plan(), "oom@probe")
+    state = run.state()
+    assert state.status == "failed" and state.step == 0, (state.status, state.step)
+    assert "memory ran out in the probe before the first step, on 4 rows of" in state.reason, state.reason
+    assert "train.batch_size = 2 with train.gradient_accumulation = 4" in state.mend, state.mend
+    assert [one["phase"] for one in of_kind(run, "phase")][-1] == "probe"
+
+
+def oom_probe_shrink() -> None:
+    """The micro-batch shrinks in the probe already, and the new one is probed again."""
+    run = lived(plan(on_oom="shrink"), "oom@probe")
+    state = run.state()
+    assert state.status == "finished" and len(state.losses) == state.total, state.reason
+    assert [(one["batch_size"], one["gradient_accumulation"]) for one in of_kind(run, "shrunk")] == [(2, 4)]
+    assert [one["train"]["rows"] for one in of_kind(run, "probed")] == [2]
+
+
+def no_trace() -> None:
+    """Neither the probe nor the samples move a bit of the adapter, a loss, or a count."""
+    bare = recipe.changed(plan(probe=False), evaluate={"samples": 0})
+    run = lived(bare, "")
+    assert not of_kind(run, "probed", "sampled")
+    assert kill.outcome(run) == undisturbed()
+    told = of_kind(_kept_run[0], "probed", "sampled")
+    assert [one["kind"] for one in told] == ["probed"] + ["sampled"] * 2 * 4, told  # base, steps 3, 6, 9
+
+
+def probe_on_demand() -> None:
+    """It says what was measured, or what ran out, and leaves nothing behind."""
+    before = set(Path(tempfile.gettempdir()).glob("ift-tui-probe-*"))
+    good, bad = answered_probe(""), answered_probe("oom@probe")
+    assert good["fits"] and good["measured"]["train"]["rows"] == 4, good
+    assert good["forecast"]["total"] == good["measured"]["forecast"], good
+    assert not bad["fits"] and "in the probe" in bad["reason"] and "train.batch_size = 2" in bad["mend"], bad
+    assert bad["forecast"] and not bad["measured"], bad
+    assert set(Path(tempfile.gettempdir()).glob("ift-tui-probe-*")) == before
+
+
+def answered_probe(fault: str) -> dict[str, Any]:
+    """The answer of engine.workers.probe, from a life of its own."""
+    answer = Path(tempfile.mkdtemp(dir=os.environ["IFT_TUI_HOME"])) / "answer.json"
+
+    def ask() -> None:
+        os.environ.update({faults.VARIABLE: fault} if fault else {})
+        said = probe.probed(plan(), StopFlag(), lambda phase: None)
+        answer.write_text(json.dumps(said), "utf-8")
+        os._exit(0)
+
+    status = kill.life(runs.create(plan()), ask, people=False)
+    assert status == 0, status
+    found: dict[str, Any] = json.loads(answer.read_text("utf-8"))
+    return found
 
 
 def disk_full_told() -> None:
@@ -161,19 +218,21 @@ def _signalled(phase: str) -> Callable[[], None]:
 
 SCENARIOS: dict[str, Callable[[], None]] = {
     **{one.__name__: one for one in (
-        nan_stop, nan_skip, nan_roll_back, oom_stop, oom_shrink, disk_full_told, disk_full,
-        disk_full_at_render, early_stopping,
+        nan_stop, nan_skip, nan_roll_back, oom_stop, oom_shrink, oom_probe, oom_probe_shrink, no_trace,
+        probe_on_demand, disk_full_told, disk_full, disk_full_at_render, early_stopping,
     )},
     **{f"sigterm_{phase}": _signalled(phase) for phase in PHASES},
 }  # fmt: skip
 
 _kept: dict[str, Any] = {}
+_kept_run: list[Run] = []
 
 
 def undisturbed() -> dict[str, Any]:
     """What the run without a fault comes to."""
     if not _kept:
-        _kept.update(kill.outcome(lived(plan(), "")))
+        _kept_run.append(lived(plan(), ""))
+        _kept.update(kill.outcome(_kept_run[0]))
     return _kept
 
 

@@ -94,7 +94,8 @@ def plan(
     """What of a recipe takes memory.
 
     longest, usual and evaluated are tokens, where they are known: of the longest training row, the length
-    that 99% of them stay within, of the longest validation row. Nothing is longer than data.max_length.
+    that 99% of them stay within, of the longest validation row (0: there is none). Nothing is longer than
+    data.max_length.
     """
     limit = recipe.data.max_length
     length = min(longest or limit, limit)
@@ -108,7 +109,7 @@ def plan(
         dropout=recipe.lora.dropout > 0,
         checkpointing=recipe.train.gradient_checkpointing,
         adam_8bit=recipe.train.optimizer == "adamw_8bit",
-        evaluated=min(evaluated, limit) if evaluated else (length if recipe.data.validation else 0),
+        evaluated=min(evaluated, limit) if evaluated is not None else length * bool(recipe.data.validation),
         usual=usual if usual and usual < length else None,
     )
 

@@ -116,8 +116,18 @@ def tokenizer_folder(model_id: str) -> Path:
 @cache
 def catalogue() -> tuple[ModelInfo, ...]:
     """Well-known open models that train in 4-bit on one GPU (recipes/models/catalogue.toml)."""
-    document = tomllib.loads((MODELS / "catalogue.toml").read_text("utf-8"))
-    return tuple(_catalogued(entry) for entry in document["models"])
+    return tuple(_catalogued(entry) for entry in _entries())
+
+
+def catalogue_config(model_id: str) -> dict[str, Any] | None:
+    """What the catalogue knows of a model's config.json: all that its shapes follow from."""
+    return next((entry["config"] for entry in _entries() if entry["id"] == model_id), None)
+
+
+@cache
+def _entries() -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = tomllib.loads((MODELS / "catalogue.toml").read_text("utf-8"))["models"]
+    return entries
 
 
 def _catalogued(entry: dict[str, Any]) -> ModelInfo:

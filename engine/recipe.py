@@ -191,6 +191,8 @@ class Train(Table):
     on_nonfinite: Literal["stop", "skip", "roll back"] = "stop"
     # Memory that ran out: end, or go on from the last checkpoint with half the micro-batch, twice as often.
     on_oom: Literal["stop", "shrink"] = "stop"
+    # Before the first step, two steps and an evaluation on the longest rows, to see whether memory is enough.
+    probe: bool = True
     seed: int = 0
 
     @model_validator(mode="after")
@@ -221,6 +223,9 @@ class Evaluate(Table):
 
     rows: Count = 200
     max_new_tokens: Count = 256
+    # Validation rows whose questions are answered again at each evaluation, and the longest answer in tokens.
+    samples: Annotated[int, Field(ge=0, le=20)] = 3
+    sample_tokens: Count = 48
 
 
 class Recipe(Table):

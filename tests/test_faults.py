@@ -176,13 +176,13 @@ def test_memory_that_ran_out_is_said_with_what_would_fit(monkeypatch: pytest.Mon
     assert not failures.ran_out(RuntimeError("shapes differ"))
     plan = recipe.load("first-steps")
     small = Train(batch_size=1, gradient_accumulation=8, gradient_checkpointing=False)
-    said = failures.out_of_memory(plan, small, 3, 1, 200)
+    said = failures.out_of_memory(plan, small, "step 3", 1, 200)
     assert str(said).startswith("memory ran out in step 3, on 1 row of 200 tokens (")
     assert said.mend == "set train.gradient_checkpointing = true, or data.max_length below 200"
     gpu = SimpleNamespace(index=0, name="a GPU", free=10**9, total=24 * 10**9)
     monkeypatch.setattr(hardware, "gpus", lambda: [gpu])
     monkeypatch.setattr(hardware, "others", lambda index: ["ollama (77) holds 12.0 GB"])
-    said = failures.out_of_memory(plan, Train(batch_size=4, gradient_accumulation=4), 3, 4, 1200)
+    said = failures.out_of_memory(plan, Train(batch_size=4, gradient_accumulation=4), "step 3", 4, 1200)
     assert "1,200 tokens (1.0 of 24.0 GB are free on a GPU; ollama (77) holds 12.0 GB)" in str(said)
     assert "train.batch_size = 2 with train.gradient_accumulation = 8" in failures.explain(said)[1]
 
@@ -203,8 +203,8 @@ def troubled(*scenarios: str) -> None:
 
 
 @pytest.mark.slow
-def test_real_runs_get_past_a_nan_and_a_full_disk() -> None:
-    troubled("nan_skip", "disk_full_told")
+def test_real_runs_get_past_a_nan_and_a_full_disk_and_are_probed_without_a_trace() -> None:
+    troubled("nan_skip", "disk_full_told", "no_trace", "oom_probe", "probe_on_demand")
 
 
 @pytest.mark.long

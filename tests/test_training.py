@@ -25,7 +25,11 @@ pytestmark = pytest.mark.slow
 def small(**train: Any) -> Recipe:
     """The default recipe, cut down so that a test can afford several runs."""
     plan = recipe.load("first-steps")
-    return recipe.changed(plan, train={"batch_size": 4, "eval_every": 0, **train}, evaluate={"rows": 8})
+    return recipe.changed(
+        plan,
+        train={"batch_size": 4, "eval_every": 0, **train},
+        evaluate={"rows": 8, "samples": 1, "sample_tokens": 8},
+    )
 
 
 def launched_until(plan: Recipe, reached: Any) -> Run:
@@ -51,6 +55,80 @@ def test_the_events_tell_the_whole_run(trained: Run) -> None:
     assert state.evaluations[-1].loss < state.base_loss / 2
     seen = [event["seq"] for event in Tail(trained.events).read()]
     assert seen == list(range(1, len(seen) + 1))
+
+
+def told(run: Run, *kinds: str) -> list[dict[str, Any]]:
+    return [event for event in Tail(run.events).read() if event["kind"] in kinds]
+
+
+def test_the_longest_rows_were_probed_and_forecast_before_the_first_step(
+    trained: Run, tmp_path: Path
+) -> None:
+    plan, (forecast,), (probed,) = trained.recipe(), told(trained, "forecast"), told(trained, "probed")
+    longest = max(len(sample.rendered.ids) for sample in samples(plan, "train", tmp_path))
+    assert probed["train"]["rows"] == plan.train.batch_size == probed["evaluation"]["rows"]
+    assert probed["train"]["length"] == longest >= probed["evaluation"]["length"] > longest / 2
+    assert probed["forecast"] == forecast["total"] == sum(forecast["terms"].values())
+    peaks = [probed[part]["peak"] for part in ("train", "evaluation")]
+    first = told(trained, "step")[0]["memory"]
+    for peak in peaks:  # as much as the first step used, in the same process a moment later
+        assert 0.8 * first["rss"] < peak < 1.25 * first["rss_peak"]
+    assert abs(max(peaks) / forecast["total"] - 1) < 0.15
+    assert forecast["verdict"] == "fits" and forecast["free"] > forecast["total"]
+    order = [event.get("phase", event["kind"]) for event in told(trained, "phase", "forecast", "probed")]
+    assert order == [
+        "import",
+        "render",
+        "forecast",
+        "load",
+        "probe",
+        "probed",
+        "baseline",
+        "train",
+        "evaluate",
+        "save",
+    ]
+
+
+def test_the_time_of_a_run_is_split_and_adds_up(trained: Run) -> None:
+    steps, evaluated = told(trained, "step"), told(trained, "evaluated")
+    known = sum(event["seconds"] + event["data"] for event in steps)
+    known += sum(event["seconds"] for event in (*evaluated[1:], *told(trained, "saved")))
+    phases = {event["phase"]: event["time"] for event in told(trained, "phase")}
+    whole = told(trained, "finished")[0]["time"] - phases["train"]
+    assert 0.9 * whole < known < 1.001 * whole
+    assert all(event["seconds"] > 0 and event["data"] >= 0 for event in steps)
+    assert steps[-2]["eta"] > steps[-1]["seconds"]  # an evaluation and a checkpoint are still to come
+    assert told(trained, "started")[0]["pid"] > 0
+
+
+def test_the_same_questions_are_answered_at_each_evaluation(trained: Run, tmp_path: Path) -> None:
+    plan, heard = trained.recipe(), told(trained, "sampled")
+    assert len(heard) == plan.evaluate.samples * len(told(trained, "evaluated"))
+    base, tuned = ([one for one in heard if one["adapter"] is adapter] for adapter in (False, True))
+    asked = {
+        (sample.question[-1]["content"], sample.reference) for sample in samples(plan, "validation", tmp_path)
+    }
+    assert {(one["prompt"], one["reference"]) for one in base} <= asked and len(base) == 3
+    assert [one["number"] for one in tuned] == [0, 1, 2] * (len(tuned) // 3)
+    last = {one["number"]: one for one in tuned}
+    assert all(one["ended"] for one in last.values())  # it was taught to stop
+    assert [last[one["number"]]["answer"] for one in base] != [one["answer"] for one in base]
+
+
+def test_what_was_said_under_way_is_what_the_adapter_says(trained: Run, tmp_path: Path) -> None:
+    """The samples of the last evaluation equal those of the comparison, which loads without Unsloth."""
+    from engine.workers import pair as pairs
+
+    if trained.state().loaded["device"] != "cpu":
+        pytest.skip("Unsloth's kernels on a GPU round otherwise")
+    pair = pairs.load(trained)
+    asked = {one["number"]: one["prompt"] for one in told(trained, "sampled") if not one["adapter"]}
+    heard = {one["number"]: one["answer"] for one in told(trained, "sampled") if one["adapter"]}
+    rows = {s.question[-1]["content"]: s for s in samples(trained.recipe(), "validation", tmp_path)}
+    ids = [pair.chat.prompt_ids(rows[asked[number]].question) for number in sorted(asked)]
+    both = pairs.generate(pair, [("tuned", one) for one in ids], trained.recipe().evaluate.sample_tokens)
+    assert [answer.text for answer in both] == [heard[number] for number in sorted(asked)]
 
 
 def samples(plan: Recipe, part: sources.Part, folder: Path) -> list[Sample]:

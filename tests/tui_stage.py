@@ -16,7 +16,7 @@ from typing import Any
 from textual.pilot import Pilot
 
 from engine import ledger, recipe, runs
-from engine.fit import fit
+from engine.fit import fit, of_models
 from engine.footprint import Device
 from engine.hardware import Gpu, Host
 from engine.models import ModelInfo
@@ -317,6 +317,7 @@ class Stage:
             gpus=lambda: gpus or [],
             host=lambda: HOST,
             fit=lambda plan, longest, usual: fit(plan, Device("cpu", 8 << 30), longest, usual),
+            fits=lambda plan, models: of_models(plan, models, Device("cpu", 8 << 30)),
             ahead=lambda: list(self.ahead),
             start=self._start,
             stop=self._stop,

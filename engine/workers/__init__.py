@@ -64,6 +64,13 @@ data        (no torch)
 chat RUN [--checkpoint STEP]        engine/workers/chat.py has its messages
 evaluate RUN [--part test] ...      engine/workers/evaluate.py has its messages
 
+probe
+    {"do": "probe", "id", "recipe": {...}}    (only one: what it has loaded would be in the next figures)
+        -> {"kind": "phase", "id", "phase": "import" | "render" | "load" | "probe"} ...
+        -> {"kind": "probed", "id", "fits": bool, "reason": "" | what ran out, in which batch, "mend",
+            "forecast": {...} and "measured": {...}: the facts of these events (engine/events.py), {} where it
+            did not come to them}
+
 check
     -> {"kind": "checked", "torch", "cuda": bool, "device", "four_bit": bool, "problem": ""}
 """

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from engine import hardware
+from engine.memory import Remedy
 from engine.recipe import Recipe, Train
 from engine.workers.amends import Amends
+
+MOST_REMEDIES = 3
 
 
 class OutOfMemory(Exception):
@@ -38,21 +44,29 @@ def ran_out(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
-def out_of_memory(recipe: Recipe, plan: Train, step: int, rows: int, longest: int) -> OutOfMemory:
-    """What was tried when memory ran out in a step: a micro-batch of rows, padded to the longest."""
-    tried = (
-        f"memory ran out in step {step}, on {rows} row{'s' * (rows != 1)} of {longest:,} tokens ({_memory()})"
-    )
+def out_of_memory(
+    recipe: Recipe, plan: Train, when: str, rows: int, longest: int, remedies: Sequence[Remedy] = ()
+) -> OutOfMemory:
+    """What was tried when memory ran out: a batch of rows, padded to the longest; when: "step 5" say.
+
+    remedies: what by the forecast would lower what the run takes.
+    """
+    tried = f"memory ran out in {when}, on {rows} row{'s' * (rows != 1)} of {longest:,} tokens ({_memory()})"
     if smaller := Amends().shrunk(plan):
-        return OutOfMemory(
-            tried,
+        mend = (
             f"train.batch_size = {smaller.batch_size} with train.gradient_accumulation ="
-            f' {smaller.gradient_accumulation} learns the same; train.on_oom = "shrink" does so by itself',
+            f' {smaller.gradient_accumulation} learns the same; train.on_oom = "shrink" does so by itself'
         )
-    checkpointing = "" if plan.gradient_checkpointing else "train.gradient_checkpointing = true, or "
-    return OutOfMemory(
-        tried, f"set {checkpointing}data.max_length below {min(longest, recipe.data.max_length)}"
-    )
+    else:
+        checkpointing = "" if plan.gradient_checkpointing else "train.gradient_checkpointing = true, or "
+        mend = f"set {checkpointing}data.max_length below {min(longest, recipe.data.max_length)}"
+    others = [
+        " with ".join(f"{key} = {json.dumps(value)}" for key, value in remedy.changes)
+        for remedy in remedies
+        if not any(f"{key} = " in mend for key, _ in remedy.changes)
+    ]
+    said = f"; by the forecast this helps as well: {', or '.join(others[:MOST_REMEDIES])}" if others else ""
+    return OutOfMemory(tried, mend + said)
 
 
 def _memory() -> str:

@@ -1,7 +1,7 @@
 """The fault harness's door: faults at a chosen place, by the environment variable IFT_TUI_FAULT.
 
     nan@7       the loss of step 7 is no number         nan@row 5   so is that of each batch with row 5
-    oom@7       step 7 runs out of memory, while the micro-batch is the recipe's
+    oom@7       step 7 runs out of memory, while the micro-batch is the recipe's; oom@probe: the probe does
     full@4      the disk has no room at the checkpoint of step 4, the first two times it is written
 
 Several stand one after the other, with commas. What is raised is what the libraries raise, where they do.
@@ -37,9 +37,9 @@ def spoiled(loss: Any, step: int, rows: Collection[int]) -> Any:
     return loss
 
 
-def memory(step: int, shrunk: bool) -> None:
-    """Raises what torch does when memory runs out."""
-    if not shrunk and wanted(f"oom@{step}"):
+def memory(place: int | str, shrunk: bool) -> None:
+    """Raises what torch does when memory runs out, in a step or elsewhere."""
+    if not shrunk and wanted(f"oom@{place}"):
         import torch
 
         raise torch.cuda.OutOfMemoryError("CUDA out of memory (ordered by IFT_TUI_FAULT)")

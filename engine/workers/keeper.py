@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,13 +37,11 @@ class Keeper:
 
     def checkpoint(self, step: int) -> None:
         """Write one, complete or not at all, and then take old ones away."""
-        patiently(lambda: self._write(step), self.log, self.stop)
-        self.log.write("saved", step=step, path=str(self.run.checkpoints / f"step-{step}"))
+        self._save(lambda: self._write(step), step, self.run.checkpoints / f"step-{step}")
 
     def adapter(self, step: int) -> None:
         """Write what the run was for."""
-        patiently(lambda: durable.folder(self.run.adapter, self.save_adapter), self.log, self.stop)
-        self.log.write("saved", step=step, path=str(self.run.adapter))
+        self._save(lambda: durable.folder(self.run.adapter, self.save_adapter), step, self.run.adapter)
 
     def take_best(self, step: int) -> None:
         """Have the weights of the best evaluation, where its checkpoint is there."""
@@ -52,6 +51,12 @@ class Keeper:
             snapshot.load_adapter(path, self.trainer.model)
             early = step < course.total(step)
             self.log.write("kept_best", step=course.best_step, loss=course.best_loss, stopped_early=early)
+
+    def _save(self, write: Callable[[], None], step: int, path: Path) -> None:
+        began = time.perf_counter()
+        patiently(write, self.log, self.stop)
+        seconds = round(time.perf_counter() - began, 3)
+        self.log.write("saved", step=step, path=str(path), seconds=seconds)
 
     @property
     def _size(self) -> int:

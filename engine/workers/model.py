@@ -57,6 +57,7 @@ def load(recipe: Recipe, log: EventLog) -> tuple[Any, Any]:
         four_bit=four_bit,
         device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         dtype=str(model.dtype).removeprefix("torch."),
+        **({"gpu": f"GPU-{torch.cuda.get_device_properties(0).uuid}"} if torch.cuda.is_available() else {}),
     )
     return model, tokenizer
 

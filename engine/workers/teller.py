@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import statistics
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -15,14 +13,16 @@ from transformers import TrainerCallback
 
 from engine.events import EventLog
 from engine.recipe import Train
+from engine.workers import failures, peak, samples
 from engine.workers.amends import MOST_ROLLBACKS, Again, Amends
 from engine.workers.control import Asked, Controls, added, not_a_deed, objection
 from engine.workers.course import Course
 from engine.workers.io import StopFlag, Stopped
 from engine.workers.pace import Change
+from engine.workers.probing import Probe
+from engine.workers.rest import Rest
+from engine.workers.samples import Samples
 from engine.workers.watch import Watch
-
-STEPS_FOR_RATE = 20
 
 SHOWN = 8
 """Rows of a step whose loss is no number that are named in a sentence; the event has them all."""
@@ -45,12 +45,15 @@ class Teller(TrainerCallback):  # type: ignore[misc]
         made: Amends,
         save: Callable[[int], None],
         step: int,
+        asked: Samples,
+        watch: Watch,
+        rest: Rest,
     ) -> None:
         self._plan, self._course, self._log, self._stop, self._save = plan, course, log, stop, save
-        self._controls, self._made, self._watch = controls, made, Watch()
+        self._controls, self._made, self._watch = controls, made, watch
+        self._samples, self._rest = asked, rest
         self._saved_at = step  # where a rollback leads
         self._save_now = self._stop_at_evaluation = False
-        self._recent: deque[tuple[float, int]] = deque(maxlen=STEPS_FOR_RATE)  # (seconds, tokens)
         self._told = (course.tokens, course.trained_tokens)
         self._used: dict[str, int] = {}
 
@@ -90,22 +93,67 @@ class Teller(TrainerCallback):  # type: ignore[misc]
         last = step >= state.max_steps or control.should_training_stop
         due, self._save_now = self._save_now, False
         if last or best or due or (plan.save_every and step % plan.save_every == 0):
+            began = time.perf_counter()
             self._save(step)
             self._saved_at = step
+            self._rest.saved(time.perf_counter() - began)
 
     def evaluate(self, step: int) -> bool:
         """Tell the validation loss; whether it is the best so far."""
         if not self.trainer.validation or self._course.evaluated_at == step:
             return False
-        loss = self.trainer.validation_loss()
-        self._log.write("evaluated", step=step, loss=loss, rows=len(self.trainer.validation), adapter=True)
-        return self._course.evaluated(step, loss)
+        return self._course.evaluated(step, self._evaluated(step, f"the evaluation after step {step}"))
 
     def evaluate_base(self) -> None:
         """Tell the validation loss with the adapter switched off."""
         with self.trainer.model.disable_adapter():
-            loss = self.trainer.validation_loss()
-        self._log.write("evaluated", step=0, loss=loss, rows=len(self.trainer.validation), adapter=False)
+            self._evaluated(0, "the evaluation of the base model", adapter=False)
+
+    def _evaluated(self, step: int, when: str, adapter: bool = True) -> float:
+        began = time.perf_counter()
+        loss: float = self.trainer.validation_loss(when)
+        self._answer(step, adapter)
+        seconds = time.perf_counter() - began
+        self._rest.evaluated(seconds)
+        rows = len(self.trainer.validation)
+        self._log.write(
+            "evaluated", step=step, loss=loss, rows=rows, adapter=adapter, seconds=round(seconds, 3)
+        )
+        return loss
+
+    def _answer(self, step: int, adapter: bool) -> None:
+        """Tell what the model answers as it is now; where memory runs out, that is left out from then on."""
+        try:
+            answers = samples.answered(self.trainer.model, self._samples)
+        except Exception as error:
+            if not failures.ran_out(error):
+                raise
+            self._samples = self._samples.none()
+            self._log.write(
+                "warned",
+                text=f"step {step}: memory ran out while the samples were answered; no more of them",
+                mend="lower evaluate.samples or evaluate.sample_tokens",
+            )
+            return
+        for number, (asked, (answer, ended)) in enumerate(zip(self._samples.asked, answers, strict=True)):
+            told = {} if adapter else {"prompt": asked.question, "reference": asked.reference}
+            self._log.write(
+                "sampled", step=step, number=number, adapter=adapter, **told, answer=answer, ended=ended
+            )
+
+    def tell_probe(self, found: Probe, forecast: int | None, step: int) -> None:
+        """Tell what was measured before the first step, and how long the run will take by it."""
+        self._rest.expected = found.evaluation_seconds
+        remaining = self._rest.seconds(step, self._course.total(step), found.seconds)
+        self._log.write(
+            "probed",
+            train=found.train.facts(),
+            evaluation=found.evaluation.facts() if found.evaluation else None,
+            forecast=forecast,
+            seconds=float(f"{found.seconds:.4g}"),
+            tokens_per_s=round(found.tokens / found.seconds, 1),
+            eta=round(remaining, 1),
+        )
 
     def _unsound(self, what: str, step: int) -> None:
         """A loss or gradient that is no number, in this very step and before the optimizer takes it in."""
@@ -152,8 +200,8 @@ class Teller(TrainerCallback):  # type: ignore[misc]
         course = self._course
         tokens, trained = course.tokens - self._told[0], course.trained_tokens - self._told[1]
         self._told = (course.tokens, course.trained_tokens)
-        self._recent.append((self._took, tokens))
-        seconds = [took for took, _ in self._recent]
+        waited = self.trainer.waited
+        self._rest.stepped(self._took + waited, tokens)
         # A viewer reads the whole history when it comes: what is as it was is not said again.
         used, self._used = self._used, memory()
         self._log.write(
@@ -165,10 +213,12 @@ class Teller(TrainerCallback):  # type: ignore[misc]
             grad_norm=shortened(logs.get("grad_norm", 0.0)),
             tokens=tokens,
             trained_tokens=trained,
-            tokens_per_s=round(sum(tokens for _, tokens in self._recent) / sum(seconds), 1),
+            tokens_per_s=round(self._rest.tokens_per_s, 1),
             **({"memory": self._used} if self._used != used else {}),
             epoch=round(float(state.epoch or 0.0), 4),
-            eta=round((state.max_steps - state.global_step) * statistics.median(seconds), 1),
+            eta=round(self._rest.seconds(state.global_step, state.max_steps), 1),
+            seconds=round(self._took, 4),
+            data=round(waited, 4),
         )
 
 
@@ -184,4 +234,6 @@ def memory() -> dict[str, int]:
         used["allocated"] = torch.cuda.memory_allocated()
         used["reserved"] = torch.cuda.memory_reserved()
         used["peak"] = torch.cuda.max_memory_reserved()
+    else:
+        used["rss_peak"] = peak.resident()
     return {name: round(count, -6) for name, count in used.items()}

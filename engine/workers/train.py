@@ -1,9 +1,10 @@
 """The detached training process of one run: `python -P -m engine.workers.train RUN_DIRECTORY`.
 
-Reads top to bottom: import Unsloth, render the rows, load the model in 4-bit, put the adapter on, measure
-the base model on the validation rows, train on our own ids and labels, save. Facts go to events.jsonl; all
-that libraries print goes to worker.log. SIGTERM saves what was learnt so far and ends. Started again on the
-same run it goes on at the newest complete checkpoint, to the same adapter bit for bit; without one, anew.
+Reads top to bottom: import Unsloth, render the rows, say what memory they will take, load the model in
+4-bit, put the adapter on, probe the longest rows, measure the base model on the validation rows, train on our
+own ids and labels, save. Facts go to events.jsonl; all that libraries print goes to worker.log. SIGTERM saves
+what was learnt so far and ends. Started again on the same run it goes on at the newest complete checkpoint,
+to the same adapter bit for bit; without one, anew.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import shutil
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +26,22 @@ from engine.dataset import Sample
 from engine.errors import UserError
 from engine.events import EventLog, Tail
 from engine.ledger import Entry
+from engine.memory import Remedy
 from engine.recipe import Recipe, Train
 from engine.render import ChatFormat
 from engine.runs import Run
-from engine.workers import amends, checkpoints, control, failures, fetch, rows, turn
+from engine.workers import amends, checkpoints, control, failures, fetch, forecast, rows, turn, watch
 from engine.workers.amends import Again, Amends
 from engine.workers.control import Controls
 from engine.workers.course import Course
 from engine.workers.failures import explain
 from engine.workers.io import StopFlag, Stopped, keep_printing
 from engine.workers.patience import PatientLog, patiently
+from engine.workers.rest import Rest
+
+
+class Probed(Exception):
+    """The probe was all that was asked for, and it went well."""
 
 
 def main() -> int:
@@ -63,12 +72,15 @@ def work(run: Run, stop: StopFlag, lock: int) -> int:
     return 0
 
 
-def train(run: Run, log: EventLog, stop: StopFlag) -> None:
-    """The whole run, or what is left of it. Raises what went wrong; `work` turns it into the last word."""
+def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> None:
+    """The whole run, or what is left of it. Raises what went wrong; `work` turns it into the last word.
+
+    probe_only: raises Probed behind the probe.
+    """
     recipe = run.recipe()
     made = amends.load(run)
     plan = made.applied(recipe.train)
-    log.write("started", name=run.name, model=recipe.model.id, signs=autopsy.signs())
+    log.write("started", name=run.name, model=recipe.model.id, signs=autopsy.signs(), pid=os.getpid())
     checkpoints.sweep(run.checkpoints)
     came_from = checkpoints.newest(run.checkpoints, lambda path, why: _pass_over(log, path, why))
     if came_from:
@@ -84,11 +96,16 @@ def train(run: Run, log: EventLog, stop: StopFlag) -> None:
     if came_from:
         resume.check(run, resume.changed_rows(run, digest))
 
+    lengths = forecast.lengths(training)
+    held = [len(sample.rendered.ids) for sample in validation]
+    foreseen = forecast.forecast(recipe, plan, lengths, held)
+    log.write("forecast", **forecast.facts(foreseen))
+
     _enter("load", log, stop)
     from datasets import Dataset
 
     from engine.workers import model as models
-    from engine.workers import snapshot
+    from engine.workers import probing, samples, snapshot
     from engine.workers.keeper import Keeper
     from engine.workers.teller import Teller
     from engine.workers.trainer import build
@@ -101,23 +118,32 @@ def train(run: Run, log: EventLog, stop: StopFlag) -> None:
     trainable, _ = model.get_nb_trainable_parameters()
     keeper = Keeper(run, plan, course, models.adapter_saver(model, recipe, chat), trainable, log, stop)
     keeper.check_room()
-    teller = Teller(
-        plan, course, log, stop, Controls(run.control, log.continued), made, keeper.checkpoint, step
-    )
+    asked = samples.chosen(recipe, validation, replace(chat, reasoning=reasoning))
+    controls, rest = Controls(run.control, log.continued), Rest(plan, bool(validation))
+    watched = watch.replayed(Tail(run.events).read(), step)
+    teller = Teller(plan, course, log, stop, controls, made, keeper.checkpoint, step, asked, watched, rest)
+
+    def before() -> None:
+        if plan.probe:
+            _enter("probe", log, stop)
+            teller.tell_probe(probing.probe(trainer, lengths), forecast.total(foreseen), step)
+        if probe_only:
+            raise Probed
+        if validation and not step:
+            _enter("baseline", log, stop)
+            teller.evaluate_base()
+        _enter("train", log, stop)
+
     folder, shrunk = str(run.path / "trainer"), made.batch_size is not None
-    trainer = build(plan, model, tokenizer, data, digest, validation, course, teller, folder, shrunk)
+    trainer = build(plan, model, tokenizer, data, digest, validation, course, teller, before, folder, shrunk)
     keeper.trainer = trainer
     teller.places = lambda numbers: rows.places(training, numbers)
 
     if log.continued:
         log.write("resumed", step=step, **{"from": str(came_from) if came_from else None})
-    if validation and not step:
-        _enter("baseline", log, stop)
-        teller.evaluate_base()
-
-    _enter("train", log, stop)
     if not course.ended(step, plan.early_stopping):
-        with _memory_watched(recipe, made, plan, trainer, log, stop):
+        ways_out = partial(forecast.ways_out, recipe, plan, lengths, held, foreseen)
+        with _memory_watched(recipe, made, plan, trainer, log, stop, ways_out):
             trainer.train(resume_from_checkpoint=str(came_from) if came_from else None)
         step = trainer.state.global_step
     elif came_from:
@@ -143,7 +169,13 @@ def _course(run: Run, steps: int, made: Amends, came_from: Path | None) -> Cours
 
 @contextmanager
 def _memory_watched(
-    recipe: Recipe, made: Amends, plan: Train, trainer: Any, log: EventLog, stop: StopFlag
+    recipe: Recipe,
+    made: Amends,
+    plan: Train,
+    trainer: Any,
+    log: EventLog,
+    stop: StopFlag,
+    ways_out: Callable[[], list[Remedy]],
 ) -> Iterator[None]:
     """Turns memory that ran out into a sentence, or into a smaller micro-batch where the recipe says so."""
     try:
@@ -151,7 +183,8 @@ def _memory_watched(
     except Exception as error:
         if not failures.ran_out(error):
             raise
-        told = failures.out_of_memory(recipe, plan, trainer.state.global_step + 1, *trainer.tried)
+        when, rows, length = trainer.tried
+        told = failures.out_of_memory(recipe, plan, when, rows, length, ways_out())
         smaller = made.shrunk(plan) if plan.on_oom == "shrink" else None
         if smaller is None:
             raise told from error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from datasets import Dataset
@@ -19,6 +20,7 @@ from engine.recipe import Train
 from engine.workers import faults, pace, snapshot
 from engine.workers.course import Course
 from engine.workers.order import Order, of_step
+from engine.workers.probing import PROBE
 from engine.workers.teller import Teller
 
 ENDLESS = 10**9
@@ -27,8 +29,18 @@ ENDLESS = 10**9
 Row = dict[str, list[int]]
 
 
+class Tried(NamedTuple):
+    """A batch that went into the model: when, its rows, and tokens a row with padding."""
+
+    when: str
+    rows: int
+    length: int
+
+
 class Trainer(SFTTrainer):  # type: ignore[misc]
     """Counts the tokens of each step, measures loss on the validation rows, and is resumed exactly.
+
+    `before` is called once, when model and optimizer are as in a step; the optimizer is still without state.
 
     Resumed from what transformers and TRL save, a 4-bit run gives other losses from its first step on: TRL
     turns the adapter to bfloat16 when it makes a trainer, and PEFT turns it to float32 when it loads a
@@ -41,8 +53,11 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
     course: Course
     order: Order
     validation: Sequence[Row] = ()
-    tried = (0, 0)
-    """Rows and tokens a row of the latest micro-batch."""
+    before: Callable[[], None]
+    tried = Tried("the first step", 0, 0)
+    """The latest batch, for what is said when memory runs out."""
+    waited = 0.0
+    """Seconds that the step under way has waited for its rows."""
     losses: Sequence[torch.Tensor] = ()
     """Of the micro-batches of the step under way."""
     norm = 0.0
@@ -51,11 +66,30 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
     def training_step(self, model: Any, inputs: dict[str, Any], *rest: Any, **named: Any) -> Any:
         self.course.tokens += int(inputs["attention_mask"].sum())
         self.course.trained_tokens += int((inputs["labels"] != render.IGNORED).sum())
-        self.tried = (inputs["input_ids"].shape[0], inputs["input_ids"].shape[1])
-        faults.memory(self.state.global_step + 1, shrunk=self.shrunk)
-        loss = super().training_step(model, inputs, *rest, **named)
+        loss = self.uncounted_step(self.state.global_step + 1, model, inputs, *rest, **named)
         self.losses = [*self.losses, loss]
         return loss
+
+    def uncounted_step(
+        self, step: int | None, model: Any, inputs: dict[str, Any], *rest: Any, **named: Any
+    ) -> Any:
+        """Forward and backward of a micro-batch that the run's course does not count; None: in the probe."""
+        self.tried = Tried(f"step {step}" if step else PROBE, *inputs["input_ids"].shape)
+        faults.memory(step or "probe", shrunk=self.shrunk)
+        return super().training_step(model, inputs, *rest, **named)
+
+    def get_batch_samples(self, *arguments: Any, **named: Any) -> Any:
+        began = time.perf_counter()
+        found = super().get_batch_samples(*arguments, **named)
+        self.waited = time.perf_counter() - began
+        return found
+
+    def _prepare_for_training(self, max_steps: int, train_dataloader: Any, checkpoint: str | None) -> Any:
+        prepared = super()._prepare_for_training(max_steps, train_dataloader, None)
+        self.before()
+        if checkpoint is not None:
+            snapshot.load_optimizer(Path(checkpoint), self)
+        return prepared
 
     def compute_loss(self, *arguments: Any, **named: Any) -> Any:
         loss = super().compute_loss(*arguments, **named)
@@ -109,31 +143,26 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         snapshot.load_adapter(Path(resume_from_checkpoint), self.model)
 
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        if checkpoint is not None:
-            snapshot.load_optimizer(Path(checkpoint), self)
-
-    def _load_scaler(self, checkpoint: str | None) -> None:
-        """With the optimizer: transformers would look for a pickle."""
-
     def _load_rng_state(self, checkpoint: str | None) -> None:
         # Called when the batches that come before are passed over: their order draws random numbers too.
         if checkpoint is not None:
             snapshot.load_random(Path(checkpoint))
 
-    def validation_loss(self) -> float:
-        """Mean negative log-likelihood a trained token, in nats, over the validation rows."""
+    def validation_loss(self, when: str, rows: Sequence[Row] = ()) -> float:
+        """Mean negative log-likelihood a trained token, in nats, over rows, or over all validation rows.
+
+        when: in words, for what is said if memory runs out in it.
+        """
         total, count = 0.0, 0
-        size = self.args.per_device_train_batch_size
+        rows, size = rows or self.validation, self.args.per_device_train_batch_size
         self.model.eval()
         with torch.no_grad():
-            for start in range(0, len(self.validation), size):
-                rows = [
-                    dict(row) for row in self.validation[start : start + size]
-                ]  # the collator pads in place
+            for start in range(0, len(rows), size):
+                copies = [dict(row) for row in rows[start : start + size]]  # the collator pads in place
                 batch = {
-                    name: value.to(self.model.device) for name, value in self.data_collator(rows).items()
+                    name: value.to(self.model.device) for name, value in self.data_collator(copies).items()
                 }
+                self.tried = Tried(when, *batch["input_ids"].shape)
                 # The model predicts from the token before, so a row's first label counts for nothing.
                 tokens = int((batch["labels"][:, 1:] != render.IGNORED).sum())
                 total += float(self.model(**batch).loss) * tokens
@@ -151,6 +180,7 @@ def build(
     validation: Sequence[Sample],
     course: Course,
     teller: Teller,
+    before: Callable[[], None],
     folder: str,
     shrunk: bool,
 ) -> Trainer:
@@ -190,7 +220,7 @@ def build(
         callbacks=[teller],
     )
     teller.trainer = trainer
-    trainer.plan, trainer.course, trainer.shrunk = plan, course, shrunk
+    trainer.plan, trainer.course, trainer.before, trainer.shrunk = plan, course, before, shrunk
     size = plan.batch_size * plan.gradient_accumulation
     trainer.order = Order(len(rows), size, plan.seed, course.left_out)
     trainer.validation = _columns(validation)

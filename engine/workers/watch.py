@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import statistics
 from collections import deque
+from collections.abc import Iterable
+
+from engine.events import Event
 
 SMOOTH = 0.9
 STEPS_TO_START = 10
@@ -82,3 +85,17 @@ class Watch:
         if usual is not None and norm > NORM_TOO_HIGH * usual:
             return f"{norm:.3g}, where {usual:.3g} is usual"
         return ""
+
+
+def replayed(events: Iterable[Event], step: int) -> Watch:
+    """A watch that has seen the steps of a run's former lives, up to the one where it is taken up."""
+    seen: dict[int, Event] = {}
+    for event in events:
+        if event["kind"] == "step":
+            seen[event["step"]] = event
+        elif event["kind"] == "resumed":  # what came after is void, and told anew
+            seen = {done: seen[done] for done in seen if done <= event["step"]}
+    watch = Watch()
+    for done in sorted(done for done in seen if done <= step):
+        watch.see(seen[done]["loss"], seen[done]["grad_norm"])
+    return watch

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from typing import Any
 
-from engine import fit, recipe
+from engine import doctor, fit, recipe
 from engine.errors import UserError
+from engine.recipe import Recipe
 from engine.shapes import Unknown
-from tui.commands import _print
+from tui.commands import _ask, _print
 
 summary = "what a recipe's run will take, term by term, against what is free now"
 
@@ -18,6 +20,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--longest", type=int, metavar="N", help="tokens of the longest row (default: data.max_length)"
     )
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="load the model and measure two steps and an evaluation on the longest rows",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.epilog = "Exit code 1: it does not fit."
 
@@ -26,6 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     plan = recipe.load(arguments.recipe)
     if arguments.longest is not None and arguments.longest < 1:
         raise UserError(f"--longest {arguments.longest}: a row has at least one token")
+    if arguments.probe:
+        return _probe(plan, arguments.json)
     found = fit.fit(plan, fit.device(), arguments.longest)
     if isinstance(found, Unknown):
         raise UserError(f"{plan.model.id}: its memory is not known: {found.reason}")
@@ -61,3 +70,43 @@ def _say(found: fit.Fit) -> None:
     )
     for note in forecast.notes:
         _print.say(f"· {note}")
+
+
+def _probe(plan: Recipe, as_json: bool) -> int:
+    """Measure, and print forecast and measured beside each other."""
+    if problem := doctor.training_problem():
+        raise UserError(problem)
+
+    async def ask(worker: _ask.Conversation) -> dict[str, Any]:
+        return await worker.ask("probe", "probed", recipe=plan.model_dump(mode="json"))
+
+    answer = _ask.talk("probe", what=ask)
+    if as_json:
+        _print.say_json({key: value for key, value in answer.items() if key not in ("kind", "id")})
+    elif answer["fits"]:
+        _say_measured(answer["forecast"], answer["measured"])
+    else:
+        _print.say(f"{answer['reason']}\n  {answer['mend']}")
+    return 0 if answer["fits"] else 1
+
+
+def _say_measured(forecast: dict[str, Any], measured: dict[str, Any]) -> None:
+    rows = [
+        (name, f"{found['rows']} x {found['length']:,} tokens", _print.size(found["peak"]))
+        for name, found in (("two steps", measured["train"]), ("evaluation", measured["evaluation"]))
+        if found
+    ]
+    _print.say(_print.table(("MEASURED", "LONGEST BATCH", "PEAK"), rows, right=("PEAK",)))
+    free = f"{_print.size(forecast['free'])} were free" if "free" in forecast else ""
+    if measured["forecast"]:
+        peak = max(found["peak"] for found in (measured["train"], measured["evaluation"]) if found)
+        share = measured["forecast"] / peak
+        _print.say(
+            f"\nforecast {_print.size(measured['forecast'])}, {share:.2f} of what was measured; {free}"
+        )
+    else:
+        _print.say(f"\nno forecast: {forecast['reason']}")
+    _print.say(
+        f"a usual step takes {measured['seconds']:.3g} s, {measured['tokens_per_s']:,.0f} tokens/s:"
+        f" about {_print.duration(measured['eta'])} for the whole run"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +37,12 @@ def _fit(plan: Recipe, longest: int | None, usual: int | None) -> Fit | Unknown:
     from engine import fit
 
     return fit.fit(plan, fit.device(), longest, usual)
+
+
+def _fits(plan: Recipe, models: Sequence[ModelInfo]) -> dict[str, Fit | Unknown]:
+    from engine import fit
+
+    return fit.of_models(plan, models, fit.device())
 
 
 def _gpus() -> list[Gpu]:
@@ -100,6 +106,7 @@ class Edges:
     gpus: Callable[[], list[Gpu]] = _gpus
     host: Callable[[], Host] = _host
     fit: Callable[[Recipe, int | None, int | None], Fit | Unknown] = _fit
+    fits: Callable[[Recipe, Sequence[ModelInfo]], dict[str, Fit | Unknown]] = _fits
     ahead: Callable[[], list[Run]] = turns.ahead
     start: Callable[[Recipe, bool], Run] = _start
     stop: Callable[[Run], bool] = runs.stop

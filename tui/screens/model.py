@@ -20,7 +20,10 @@ from tui.widgets.model_list import ModelList, described
 from tui.widgets.quiet import Quiet
 
 if TYPE_CHECKING:
+    from engine.fit import Fit
     from engine.models import ModelInfo
+    from engine.recipe import Recipe
+    from engine.shapes import Unknown
 
 
 class ModelScreen(StepScreen):
@@ -29,8 +32,9 @@ class ModelScreen(StepScreen):
     STEP = 2
     HELP = (
         "Choose the base model whose behaviour you want to change. Only a small adapter is trained; the "
-        "model itself stays as it is. The list shows parameters and the memory its weights take in 4-bit; "
-        "training needs some more than that.\n\n"
+        "model itself stays as it is. The list shows parameters, and what a run would take at its peak with "
+        "the recipe's settings as they are now (4-bit, rank, batch, longest row): ✓ fits, ! is tight, ✗ does "
+        "not fit into what is free, ? is not known. Beside it stands what would make it fit.\n\n"
         "Models of the catalogue are downloaded when the run starts. Any other model: press / and type "
         "a Hugging Face id (org/name) or a folder."
     )
@@ -43,13 +47,15 @@ class ModelScreen(StepScreen):
     def __init__(self, edges: Edges, draft: Draft) -> None:
         super().__init__()
         self._edges = edges
-        self._first = draft.recipe.model.id
+        self._plan = draft.recipe
+        self._models: list[ModelInfo] = []
+        self._fits: dict[str, Fit | Unknown] = {}
 
     def body(self) -> ComposeResult:
         with Horizontal(id="model"):
             with Vertical(classes="panel", id="models") as panel:
                 panel.border_title = "Base models"
-                panel.border_subtitle = "parameters · 4-bit size"
+                panel.border_subtitle = "parameters · memory of a run"
                 yield Quiet("looking for models …", id="looking")
                 yield ModelList()
             with Vertical(id="model-side"):
@@ -75,16 +81,36 @@ class ModelScreen(StepScreen):
         listed = self.query_one(ModelList)
         self.query_one("#looking").display = False
         listed.display = True
-        listed.show(models, self._first)
+        listed.show(models, self._plan.model.id)
+        self._models = models
+        self._weigh(self._plan, models)
         if not isinstance(self.focused, Input):
             listed.focus()
+
+    @work(thread=True, exclusive=True, group="weigh")
+    def _weigh(self, plan: Recipe, models: list[ModelInfo]) -> None:
+        fits = self._edges.fits(plan, models)
+        self.app.call_from_thread(self._weighed, plan, fits)
+
+    def _weighed(self, plan: Recipe, fits: dict[str, Fit | Unknown]) -> None:
+        if self.stands and plan is self._plan:  # else others are under way
+            self._fits |= fits
+            self.query_one(ModelList).weigh(fits)
+            self._describe(self.query_one(ModelList).chosen)
+
+    def draft_changed(self) -> None:
+        """Other settings of the recipe: what a run takes is another figure."""
+        if self.draft is not None and self.draft.recipe != self._plan:
+            self._plan = self.draft.recipe
+            if self._models:
+                self._weigh(self._plan, self._models)
 
     def on_option_list_option_highlighted(self, _: OptionList.OptionHighlighted) -> None:
         self._describe(self.query_one(ModelList).chosen)
 
     def _describe(self, model: ModelInfo | None) -> None:
         if model is not None:
-            self.query_one("#described", Quiet).show(described(model))
+            self.query_one("#described", Quiet).show(described(model, self._fits.get(model.id)))
 
     def on_option_list_option_selected(self, _: OptionList.OptionSelected) -> None:
         self.action_next()
@@ -97,6 +123,7 @@ class ModelScreen(StepScreen):
     def _check(self, typed: str) -> None:
         try:
             model = self._edges.describe(typed)
+            self._fits |= self._edges.fits(self._plan, [model])
         except UserError as error:
             self.app.call_from_thread(self._wrong, str(error))
         else:

@@ -24,6 +24,7 @@ from tui.screens.choose import AskScreen
 from tui.screens.messages import RecipeChanged, StartAsked
 from tui.screens.step import StepScreen
 from tui.widgets import forecast
+from tui.widgets.figures import duration, short
 from tui.widgets.knob import KNOBS, Form, KnobRow
 from tui.widgets.quiet import Quiet
 from tui.widgets.stepper import Progress
@@ -55,6 +56,7 @@ class RecipeScreen(StepScreen):
         self._saved: Path | None = None
         self._wrong = ""
         self._starting = False
+        self._measured: tuple[Recipe, dict[str, Any]] | None = None  # by a probe of that recipe
 
     def body(self) -> ComposeResult:
         with Container(id="recipe"):
@@ -104,7 +106,7 @@ class RecipeScreen(StepScreen):
 
     def _sum_up(self) -> None:
         if self.draft is not None:
-            lines = summary(self.draft, forecast.line(self._fit()), self._saved)
+            lines = summary(self.draft, forecast.line(self._fit()), self._saved, self._seconds())
             if self._wrong:
                 lines = Content.assemble((f"✗ {clean(self._wrong)}\n", "$text-error"), lines)
             self.query_one("#sums", Quiet).show(lines)
@@ -145,7 +147,25 @@ class RecipeScreen(StepScreen):
     def action_forecast(self) -> None:
         from tui.screens.forecast import ForecastScreen
 
-        self.open_beside(ForecastScreen(self._fit()))
+        plan = self._plan
+
+        def keep(measured: dict[str, Any] | None) -> None:
+            if measured is not None:
+                self._measured = plan, measured
+                self._sum_up()
+
+        self.open_beside(ForecastScreen(self._edges, plan, self._fit()), keep)
+
+    def _seconds(self) -> float | None:
+        """What the run will take by the last probe, where its steps are still those of the recipe."""
+        scan = self.draft.scan if self.draft is not None else None
+        if self._measured is None or scan is None:
+            return None
+        plan, measured = self._measured
+        if pace(plan) != pace(self._plan):
+            return None
+        steps, then = (one.train.total_steps(scan["rows"]) for one in (self._plan, plan))
+        return float(measured["eta"] * steps / then)
 
     def action_save(self) -> None:
         def write(path: str | None) -> None:
@@ -178,8 +198,18 @@ def typed(plan: Recipe, rows: list[KnobRow]) -> dict[str, Any]:
     return document
 
 
-def summary(draft: Draft, memory: Content, saved: Path | None) -> Content:
-    """Steps, rows and tokens, memory, and the command line that does the same: what matters most first."""
+def pace(plan: Recipe) -> dict[str, Any]:
+    """What of a recipe decides how long a step takes."""
+    document = plan.model_dump(include={"model", "data", "lora", "train"})
+    kept = ("batch_size", "gradient_accumulation", "gradient_checkpointing", "optimizer", "eval_every")
+    return {**document, "train": {key: document["train"][key] for key in kept}}
+
+
+def summary(draft: Draft, memory: Content, saved: Path | None, seconds: float | None = None) -> Content:
+    """Steps, rows and tokens, memory, and the command line that does the same: what matters most first.
+
+    seconds: what the run will take, where a probe has said so.
+    """
     plan, scan = draft.recipe, draft.scan
     each = plan.train.batch_size * plan.train.gradient_accumulation
     if scan is None:
@@ -190,7 +220,11 @@ def summary(draft: Draft, memory: Content, saved: Path | None) -> Content:
         size = f"{scan['rows']:,} rows, {scan['tokens']:,} tokens an epoch"
     spoiling = [clean(sentence, newlines=False) for sentence in scan["spoiling"]] if scan else []
     length = f"{steps:,} steps of {each} rows" if steps else f"steps of {each} rows"
-    passes = f" = {steps * each / scan['rows']:.3g} epochs" if scan and scan["rows"] and steps else ""
+    passes = ""
+    if scan and scan["rows"] and steps:
+        epochs = steps * each / scan["rows"]
+        passes = f" = {epochs:.3g} epochs, {short(round(epochs * scan['tokens']))} tokens"
+    passes += f", about {duration(seconds)}" if seconds is not None else ""
     command = f"ift-tui train {shlex.quote(str(saved or plan.name + '.toml'))}"
     note = "" if saved else "  (^o writes it)"
     bits = "4-bit" if plan.model.load_in_4bit else "16-bit"

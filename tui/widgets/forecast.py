@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from textual.content import Content
 
@@ -10,7 +11,7 @@ from engine.fit import Fit
 from engine.memory import Remedy
 from engine.shapes import Unknown
 from tui.safe import clean
-from tui.widgets.figures import size
+from tui.widgets.figures import duration, size
 
 SIGNS = {
     "fits": ("✓", "$text-success"),
@@ -45,9 +46,41 @@ def remedy(found: Remedy) -> Content:
     return Content.assemble(("  ", ""), (clean(changes), "bold"), f" → {size(found.total)} ", (sign, style))
 
 
-def page(found: Fit | Unknown, width: int) -> Content:
-    """Every term with its figure and how it is reckoned, remedies, disk, what is not known well."""
-    return Content("\n").join(_lines(found, width))
+def probed(answer: Mapping[str, Any]) -> Content:
+    """What a probe has measured, or where memory ran out in it and what to do (the `probed` message)."""
+    return Content("\n").join(_probed(answer))
+
+
+def _probed(answer: Mapping[str, Any]) -> Iterator[Content]:
+    if not answer["fits"]:
+        yield Content.styled(f"✗ {clean(answer['reason'], newlines=False)}", "$text-error")
+        yield Content(f"  {clean(answer['mend'], newlines=False)}")
+        return
+    yield Content.styled("Measured on the longest rows", "bold $text-primary")
+    measured = answer["measured"]
+    for name, found in (("two steps", measured["train"]), ("evaluation", measured["evaluation"])):
+        if found:
+            how = f"{found['rows']} x {found['length']:,} tokens"
+            yield Content.assemble(
+                f"{name:<{NAME}}{size(found['peak']):>{FIGURE}}  ", (how, "$foreground-muted")
+            )
+    if measured["forecast"]:
+        how = "for these very rows"
+        yield Content.assemble(
+            f"{'forecast':<{NAME}}{size(measured['forecast']):>{FIGURE}}  ", (how, "$foreground-muted")
+        )
+    yield Content(
+        f"A usual step takes {measured['seconds']:.3g} s, the run about {duration(measured['eta'])}."
+    )
+
+
+def page(found: Fit | Unknown, width: int, said: Content | None = None) -> Content:
+    """Every term with its figure and how it is reckoned, remedies, disk, what is not known well.
+
+    said: what there is to say of a probe, which comes first.
+    """
+    first = [said, Content("")] if said is not None else []
+    return Content("\n").join([*first, *_lines(found, width)])
 
 
 def _lines(found: Fit | Unknown, width: int) -> Iterator[Content]:

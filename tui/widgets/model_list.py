@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,14 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from engine.shapes import Unknown
 from tui.safe import clean
+from tui.widgets import forecast
 from tui.widgets.figures import short, size
+from tui.widgets.forecast import SIGNS
 
 if TYPE_CHECKING:
+    from engine.fit import Fit
     from engine.models import ModelInfo
 
 NAME_WIDTH = 24
@@ -33,6 +37,11 @@ class ModelList(OptionList):
     def __init__(self) -> None:
         super().__init__(compact=True, markup=False)
         self._models: dict[str, ModelInfo] = {}
+
+    def weigh(self, fits: Mapping[str, Fit | Unknown]) -> None:
+        """Mark each model by whether a run with it fits."""
+        for id, model in self._models.items():
+            self.replace_option_prompt(id, line(model, fits.get(id)))
 
     @property
     def chosen(self) -> ModelInfo | None:
@@ -56,17 +65,22 @@ def heading(origin: str) -> Content:
     return Content.styled(ORIGINS.get(origin, origin), "bold $text-primary")
 
 
-def line(model: ModelInfo) -> Content:
-    """Name, parameters, 4-bit size; a mark where something stands in the way."""
+def line(model: ModelInfo, found: Fit | Unknown | None = None) -> Content:
+    """Whether a run with it fits, name, parameters, what that run takes; a mark where it cannot train."""
     name = clean(model.name, newlines=False)
     name = name if len(name) <= NAME_WIDTH else name[: NAME_WIDTH - 1] + "…"
-    mark = ("! ", "$text-warning") if model.problem else "  "
-    figures = f"{short(model.parameters):>6} {size(model.bytes_4bit):>8}"
+    mark, total = ("  ", "") if found is None else ("? ", "$foreground-muted"), "" if found is None else "?"
+    if found is not None and not isinstance(found, Unknown):
+        sign, style = SIGNS[found.forecast.verdict]
+        mark, total = (f"{sign} ", style), size(found.forecast.total)
+    if model.problem:
+        mark = ("! ", "$text-warning")
+    figures = f"{short(model.parameters):>6} {total:>8}"
     return Content.assemble(mark, name.ljust(NAME_WIDTH), (figures, "$foreground-muted"))
 
 
-def described(model: ModelInfo) -> Content:
-    """All that is known of a model, one fact a line; foreign words cleaned."""
+def described(model: ModelInfo, found: Fit | Unknown | None = None) -> Content:
+    """All that is known of a model, one fact a line, and whether a run fits; foreign words cleaned."""
     pairs = [
         ("Id", model.id),
         ("Parameters", short(model.parameters)),
@@ -82,6 +96,8 @@ def described(model: ModelInfo) -> Content:
         Content.assemble((name.ljust(14), "$foreground-muted"), clean(value, newlines=False))
         for name, value in pairs
     ]
+    if found is not None and not model.problem:
+        lines = [forecast.line(found, ""), Content(""), *lines]
     if model.problem:
         lines += [Content(""), Content.styled(f"! {clean(model.problem)}", "$text-warning")]
     elif model.path is None:
