@@ -4,7 +4,7 @@
 
 Each configuration is a model saved to a temporary folder, and rows of one length; the train worker renders
 them, loads the model and probes, as before any run, in a process of its own. Without a GPU the figure is the
-peak of the resident set in the probe (VmHWM); with one it is what torch reserved at most, and the context that
+peak of the resident set in the probe (VmHWM); with one it is what torch reserved at most and the context that
 NVML counts beside it. --again takes the measurements of a file and reckons the forecasts anew.
 """
 

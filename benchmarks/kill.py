@@ -48,7 +48,7 @@ def plan() -> Recipe:
             "steps": 9, "batch_size": 4, "gradient_accumulation": 2, "warmup_steps": 2,
             "save_every": 2, "eval_every": 3, "keep_checkpoints": 2,
         },
-        evaluate={"rows": 8, "samples": 2, "sample_tokens": 4},
+        evaluate={"rows": 8, "samples": 2, "sample_tokens": 4, "at_end": 0},
     )  # fmt: skip
     sources = tuple(source.model_copy(update={"cap": 11}) for source in document.data.sources)
     return document.model_copy(update={"data": document.data.model_copy(update={"sources": sources})})

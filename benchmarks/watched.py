@@ -53,7 +53,7 @@ def plan(steps: int) -> Recipe:
         recipe.load("first-steps"),
         data={"validation": 0},
         train={"steps": steps, "eval_every": 0, "save_every": 0},
-        evaluate={"samples": 0},
+        evaluate={"samples": 0, "at_end": 0},
     )
     each = steps * whole.train.batch_size // len(whole.data.sources)
     sources = tuple(source.model_copy(update={"cap": each}) for source in whole.data.sources)

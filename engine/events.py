@@ -6,7 +6,7 @@ Kinds, with what each carries beside `kind`, `seq` (from 1) and `time` (Unix sec
                a worker's first word, again where one takes a run up
     queued     behind (name of the run before it), ahead (runs before it): waits for its turn (turns.py)
     resumed    step, from (path of the checkpoint, null where it begins anew): what came after it is void
-    phase      phase: import | render | load | probe | baseline | train | evaluate | save
+    phase      phase: import | render | load | probe | baseline | train | evaluate | save | measure
     rendered   count, tokens, trained_tokens, digest, validation, left_out
     loaded     parameters, trainable, four_bit, dtype, device; gpu (its UUID in NVML, where there is one)
     forecast   total, free, verdict (fits | tight | does not fit), terms {name: bytes}; what memory.py says of
@@ -21,6 +21,7 @@ Kinds, with what each carries beside `kind`, `seq` (from 1) and `time` (Unix sec
                answer, ended (whether it stopped by itself)
     evaluated  step, loss, rows, adapter (False: the base model's own loss), seconds (samples among them)
     saved      step, path (of a checkpoint, or of the adapter), seconds
+    measured   part, file (of all answers), seconds, sets [{source, metric, rows, base, tuned}]: right answers
     non_finite step, what (loss | gradient), rows: numbers of all rows of that step, in training order;
                places: file and line of each; done (stopped | skipped | rolled back)
     shrunk     batch_size, gradient_accumulation: memory ran out, it goes on from the last checkpoint so
@@ -206,6 +207,7 @@ class RunState:
     probed: Event = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
+    measured: list[Event] = field(default_factory=list)  # of each set: source, metric, rows, base, tuned
     shrunk: tuple[int, int] | None = None  # batch_size, gradient_accumulation since memory ran out
     kept_best: Event = field(default_factory=dict)
     saved: bool = False  # whether there is an adapter to ask
@@ -224,6 +226,15 @@ class RunState:
     def over(self) -> bool:
         """Whether the worker has said its last word."""
         return self.status in ("finished", "stopped", "failed")
+
+    @property
+    def right(self) -> tuple[float, float] | None:
+        """The share of measured rows that base and tuned answered right, from 0 to 1; None where none was."""
+        counted = [one for one in self.measured if one["tuned"] is not None]
+        rows = sum(one["rows"] for one in counted)
+        if not rows:
+            return None
+        return sum(one["base"] for one in counted) / rows, sum(one["tuned"] for one in counted) / rows
 
     @property
     def loss(self) -> float | None:
@@ -291,6 +302,8 @@ class RunState:
             case "non_finite":
                 facts = event.get("what", "loss"), event.get("done", ""), tuple(event.get("places") or ())
                 self.troubles.append(Trouble(event["step"], *facts))
+            case "measured":
+                self.measured = event["sets"]
             case "shrunk":
                 self.shrunk = event["batch_size"], event["gradient_accumulation"]
             case "kept_best":

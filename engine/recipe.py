@@ -226,6 +226,8 @@ class Evaluate(Table):
     # Validation rows whose questions are answered again at each evaluation, and the longest answer in tokens.
     samples: Annotated[int, Field(ge=0, le=20)] = 3
     sample_tokens: Count = 48
+    # Validation rows a set that base and tuned answer once training has ended; 0: none.
+    at_end: Annotated[int, Field(ge=0)] = 32
 
 
 class Recipe(Table):

@@ -117,7 +117,7 @@ def test_a_watch_that_is_resumed_warns_as_if_it_had_seen_all() -> None:
 def test_the_forecast_of_a_run_is_of_its_own_longest_rows(tmp_path: Path) -> None:
     with rows.writer(tmp_path / "train.arrow") as write:
         for length in (*[30] * 1500, 90):
-            write(list(range(length)), list(range(length)))
+            write(list(range(length)), list(range(length)), "rows.jsonl", 1)
     lengths = forecast.lengths(tmp_path / "train.arrow")
     assert lengths.shape == (1501,) and lengths.max() == 90 and lengths.sum() == 1500 * 30 + 90
     plan = recipe.load("first-steps")

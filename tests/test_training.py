@@ -14,6 +14,7 @@ import pytest
 
 from engine import RECIPES, dataset, ledger, recipe, render, runs, sources, usable
 from engine.dataset import Sample
+from engine.decoding import Settings
 from engine.events import RunState, Tail
 from engine.recipe import Recipe
 from engine.runs import Run
@@ -28,7 +29,7 @@ def small(**train: Any) -> Recipe:
     return recipe.changed(
         plan,
         train={"batch_size": 4, "eval_every": 0, **train},
-        evaluate={"rows": 8, "samples": 1, "sample_tokens": 8},
+        evaluate={"rows": 8, "samples": 1, "sample_tokens": 8, "at_end": 0},
     )
 
 
@@ -118,23 +119,41 @@ def test_the_same_questions_are_answered_at_each_evaluation(trained: Run, tmp_pa
 
 def test_what_was_said_under_way_is_what_the_adapter_says(trained: Run, tmp_path: Path) -> None:
     """The samples of the last evaluation equal those of the comparison, which loads without Unsloth."""
-    from engine.workers import pair as pairs
+    from engine.workers import conversing, decode
 
     if trained.state().loaded["device"] != "cpu":
         pytest.skip("Unsloth's kernels on a GPU round otherwise")
-    pair = pairs.load(trained)
+    session = conversing.opened(trained)
     asked = {one["number"]: one["prompt"] for one in told(trained, "sampled") if not one["adapter"]}
     heard = {one["number"]: one["answer"] for one in told(trained, "sampled") if one["adapter"]}
     rows = {s.question[-1]["content"]: s for s in samples(trained.recipe(), "validation", tmp_path)}
-    ids = [pair.chat.prompt_ids(rows[asked[number]].question) for number in sorted(asked)]
-    both = pairs.generate(pair, [("tuned", one) for one in ids], trained.recipe().evaluate.sample_tokens)
-    assert [answer.text for answer in both] == [heard[number] for number in sorted(asked)]
+    ids = [session.pair.chat.prompt_ids(rows[asked[number]].question) for number in sorted(asked)]
+    questions = [decode.Question(one, session.columns["tuned"]) for one in ids]
+    said = decode.answers(session.pair, questions, Settings(trained.recipe().evaluate.sample_tokens))
+    assert [answer.text for answer in said] == [heard[number] for number in sorted(asked)]
 
 
 def samples(plan: Recipe, part: sources.Part, folder: Path) -> list[Sample]:
     """All samples of a part, from the recipe alone."""
     data = dataset.opened(plan)
     return [sample for _, sample in usable.samples(data, usable.surveyed(data, folder), [part])]
+
+
+def test_right_answers_are_counted_at_the_end(trained: Run) -> None:
+    state, most = trained.state(), trained.recipe().evaluate.at_end
+    rows = [
+        json.loads(line) for line in (trained.path / "evals" / "end.jsonl").read_text("utf-8").splitlines()
+    ]
+    assert len(state.measured) == len(trained.recipe().data.sources)
+    for one in state.measured:
+        own = [row for row in rows if row["set"] == one["source"]]
+        assert one["rows"] == len(own) == most
+        assert [one[each] for each in ("base", "tuned")] == [
+            sum(row[each]["right"] for row in own) for each in ("base", "tuned")
+        ]
+    assert state.right is not None and state.right[1] > 0.9 > 0.1 > state.right[0]
+    kinds = [event["kind"] for event in Tail(trained.events).read()]
+    assert kinds[-2:] == ["measured", "finished"]
 
 
 def test_what_was_trained_is_what_is_previewed(trained: Run, tmp_path: Path) -> None:

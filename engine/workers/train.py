@@ -2,9 +2,9 @@
 
 Reads top to bottom: import Unsloth, render the rows, say what memory they will take, load the model in
 4-bit, put the adapter on, probe the longest rows, measure the base model on the validation rows, train on our
-own ids and labels, save. Facts go to events.jsonl; all that libraries print goes to worker.log. SIGTERM saves
-what was learnt so far and ends. Started again on the same run it goes on at the newest complete checkpoint,
-to the same adapter bit for bit; without one, anew.
+own ids and labels, save, have base and tuned answer a few rows. Facts go to events.jsonl; all that libraries
+print goes to worker.log. SIGTERM saves what was learnt so far and ends. Started again on the same run it goes
+on at the newest complete checkpoint, to the same adapter bit for bit; without one, anew.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from engine.memory import Remedy
 from engine.recipe import Recipe, Train
 from engine.render import ChatFormat
 from engine.runs import Run
-from engine.workers import amends, checkpoints, control, failures, fetch, forecast, rows, turn, watch
+from engine.workers import amends, checkpoints, closing, control, failures, fetch, forecast, rows, turn, watch
 from engine.workers.amends import Again, Amends
 from engine.workers.control import Controls
 from engine.workers.course import Course
@@ -56,7 +56,10 @@ def work(run: Run, stop: StopFlag, lock: int) -> int:
     keep_printing()
     log = PatientLog(run.events, stop)
     try:
-        train(run, log, stop)
+        step, ended = train(run, log, stop)
+        if ended:
+            closing.measure(run, log, stop, lock)
+        log.write("finished" if ended else "stopped", step=step, path=str(run.adapter))
     except Again as again:
         amends.start_again(run, again.amends, lock)
     except Stopped as stopped:
@@ -72,10 +75,10 @@ def work(run: Run, stop: StopFlag, lock: int) -> int:
     return 0
 
 
-def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> None:
-    """The whole run, or what is left of it. Raises what went wrong; `work` turns it into the last word.
+def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> tuple[int, bool]:
+    """The whole run, or what is left of it: its last step, and whether that is its end.
 
-    probe_only: raises Probed behind the probe.
+    Raises what went wrong; `work` turns it into the last word. probe_only: raises Probed behind the probe.
     """
     recipe = run.recipe()
     made = amends.load(run)
@@ -154,7 +157,7 @@ def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> 
     if ended and plan.early_stopping:
         keeper.take_best(step)
     keeper.adapter(step)
-    log.write("finished" if ended else "stopped", step=step, path=str(run.adapter))
+    return step, ended
 
 
 def _course(run: Run, steps: int, made: Amends, came_from: Path | None) -> Course:

@@ -71,6 +71,10 @@ class Lines:
                 return _sampled(event)
             case "evaluated":
                 return _evaluated(event)
+            case "measured":
+                sets = [one for one in event["sets"] if one["tuned"] is not None]
+                counts = (f"{one['base']} -> {one['tuned']} of {one['rows']} right" for one in sets)
+                return "; ".join(counts) or None
             case "saved":
                 return f"saved step {event.get('step')}: {event.get('path')}"
             case "paused":

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not found:
         _print.say("No runs yet. Start one: ift-tui train first-steps")
         return 0
-    head = ("RUN", "MODEL", "STATUS", "STEP", "LOSS", "STARTED")
+    head = ("RUN", "MODEL", "STATUS", "STEP", "LOSS", "RIGHT", "STARTED")
     rows = [
         (
             each["name"],
@@ -34,11 +34,12 @@ def run(arguments: argparse.Namespace) -> int:
             each["status"],
             f"{each['step']:,}/{each['total']:,}" if each["total"] else "-",
             "-" if each["loss"] is None else f"{each['loss']:.3f}",
+            "-" if each["right"] is None else "{:.0%} -> {:.0%}".format(*each["right"]),
             f"{datetime.fromtimestamp(each['started']):%Y-%m-%d %H:%M}" if each["started"] else "-",
         )
         for each in found
     ]
-    _print.say(_print.table(head, rows, right=("STEP", "LOSS")))
+    _print.say(_print.table(head, rows, right=("STEP", "LOSS", "RIGHT")))
     return 0
 
 
@@ -56,6 +57,7 @@ def _facts(each: Run) -> dict[str, Any]:
         "step": state.step,
         "total": state.total,
         "loss": state.loss,
+        "right": state.right,
         "started": state.started_at or None,
         "reason": state.reason,
         "reading": reading.sentence(state),

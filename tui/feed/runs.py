@@ -184,6 +184,8 @@ class RunLine:
     """Whether there is an adapter to ask."""
     ahead: int = 0
     """How many runs come before it, while it waits for its turn."""
+    right: tuple[float, float] | None = None
+    """The shares that base and tuned answered right at its end."""
 
     @property
     def resumable(self) -> bool:
@@ -240,4 +242,5 @@ class RunsFeed:
             started,
             state.saved,
             state.ahead if state.status == "waiting" else 0,
+            state.right,
         )

@@ -27,6 +27,7 @@ PHASE = {
     "train": "training",
     "evaluate": "evaluating on the validation rows",
     "save": "saving the adapter",
+    "measure": "counting right answers of base and tuned",
 }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+from typing import Any
+
 from textual.content import Content
 
 from engine import asking, reading
@@ -94,6 +97,7 @@ def outcome(state: RunState, width: int) -> Content:
     if state.paused:
         lines.append(Content.styled(f"! it waits: {clean(state.paused)}", "bold $text-warning"))
     if state.saved:
+        lines += [Content(right(one)) for one in state.measured if one["tuned"] is not None]
         lines.append(Content.assemble(gained(state), ("c", "bold $text-accent"), " compares base and tuned."))
     said = notes(state)
     shown = said[-NOTES_IN_SIGHT:]
@@ -125,6 +129,13 @@ def notes(state: RunState) -> list[Content]:
         best = f"the adapter is that of step {state.kept_best['step']:,}, the best by validation loss"
         lines.append(("·", best + early, ""))
     return [Content.styled(f"{sign} {clean(text)}", style) for sign, text, style in lines]
+
+
+def right(measured: dict[str, Any]) -> str:
+    """How many validation rows of a set were answered right, before and after."""
+    name, rows = PurePath(str(measured["source"])).name, measured["rows"]
+    shares = [f"{measured[column]} ({measured[column] / rows:.0%})" for column in ("base", "tuned")]
+    return f"Right of {rows} in {clean(name, newlines=False)}: {shares[0]} → {shares[1]}."
 
 
 def gained(state: RunState) -> str:

@@ -11,13 +11,13 @@ from textual.widgets.data_table import ColumnKey
 
 from tui.feed import RunLine
 from tui.safe import clean
-from tui.widgets.figures import ago, figure, place_in_line
+from tui.widgets.figures import ago, place_in_line
 from tui.widgets.marks import status_mark
 
 Justify = Literal["left", "right"]
 
-COLUMNS = {"Run": 17, "Model": 12, "Status": 12, "Step": 9, "Loss": 5, "Started": 10}
-RIGHT = {"Step", "Loss", "Started"}
+COLUMNS = {"Run": 12, "Model": 12, "Status": 12, "Step": 9, "Result": 10, "Started": 10}
+RIGHT = {"Step", "Result", "Started"}
 WIDEST_NAME = 40
 
 
@@ -78,9 +78,17 @@ def cells(line: RunLine, now: float) -> list[str]:
         clean(model_name(line.model), newlines=False),
         f"◌ waits, {place_in_line(line.ahead).split()[0]}" if line.ahead else status_mark(line.status).plain,
         steps,
-        figure(line.loss, 3),
+        result(line),
         ago(max(0.0, now - line.started_at)),
     ]
+
+
+def result(line: RunLine) -> str:
+    """What came of it: right answers of base and tuned where they were counted, else the loss."""
+    if line.right is not None:
+        base, tuned = line.right
+        return f"{base:.0%} → {tuned:.0%}"
+    return "–" if line.loss is None else f"loss {line.loss:.2f}"
 
 
 def model_name(model_id: str) -> str:

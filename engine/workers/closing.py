@@ -1,0 +1,75 @@
+"""The short evaluation at the end of a training: base and tuned on a few validation rows.
+
+In a process of its own: Unsloth, which trains, and the mixed batches of base and tuned cannot share one. It
+gets the run's locks, so that the run counts as alive while one of the two is.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+from engine.events import EventLog
+from engine.runs import Run
+from engine.workers import turn
+from engine.workers.io import StopFlag
+
+NAME = "end"
+"""Of its files in evals/."""
+
+FACTS = ("source", "metric", "rows", "base", "tuned")
+
+SECONDS_BETWEEN_LOOKS = 0.1
+
+
+def measure(run: Run, log: EventLog, stop: StopFlag, lock: int) -> None:
+    """Tell how often base and tuned are right. What goes wrong is a warning: the adapter is saved by now."""
+    rows = run.recipe().evaluate.at_end
+    if not rows or not run.state().rendered.get("validation"):
+        return
+    log.write("phase", phase="measure")
+    _free_memory()
+    told = _evaluated(run, rows, stop, lock)
+    if told.get("kind") == "evaluated":
+        sets = [{key: one[key] for key in FACTS} for one in told["sets"]]
+        log.write("measured", part=told["part"], file=told["file"], seconds=told["seconds"], sets=sets)
+    elif not stop.wanted:
+        why = told.get("message", "its process ended without a word; worker.log has the details")
+        log.write(
+            "warned",
+            text=f"the evaluation at the end failed: {why}",
+            mend=f"the adapter is saved; `ift-tui eval {run.name} --part validation` tries again",
+        )
+
+
+def _evaluated(run: Run, rows: int, stop: StopFlag, lock: int) -> dict[str, Any]:
+    """The last message of the evaluation's process; empty where it was stopped or had none."""
+    asked = ["--part", "validation", "--rows", str(rows), "--name", NAME, "--no-general", "--no-likelihood"]
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "engine.workers.evaluate", str(run.path), *asked],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            pass_fds=(lock, *turn.held()),
+        )
+        while process.poll() is None:
+            if stop.wanted:
+                process.kill()  # nothing half written stands under a final name
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        said.seek(0)
+        lines = said.read().splitlines()
+    return dict(json.loads(lines[-1])) if lines and not stop.wanted else {}
+
+
+def _free_memory() -> None:
+    """What trained is gone with its frame, but for cycles and what the allocator keeps."""
+    gc.collect()
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
