@@ -88,6 +88,7 @@ def test_the_longest_rows_were_probed_and_forecast_before_the_first_step(
         "train",
         "evaluate",
         "save",
+        "measure",
     ]
 
 
