@@ -232,7 +232,7 @@ def test_settings_change_the_recipe_and_nothing_else(tmp_path: Path, monkeypatch
 def test_runs_are_listed_with_their_state(capsys: pytest.CaptureFixture[str], ran: Run) -> None:
     assert front.main(["runs"]) == 0
     head, line = capsys.readouterr().out.splitlines()
-    assert head.split() == ["RUN", "MODEL", "STATUS", "STEP", "LOSS", "STARTED"]
+    assert head.split() == ["RUN", "MODEL", "STATUS", "STEP", "LOSS", "RIGHT", "STARTED"]
     assert line.split()[:5] == [ran.name, "builtin:tiny", "finished", "3/3", "1.234"]
     assert head.index("MODEL") == line.index("builtin:tiny")
     assert front.main(["runs", "--json"]) == 0

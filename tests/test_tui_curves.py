@@ -224,6 +224,7 @@ def test_zoomed_in_the_base_does_not_press_the_curve_flat() -> None:
 def test_ticks_are_round() -> None:
     assert curves.round_ticks(1, 400, 5) == [100, 200, 300, 400]
     assert curves.round_ticks(0.12, 0.61, 4) == [0.2, 0.4, 0.6]
+    assert curves.round_ticks(0.0, 9.5, 5) == [0, 2, 4, 6, 8]
     assert curves.round_ticks(3.0, 3.0, 4) == [3.0]
     assert curves.log_ticks(0.09, 12, 9) == pytest.approx([0.1, 0.2, 0.5, 1, 2, 5, 10])
     assert curves.log_ticks(0.009, 1200, 6) == pytest.approx([0.01, 0.1, 1, 10, 100, 1000])

@@ -197,14 +197,16 @@ def at_cursor(state: RunState, other: RunState | None, view: View) -> list[tuple
 
 
 def round_ticks(low: float, high: float, most: int) -> list[float]:
-    """Up to `most` round numbers between two, evenly spaced by 1, 2 or 5 times a power of ten."""
-    span = (high - low) / max(1, most - 1)
-    if span <= 0:
+    """Up to `most` round numbers between two, as many as there can be, by 1, 2 or 5 times a power of ten."""
+    if high <= low:
         return [low]
-    power = 10.0 ** floor(log10(span))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= span * 0.999)
-    first = ceil(low / step - 1e-9)
-    return [round(number * step, 10) for number in range(first, floor(high / step + 1e-9) + 1)]
+    power = 10.0 ** floor(log10((high - low) / most))
+    for factor in (1, 2, 5, 10, 20):
+        step = factor * power
+        numbers = range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)
+        if len(numbers) <= most:
+            break
+    return [round(number * step, 10) for number in numbers]
 
 
 def log_ticks(low: float, high: float, most: int) -> list[float]:
