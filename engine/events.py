@@ -315,7 +315,7 @@ class RunState:
             case "paused" | "unpaused":
                 self.paused = event.get("reason", "")
             case "warned":
-                self.warnings.append(" ".join(filter(None, (event["text"], event.get("mend")))))
+                self.warnings.append("; ".join(filter(None, (event["text"], event.get("mend")))))
             case "finished" | "stopped" | "failed" as last_word:
                 self.status = last_word
                 self.reason = event.get("reason", "")

@@ -15,7 +15,7 @@ from textual.widgets import DataTable, Input
 from tui_stage import GB, GPU, HOST, NOW, Stage, alive, record, until
 
 from engine import recipe
-from engine.events import EventLog, fold
+from engine.events import EventLog, RunState, fold
 from engine.hardware import Gpu
 from engine.ledger import Entry
 from tui.app import IftTui
@@ -26,6 +26,7 @@ from tui.screens.home import HomeScreen
 from tui.screens.notes import NotesScreen
 from tui.screens.run_ledger import RunLedgerScreen
 from tui.screens.train import TrainScreen
+from tui.widgets import samples
 from tui.widgets.lines import Lines
 from tui.widgets.loss_plot import LossPlot
 from tui.widgets.memory import memory_lines
@@ -519,3 +520,16 @@ def test_the_rows_of_a_step_are_the_recipes() -> None:
     (torn.path / "recipe.toml").write_text("name = ")
     snapshot = RunFeed(torn, Stage().edges).poll()
     assert snapshot is not None and snapshot.batch == 0
+
+
+def test_a_long_answer_leaves_room_for_the_others() -> None:
+    state = RunState()
+    babble, said = "\n".join(f"brown {n}" for n in range(30)), {"kind": "sampled", "number": 0, "ended": True}
+    asked = {"prompt": "Which colour?\nSay it.", "reference": "blue"}
+    state.fold({**said, "step": 0, "adapter": False, "answer": babble, **asked})
+    state.fold({**said, "step": 9, "adapter": True, "answer": "blue"})
+    all_ = samples.sample_text(state, 0, None, 60).plain.splitlines()
+    assert len(all_) == 2 + 1 + 30 + 1
+    short = samples.sample_text(state, 0, None, 60, 8).plain.splitlines()
+    assert short == [*all_[:3], *all_[3:6], f"{all_[6]} …", all_[-1]]
+    assert len(samples.sample_text(state, 0, None, 60, 2).plain.splitlines()) == 4

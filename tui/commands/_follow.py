@@ -93,7 +93,7 @@ class Lines:
                 early = "; it stopped early" if event.get("stopped_early") else ""
                 return f"the adapter is that of step {event['step']}, the best by validation loss{early}"
             case "warned":
-                return " ".join(filter(None, ("warning:", event.get("text"), event.get("mend"))))
+                return f"warning: {'; '.join(filter(None, (event.get('text'), event.get('mend'))))}"
         return None
 
     def _step(self, event: Event) -> str | None:

@@ -39,21 +39,38 @@ def title(state: RunState, place: int, step: int | None) -> str:
     return f"Samples · prompt {place % many + 1} of {many} · {when}"
 
 
-def sample_text(state: RunState, place: int, step: int | None, width: int) -> Content:
-    """A prompt, its reference, the base model's answer, and that of the adapter as it stood at a step."""
+def sample_text(
+    state: RunState, place: int, step: int | None, width: int, height: int | None = None
+) -> Content:
+    """A prompt, its reference, the base model's answer, and that of the adapter as it stood at a step.
+
+    height: lines that there are, of which each part gets a fair share; None: as many as it takes.
+    """
     one = prompt_at(state, place)
     if one is None:
         return Content.styled(NOTHING, "$foreground-muted")
     shown = answer_at(one, step)
     answer = None if shown is None else one.answers[shown]
-    return Content("\n").join(
-        [
-            *_part("prompt", Content(clean(one.text)), width),
-            *_part("reference", Content(clean(one.reference)), width),
-            *_part("base", _answer(one.base), width),
-            *_part(f"step {answer.step:,}" if answer else "adapter", _answer(answer), width, "$text-primary"),
-        ]
-    )
+    parts = [
+        _part("prompt", Content(clean(one.text)), width),
+        _part("reference", Content(clean(one.reference)), width),
+        _part("base", _answer(one.base), width),
+        _part(f"step {answer.step:,}" if answer else "adapter", _answer(answer), width, "$text-primary"),
+    ]
+    return Content("\n").join(line for part in _shared(parts, height) for line in part)
+
+
+def _shared(parts: list[list[Content]], height: int | None) -> list[list[Content]]:
+    """The parts within so many lines: the longest ones give first, and none is left without a line."""
+    kept = [len(part) for part in parts]
+    while height is not None and sum(kept) > height and max(kept) > 1:
+        kept[kept.index(max(kept))] -= 1
+    return [
+        part
+        if most == len(part)
+        else [*part[: most - 1], part[most - 1] + Content.styled(" …", "$foreground-muted")]
+        for part, most in zip(parts, kept, strict=True)
+    ]
 
 
 def _answer(answer: Answer | None) -> Content:

@@ -112,8 +112,10 @@ class TrainPanes(Container):
         panel = self.query_one("#samples")
         if panel.display:
             self._entitle("samples", f"4 {samples.title(state, look.prompt, look.step)}")
-            width = panel.scrollable_content_region.width
-            self.query_one("#sample", Quiet).show(samples.sample_text(state, look.prompt, look.step, width))
+            width, height = panel.scrollable_content_region.size
+            room = None if self.enlarged == "samples" else height
+            text = samples.sample_text(state, look.prompt, look.step, width, room)
+            self.query_one("#sample", Quiet).show(text)
         log = self.query_one(LogPane)
         if log.display:
             log.show(snapshot.log)
