@@ -109,26 +109,31 @@ def markdown(title: str, facts: Sequence[str], talk: Conversation, columns: Sequ
             lines += ["", *([role, ""] if role else []), *_fenced(str(turn["content"]))]
         for column in columns:
             if (said := exchange.answers.get(column)) is not None:
-                lines += ["", f"### {_line(column)}", "", *_fenced(said["text"]), "", figures(said)]
+                lines += [
+                    "",
+                    f"### {_line(column)}",
+                    "",
+                    *_fenced(said["text"]),
+                    "",
+                    " · ".join(figures(said)),
+                ]
         if exchange.reference:
             lines += ["", "### Reference", "", *_fenced(exchange.reference)]
     return "\n".join(lines) + "\n"
 
 
-def figures(said: Facts) -> str:
-    """How an answer came, in words: 7 tokens · 45 tokens/s · first after 0.12 s · ended by itself."""
+def figures(said: Facts) -> list[str]:
+    """How an answer came, in words: its tokens first, how it ended last."""
     words = [f"{said['tokens']:,} token{'' if said['tokens'] == 1 else 's'}"]
     if said.get("tokens_per_second"):
         words.append(f"{said['tokens_per_second']:,.0f} tokens/s")
     if said.get("first_seconds") is not None and said["tokens"]:
         words.append(f"first after {said['first_seconds']:.2f} s")
-    if said.get("cancelled"):
-        words.append("cancelled")
-    else:
-        words.append("ended by itself" if said["ended"] else "cut off at the limit")
     if said.get("reference") is not None:
         words.append(f"reference {said['reference']:.2f} a token")
-    return " · ".join(words)
+    if said.get("cancelled"):
+        return [*words, "cancelled"]
+    return [*words, "ended by itself" if said["ended"] else "cut off at the limit"]
 
 
 def cut(said: Facts) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from textual import work
+from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
@@ -22,6 +22,7 @@ from engine.recipe import Recipe
 from engine.runs import Run
 from engine.transcripts import Conversation, Exchange, Message
 from tui.feed import Dialogue, RowsFeed
+from tui.feed.ballots import HeldOut
 from tui.safe import clean
 from tui.screens import columns, keeping, manner
 from tui.screens.choose import PickScreen
@@ -35,6 +36,8 @@ from tui.widgets.quiet import Quiet
 from tui.widgets.stepper import Progress
 
 BASE = "base"
+NARROWEST = 38
+"""Cells of a column."""
 PHASES = {"import": "importing torch and PEFT", "load": "loading the model and the adapter"}
 
 
@@ -90,7 +93,8 @@ class CompareScreen(StepScreen):
         self._together = False
         self._tries = 0
         self._warnings: list[str] = []
-        self._part, self._index, self._set = "", -1, None
+        self._held_out = HeldOut("")
+        self._index, self._set = -1, None
 
     def body(self) -> ComposeResult:
         with Horizontal(id="compare"):
@@ -161,11 +165,22 @@ class CompareScreen(StepScreen):
                 number += 1
                 await self.query_one("#compare").mount(AnswerColumn(name, number))
         self._columns = found
+        self._share_room()
         for column in found:
             self._view_of(column["column"]).head(
                 *titles(column, self._ready["model"], self._ready["four_bit"], self._run.name)
             )
         self._draw()
+
+    def on_resize(self, _: events.Resize) -> None:
+        self._share_room()
+
+    def _share_room(self) -> None:
+        """As many columns as can be read stand side by side; more are scrolled to."""
+        room = self.size.width
+        for view in self.query(AnswerColumn):
+            beside = max(1, room // NARROWEST)
+            view.styles.width = None if len(self.query(AnswerColumn)) <= beside else room // beside
 
     def _view_of(self, column: str) -> AnswerColumn:
         return next(view for view in self.query(AnswerColumn) if view.column == column)
@@ -185,7 +200,9 @@ class CompareScreen(StepScreen):
                 return
             self.notify(f"no held-out rows: {clean(str(error))}", severity="warning", markup=False)
             return
-        self._part = held_out_part(opened, plan)
+        self._held_out = HeldOut(
+            held_out_part(opened, plan), tuple(source["path"] for source in opened["sources"])
+        )
         self.refresh_bindings()
 
     # --- what is shown ---
@@ -216,7 +233,7 @@ class CompareScreen(StepScreen):
         free = self._ready is not None and not self._busy
         match action:
             case "held_out" | "vote":
-                return bool(self._part) and free
+                return bool(self._held_out.part) and free
             case "manner" | "columns":
                 return free
             case "restart":
@@ -296,7 +313,7 @@ class CompareScreen(StepScreen):
     @work(exclusive=True, group="held-out")
     async def _ask_row(self, by: int) -> None:
         try:
-            row = await self._rows.row(self._part, self._index + by)
+            row = await self._rows.row(self._held_out.part, self._index + by)
             self._index, self._set = row["index"], row["set"]
             examples = await manner.examples(self._rows, self._manner.examples, self._set)
         except RunFailed as error:
@@ -305,13 +322,15 @@ class CompareScreen(StepScreen):
         if not self.stands or self._busy:
             return
         if not row["messages"]:
-            self._say(f"{self._part} row {self._index + 1:,} has no question: {row['refused'] or 'raw text'}")
+            self._say(
+                f"{self._held_out.part} row {self._index + 1:,} has no question: {row['refused'] or 'raw text'}"
+            )
             return
         self.action_restart()
         self._examples = examples
         *question, reference = row["messages"]
         panel = self.query_one("#reference")
-        panel.border_title = f"Reference · {self._part} row {place_of(self._index, row['count'])}"
+        panel.border_title = f"Reference · {self._held_out.part} row {place_of(self._index, row['count'])}"
         self._ask(Exchange(tuple(question), reference["content"]))
 
     def action_held_out(self, by: int) -> None:
@@ -404,7 +423,7 @@ class CompareScreen(StepScreen):
         if number is not None and self.stands:
             pair = (self._columns[0], others[number])
             settings = self._manner.settings
-            self.open_beside(VoteScreen(self._run, self._chat, self._rows, self._part, pair, settings))
+            self.open_beside(VoteScreen(self._run, self._chat, self._rows, self._held_out, pair, settings))
 
     def action_evaluate(self) -> None:
         self.post_message(EvaluationAsked(self._run))

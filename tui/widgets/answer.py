@@ -63,10 +63,11 @@ class AnswerColumn(VerticalScroll):
         """All that is whole. rival: the column whose words it is held against; notes: stand above all."""
         parts = [Content.styled(clean(note), "$text-warning") for note in notes]
         parts += [part for exchange in talk.exchanges for part in self._exchange(exchange, rival, view)]
-        self._keeping_place(lambda: self._said.show(Content("\n\n").join(parts)))
+        self._said.show(Content("\n\n").join(parts))
         last = talk.last
         said = last.answers.get(self.column) if last else None
-        self.border_subtitle = Content("…" if said is None and last else figures(said, self.size.width))
+        ends = transcripts.figures(said) if said else ["…"] if last else []
+        self.border_subtitle = Content(" · ".join(dict.fromkeys([*ends[:1], *ends[-1:]])))
 
     def _exchange(self, exchange: Exchange, rival: str | None, view: View) -> Iterator[Content]:
         answer = exchange.answers.get(self.column)
@@ -79,14 +80,19 @@ class AnswerColumn(VerticalScroll):
         other = exchange.answers.get(rival) if rival else None
         if other is not None:
             own = marked(own, prose(other["text"], view))
-        yield own if own.plain.strip() else Content.styled("(an empty answer)", "$foreground-muted")
+        if not own.plain.strip():
+            own = Content.styled("(an empty answer)", "$foreground-muted")
+        # How it came belongs to it: the foot of the column has room for the least of it alone.
+        yield Content.assemble(
+            own, "\n", (" · ".join(transcripts.figures(answer)[1:-1]), "$foreground-muted")
+        )
 
     def begin(self) -> None:
         """An answer begins: what was shown of it is gone."""
         self._coming = ""
         self._comes.display = False
         self.border_subtitle = Content("…")
-        self.scroll_end(animate=False)
+        self.anchor()  # until somebody scrolls up to read
 
     def take(self, text: str) -> None:
         self._coming += text
@@ -101,13 +107,7 @@ class AnswerColumn(VerticalScroll):
         if self._dirty:
             self._dirty = False
             self._comes.display = True
-            self._keeping_place(lambda: self._comes.show(Content(clean(self._coming))))
-
-    def _keeping_place(self, paint: Any) -> None:
-        at_end = self.scroll_offset.y >= self.max_scroll_y
-        paint()
-        if at_end:  # whoever has scrolled up to read is left there
-            self.scroll_end(animate=False)
+            self._comes.show(Content(clean(self._coming)))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
@@ -120,18 +120,6 @@ def spoken(turn: Mapping[str, Any]) -> Content:
     role = str(turn["role"])
     mark = "▸ " if role == "user" else f"{clean(role, newlines=False)}: "
     return Content.assemble((mark, "bold $text-accent"), (clean(str(turn["content"])), "$foreground-muted"))
-
-
-def figures(said: Mapping[str, Any] | None, width: int) -> str:
-    """How the last answer came, as much of it as there is room for."""
-    if said is None:
-        return ""
-    words = transcripts.figures(said).split(" · ")
-    # What matters most stays: tokens, how it ended, the reference's likelihood; then speed.
-    order = sorted(words, key=lambda word: word.endswith("tokens/s") + 2 * word.startswith("first"))
-    while len(order) > 1 and len(" · ".join(order)) > width - 2:
-        order.pop()
-    return " · ".join(word for word in words if word in order)
 
 
 def titles(column: Mapping[str, Any], model: str, four_bit: bool, run: str) -> tuple[str, ...]:
