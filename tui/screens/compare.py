@@ -26,7 +26,7 @@ from tui.feed.ballots import HeldOut
 from tui.safe import clean
 from tui.screens import columns, keeping, manner
 from tui.screens.choose import PickScreen
-from tui.screens.manner import Manner, MannerScreen
+from tui.screens.manner import Manner
 from tui.screens.messages import EvaluationAsked
 from tui.screens.step import StepScreen
 from tui.widgets.answer import AnswerColumn, titles
@@ -366,7 +366,7 @@ class CompareScreen(StepScreen):
 
     @work(group="manner")
     async def action_manner(self) -> None:
-        chosen = await self.app.push_screen_wait(MannerScreen(self._manner))
+        chosen = await manner.asked(self, self._manner)
         if chosen is None or not self.stands:
             return
         try:

@@ -5,22 +5,17 @@ from __future__ import annotations
 import dataclasses
 import random
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
-from textual.widgets import Input, Label
 
 from engine import decoding
 from engine.decoding import Settings
 from engine.errors import UserError
 from engine.transcripts import Message
 from tui.feed import RowsFeed
-from tui.safe import clean
+from tui.screens.form import Field, Fields, FormScreen
+from tui.screens.step import StepScreen
 from tui.widgets.knob import written
-from tui.widgets.quiet import Quiet
 
 MOST_EXAMPLES = 8
 ROWS_LOOKED_AT = 64
@@ -60,19 +55,19 @@ class Manner:
         return " · ".join(words)
 
 
-def read(fields: dict[str, str]) -> Manner:
+def read(fields: Fields) -> Manner:
     """What was typed. Raises UserError, naming the key."""
     numbers: dict[str, Any] = {}
     for key in dataclasses.fields(Settings):
-        typed = fields[key.name].strip()
+        typed = fields[key.name]
         try:
             numbers[key.name] = type(key.default)(typed)  # type: ignore[misc]
         except ValueError:
             raise UserError(f"{key.name}: {typed!r} is not a {kind(key.default)}") from None
-    typed = fields["examples"].strip()
+    typed = fields["examples"]
     if not typed.isdecimal() or int(typed) > MOST_EXAMPLES:
         raise UserError(f"examples: must be a whole number from 0 to {MOST_EXAMPLES} (found {typed!r})")
-    return Manner(decoding.settings(numbers), fields["system"].strip(), int(typed))
+    return Manner(decoding.settings(numbers), fields["system"], int(typed))
 
 
 def kind(value: object) -> str:
@@ -101,44 +96,20 @@ async def examples(rows: RowsFeed, count: int, of_set: int | None, seed: int = 0
     return turns
 
 
-class MannerScreen(ModalScreen[Manner | None]):
-    """A form; enter takes it, escape leaves all as it was."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", id="manner.cancel"),
-        Binding("down", "app.focus_next", "Next field", id="manner.down", show=False),
-        Binding("up", "app.focus_previous", "Field before", id="manner.up", show=False),
+async def asked(screen: StepScreen, manner: Manner) -> Manner | None:
+    """Let a person change it; None where it was left as it was."""
+    values = {**dataclasses.asdict(manner.settings), "examples": manner.examples}
+    fields = [
+        Field(key, manner.system if key == "system" else written(values[key]), says, key == "system")
+        for key, says in SAYS.items()
     ]
+    typed = await screen.app.push_screen_wait(FormScreen("How all columns are asked", fields, _wrong))
+    return read(typed) if typed is not None else None
 
-    def __init__(self, manner: Manner) -> None:
-        super().__init__()
-        self._manner = manner
 
-    def compose(self) -> ComposeResult:
-        values = {**dataclasses.asdict(self._manner.settings), "examples": self._manner.examples}
-        with Vertical(classes="dialog manner") as box:
-            box.border_title = "How all columns are asked"
-            box.border_subtitle = "enter takes it · esc cancels"
-            for key, says in SAYS.items():
-                with Horizontal(classes="manner-row"):
-                    yield Label(key.replace("_", " "), classes="knob-label", markup=False)
-                    value = self._manner.system if key == "system" else written(values[key])
-                    line = Input(value, compact=True, id=key, placeholder=says if key == "system" else "")
-                    line.set_class(key == "system", "-wide-field")
-                    yield line
-                    if key != "system":
-                        yield Quiet(says, classes="knob-says")
-            yield Quiet("", id="wrong")
-
-    def on_mount(self) -> None:
-        self.query_one("#wrong").display = False
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        try:
-            manner = read({line.id or "": line.value for line in self.query(Input)})
-        except UserError as error:
-            self.query_one("#wrong").display = True
-            self.query_one("#wrong", Quiet).show(f"✗ {clean(str(error))}")
-        else:
-            self.dismiss(manner)
+def _wrong(fields: Fields) -> str:
+    try:
+        read(fields)
+    except UserError as error:
+        return str(error)
+    return ""
