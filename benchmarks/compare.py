@@ -183,12 +183,12 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def generated(
-    model: Any, prompts: Sequence[Sequence[int]], stops: Sequence[int] = (), **more: Any
+    model: Any, prompts: Sequence[Sequence[int]], stops: Sequence[int] = (), tokens: int = TOKENS, **more: Any
 ) -> list[list[int]]:
     """What transformers' own generate() says, greedily; `prompts` of one length."""
     ids = torch.tensor([list(prompt) for prompt in prompts])
     plan = GenerationConfig(
-        max_new_tokens=TOKENS, do_sample=False, eos_token_id=list(stops) or None, pad_token_id=0
+        max_new_tokens=tokens, do_sample=False, eos_token_id=list(stops) or None, pad_token_id=0
     )
     with torch.inference_mode():
         out = model.generate(

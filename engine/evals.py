@@ -81,7 +81,7 @@ def markdown(found: Evaluation) -> str:
         lines += _confusions(one, found.columns)
     if general := facts.get("general"):
         lines += ["", f"## Forgetting: {general['rows']} general instructions and texts", ""]
-        lines += _table(["loss", *found.columns], general_rows(general, found.columns))
+        lines += _table(["of", "column", "loss", "change"], general_rows(general, found.columns))
     if len(found.columns) > 1:
         lines += _extremes(found)
     return "\n".join(lines) + "\n"
@@ -92,7 +92,10 @@ def figures(one: dict[str, Any], column: str) -> dict[str, str]:
     facts, rows = one["columns"][column], one["rows"]
     said: dict[str, str] = {}
     if facts["loss"] is not None:
-        said |= {"loss": f"{facts['loss']:.4f}", "perplexity": f"{facts['perplexity']:.3f}"}
+        said |= {
+            "loss": f"{facts['loss']:.4f}",
+            "perplexity": f"{facts['perplexity']:,.{1 if facts['perplexity'] > 100 else 3}f}",
+        }
     for key in ("right", "exact", "normalised", "valid", "ended"):
         if facts.get(key) is not None:
             said[key] = f"{facts[key]:,} ({facts[key] / rows:.1%})"
@@ -124,16 +127,14 @@ def difference(facts: dict[str, Any], figure: str) -> str:
 
 
 def general_rows(general: dict[str, Any], columns: Sequence[str]) -> list[list[str]]:
-    """Loss on general instructions and texts by column, with its difference."""
+    """Instructions or texts, column, its loss on these, and the change with its interval."""
     rows = []
     for kind in ("instructions", "texts"):
-        cells = [kind]
         for name in columns:
             loss = general["columns"][name][kind]["loss"]
             change = general["differences"].get(name, {}).get(kind)
-            cell = "-" if loss is None else f"{loss:.4f}"
-            cells.append(f"{cell} ({difference(change, 'loss')})" if change else cell)
-        rows.append(cells)
+            told = difference(change, "loss") if change else ""
+            rows.append([kind, name, "-" if loss is None else f"{loss:.4f}", told])
     return rows
 
 

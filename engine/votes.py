@@ -79,7 +79,7 @@ class Tally:
     @property
     def chance(self) -> float:
         rarer = sum(math.comb(self.decided, k) for k in range(min(self.wins, self.losses) + 1))
-        return min(1.0, 2 * rarer / 2**self.decided)
+        return min(1.0, float(2 * rarer / 2**self.decided))
 
     def facts(self) -> dict[str, Any]:
         """All figures, for programs."""

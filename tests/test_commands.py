@@ -410,6 +410,6 @@ def test_eval_and_compare_ask_base_and_tuned(trained: Run, capsys: pytest.Captur
     prompt = "What is the sentiment of this review? Answer positive, negative or mixed.\n\nI like it."
     answer = asked("compare", str(trained.path), "--prompt", prompt, "--max-new-tokens", "16")
     assert answer["tuned"]["ended"] and answer["tuned"]["text"] != answer["base"]["text"]
-    scores = asked("eval", str(trained.path), "--part", "test", "--rows", "2")
+    scores = asked("eval", str(trained.path), "--rows", "2", "--no-general")
     assert [each["rows"] for each in scores["sets"]] == [2, 2]
     assert sum(each["tuned"] for each in scores["sets"]) >= sum(each["base"] for each in scores["sets"])

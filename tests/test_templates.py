@@ -296,7 +296,7 @@ BODY = '[columns]\na = "one"\n[[wordings]]\nprompt = "{{ a }}"\nanswer = "{{ a }
     ("document", "said"),
     [
         (HEAD.replace("metric", "metrik") + BODY, "metrik: unknown key; did you mean metric?"),
-        (HEAD.replace('"exact"', '"bleu"') + BODY, "metric: must be 'exact' or 'fields' (found 'bleu')"),
+        (HEAD.replace('"exact"', '"bleu"') + BODY, "metric: must be 'exact', 'normalised', "),
         (HEAD.replace('task = "t"\n', "") + BODY, "task: this key is needed"),
         (HEAD.replace('"mine"', '"My Own"') + BODY, "name: 'My Own' must be small letters"),
         (HEAD + BODY.split("[[")[0], "wordings: needed"),

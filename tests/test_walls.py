@@ -33,6 +33,6 @@ def test_the_data_worker_needs_no_torch() -> None:
     assert not loaded_after("import engine.workers.data") & HEAVY
 
 
-@pytest.mark.parametrize("worker", ["pair"])
+@pytest.mark.parametrize("worker", ["conversing"])
 def test_the_comparison_never_loads_unsloth(worker: str) -> None:
     assert not loaded_after(f"import engine.workers.{worker}") & {"unsloth", "unsloth_zoo"}

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +73,7 @@ def saved(run: Run, step: int | None = None) -> Saved:
 def chat_format(one: Saved) -> ChatFormat:
     """The tokenizer and template that lie beside the adapter: those that it was trained with."""
     chat = render.load(one.folder, train_on="last answer")
-    if one.made_with.get("reasoning", False):
-        from dataclasses import replace
-
-        chat = replace(chat, reasoning=True)
-    return chat
+    return replace(chat, reasoning=one.made_with.get("reasoning", False))
 
 
 def check_beside(first: Saved, chat: ChatFormat, other: Saved, other_chat: ChatFormat) -> None:

@@ -53,6 +53,9 @@ from engine.workers.io import Channel, Request
 if TYPE_CHECKING:
     from engine.workers.conversing import Session
 
+FOREIGN = (KeyError, TypeError, ValueError, AttributeError)
+"""What a request raises whose parts are not what they should be."""
+
 
 def main() -> int:
     """Load, say `ready`, then answer requests until stdin closes. Exit code 1 if nothing can be loaded."""
@@ -129,7 +132,7 @@ def _told(channel: Channel, request: Request) -> Iterator[None]:
         yield
     except Unusable as error:
         channel.error(UserError(f"{error.reason}: {error.detail}"), id=request.get("id"))
-    except (RunFailed, UserError, KeyError, TypeError, OSError, RuntimeError) as error:
+    except (RunFailed, UserError, *FOREIGN, OSError, RuntimeError) as error:
         channel.error(error, id=request.get("id"))
 
 

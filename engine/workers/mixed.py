@@ -18,6 +18,8 @@ import torch
 from peft.tuners.lora import LoraLayer
 from torch.nn.functional import linear
 
+from engine.errors import RunFailed
+
 BASE = "__base__"
 """The model without any adapter, by PEFT's name for it."""
 
@@ -27,11 +29,13 @@ class Rows:
     """Which rows of the batch wear which adapter: (adapter, first row, row behind its last); none of BASE."""
 
     spans: list[tuple[str, int, int]] = field(default_factory=list)
+    count: int = 0
+    positions: int = 1  # tokens a row of the pass under way
 
     def wear(self, adapters: Sequence[str]) -> None:
         """adapters: one name a row; rows of the same adapter stand side by side."""
         self.spans.clear()
-        at = 0
+        self.count, at = len(adapters), 0
         for name, same in groupby(adapters):
             start, at = at, at + len(list(same))
             if name != BASE:
@@ -82,7 +86,15 @@ class _Mixed:
 
     def __call__(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         result: torch.Tensor = self.base(x, *args, **kwargs)
-        for name, start, stop in self.rows.spans:
+        # Mixtures of experts lay the rows' tokens end to end.
+        each = 1 if len(x) == self.rows.count else self.rows.positions
+        if self.rows.spans and len(x) != self.rows.count * each:
+            raise RunFailed(
+                "this model sends tokens through its layers apart from their rows, so that its adapter"
+                " cannot answer beside the base; merge the adapter and ask that"
+            )
+        for name, first, last in self.rows.spans:
+            start, stop = first * each, last * each
             part = self.parts.get(name)
             if part is None:
                 continue  # this adapter leaves this layer alone

@@ -24,6 +24,11 @@ from engine.workers import adapters, mixed
 from engine.workers.adapters import Saved
 from engine.workers.mixed import Rows
 
+SMALL_PASS = 2**22
+"""Multiplications of its largest layer below which a pass runs on one thread of a processor: to hand work
+this small to others takes longer than to do it, much longer while another process wants the same cores.
+"""
+
 
 @dataclass(frozen=True)
 class Worn:
@@ -46,6 +51,8 @@ class Pair:
     four_bit: bool
     rows: Rows
     keeps: bool  # whether it can compute the logits of the last positions alone
+    threads: int  # of the processor; 1 where that has nothing to compute
+    widest: int  # weights of the largest layer that LoRA is on
     worn: dict[str, Worn] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -58,6 +65,10 @@ class Pair:
         """Logits (rows, positions, vocabulary) of the last `last` positions, or of all."""
         if last and self.keeps:
             inputs["logits_to_keep"] = last
+        self.rows.positions = inputs["input_ids"].shape[1]
+        if self.threads > 1:
+            small = inputs["input_ids"].numel() * self.widest < SMALL_PASS
+            torch.set_num_threads(1 if small else self.threads)
         logits: torch.Tensor = self.model(**inputs).logits
         return logits[:, -last:] if last else logits
 
@@ -79,6 +90,8 @@ def load(run: Run, step: int | None = None) -> Pair:
         four_bit=one.made_with.get("quantization") is not None,
         rows=Rows(),
         keeps=peft.base_model.model._supports_logits_to_keep(),
+        threads=1 if torch.cuda.is_available() else torch.get_num_threads(),
+        widest=max(layer.in_features * layer.out_features for layer in _layers(peft)),
     )
     next(pair.numbers)
     _dress(pair)
@@ -143,5 +156,9 @@ def _dress(pair: Pair) -> None:
 
 
 def _is_zero(peft: Any, name: str) -> bool:
-    layers = (layer for layer in peft.modules() if isinstance(layer, LoraLayer) and name in layer.lora_B)
-    return not any(bool(layer.lora_B[name].weight.any()) for layer in layers)
+    own = (layer.lora_B[name].weight for layer in _layers(peft) if name in layer.lora_B)
+    return not any(bool(weight.any()) for weight in own)
+
+
+def _layers(peft: Any) -> list[Any]:
+    return [layer for layer in peft.modules() if isinstance(layer, LoraLayer)]

@@ -107,9 +107,8 @@ def _say(made: Evaluation) -> None:
         _print.say()
     if general := facts.get("general"):
         _print.say(f"forgetting: loss on {general['rows']} general instructions and texts")
-        kinds = evals.general_rows(general, columns)
-        rows = [[name, *(cells[i + 1] for cells in kinds)] for i, name in enumerate(columns)]
-        _print.say(_print.table(["", *(cells[0] for cells in kinds)], rows))
+        rows = evals.general_rows(general, columns)
+        _print.say(_print.table(("", "", "LOSS", "CHANGE"), rows, right=("LOSS",)))
         _print.say()
     if len(columns) > 1:
         for title, shown in zip(("gained", "lost"), evals.extremes(made, SHOWN), strict=True):

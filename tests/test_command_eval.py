@@ -1,0 +1,103 @@
+"""`eval` and `compare` without a model: what they refuse, and a saved evaluation told and exported."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import recipe, runs
+from engine.runs import Run
+from engine.workers import summary
+from tui import __main__ as front
+
+
+def row(i: int, base: str, tuned: str) -> dict[str, Any]:
+    """A line of an evaluation's rows: the reference is always "good"."""
+
+    def said(text: str, loss: float) -> dict[str, Any]:
+        right = text == "good"
+        facts = {
+            "text": text,
+            "ended": True,
+            "right": right,
+            "exact": right,
+            "normalised": right,
+            "valid": None,
+        }
+        return {
+            "loss": loss,
+            "tokens": 2,
+            **facts,
+            "said": text,
+            "likeliest": text,
+            "likeliest_by_token": text,
+        }
+
+    found = {
+        "set": "moods.csv", "line": i, "metric": "choice", "cut": 0,
+        "question": [{"role": "user", "content": f"Mood {i}?"}], "reference": "good", "choice": "good",
+        "base": said(base, 2.0), "tuned": said(tuned, 1.0),
+    }  # fmt: skip
+    return {**found, "gain": summary.judged(found, ["base", "tuned"])}
+
+
+@pytest.fixture
+def saved() -> Run:
+    """A run with an evaluation: tuned is better on two rows, worse on one, and as good on one."""
+    run = runs.create(recipe.load("first-steps"))
+    rows = [row(1, "bad", "good"), row(2, "bad", "good"), row(3, "good", "bad"), row(4, "good", "good")]
+    columns = ["base", "tuned"]
+    facts = {
+        "run": run.name, "part": "test", "model": "builtin:tiny", "four_bit": True, "digest": "ab" * 32,
+        "made": "2026-01-01T00:00:00", "seconds": 1.0, "columns": [{"column": name} for name in columns],
+        "settings": {"max_new_tokens": 8, "resamples": 10_000, "share": 0.95, "seed": 0},
+        "sets": [summary.of_set("moods.csv", "choice", ["good", "bad"], rows, columns)],
+        "all": {}, "differences": {}, "order": summary.order(rows, columns), "general": None,
+    }  # fmt: skip
+    (run.path / "evals").mkdir()
+    (run.path / "evals" / "test.json").write_text(json.dumps(facts), "utf-8")
+    lines = "".join(json.dumps(one) + "\n" for one in rows)
+    (run.path / "evals" / "test.jsonl").write_text(lines, "utf-8")
+    return run
+
+
+def test_a_saved_evaluation_is_told(saved: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    report = tmp_path / "report.md"
+    assert front.main(["eval", saved.name, "--saved", "--to", str(report)]) == 0
+    told = capsys.readouterr().out
+    assert "tuned: better on 2 rows, worse on 1" in told
+    assert "right +25.0% [-50.0%, +100.0%], may be chance" in told
+    assert "gained: Mood 1?" in told and "lost: Mood 3?" in told
+    text = report.read_text("utf-8")
+    # Three of four are good, one is bad; all references are good.
+    assert "| tuned: reference | said good | said bad | none |" in text and "| good | 3 | 1 | 0 |" in text
+    assert "| choice said: macro-F1 | 0.333 | 0.429 |" in text  # F1 of good 2*2/(4+2), 2*3/(4+3), of bad 0
+
+
+def test_rows_with_the_largest_gain_come_first(saved: Run) -> None:
+    facts = json.loads((saved.path / "evals" / "test.json").read_text("utf-8"))
+    assert facts["order"] == [0, 1, 3, 2]
+    assert facts["sets"][0]["differences"]["tuned"]["loss"] == {
+        "difference": -1.0, "low": -1.0, "high": -1.0, "sure": True,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["eval", "last", "--to", "report.pdf"], "report.pdf: a report is .md, .csv or .json"),
+        (["eval", "last", "--average"], "name --checkpoint too"),
+        (["eval", "last", "--saved", "--part", "validation"], "has no evaluation validation"),
+        (["eval", "last", "--saved", "--to", "/nowhere/r.md"], "the evaluation itself is kept"),
+        (["compare", "last", "--prompt", "x", "--temperature", "-1"], "temperature: must be from 0 to 10"),
+        (["compare", "last", "--prompt", "x", "--average"], "name --with too"),
+    ],
+)
+def test_mistakes_are_named(
+    saved: Run, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+) -> None:
+    assert front.main(words) == 2
+    assert sentence in capsys.readouterr().err
