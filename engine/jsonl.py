@@ -1,4 +1,4 @@
-"""Files that grow by a line of JSON at a time, each a person's work: on the disk before it is said to be kept."""
+"""Files that grow by a line of JSON at a time, each a person's work: on the disk before that is said."""
 
 from __future__ import annotations
 

@@ -161,7 +161,8 @@ def words(tally: Tally) -> str:
     if tally.share is None:
         return f"nothing is decided yet ({tally.asked:,} votes)"
     sure = "sure" if tally.chance < 0.05 else "may be chance"
-    return f"preferred in {tally.wins:,} of {tally.decided:,} votes that decided, {sure} (p = {tally.chance:.2g})"
+    decided = f"preferred in {tally.wins:,} of {tally.decided:,} votes that decided"
+    return f"{decided}, {sure} (p = {tally.chance:.2g})"
 
 
 def rate(tally: Tally) -> str:
@@ -192,5 +193,9 @@ def _vote(line: dict[str, Any]) -> Vote | None:
             isinstance(turn, dict) and "content" in turn for turn in question
         ):
             words = {name: str(line.get(name, "")) for name in ("preferred", "left", "tag", "at")}
-            return Vote(question, answers, digests, verdict, **words)
+            said = {str(column): str(text) for column, text in answers.items()}
+            adapters = {
+                str(column): None if digest is None else str(digest) for column, digest in digests.items()
+            }
+            return Vote(question, said, adapters, verdict, **words)
     return None

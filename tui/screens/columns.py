@@ -54,6 +54,7 @@ def choices(columns: list[Column], found: list[beside.Beside]) -> list[Choice]:
     there = [column["column"] for column in columns]
     dressed = [column for column in columns if column["on"]]
     offered: list[Choice] = []
+    ask: dict[str, Any]
     if len(columns) < MOST:
         for one in found:
             if one.column not in there:

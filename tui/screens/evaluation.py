@@ -1,4 +1,4 @@
-"""Evaluations of a run: what is saved is there at once, another one can be made; rows are opened one by one."""
+"""Evaluations of a run: what is saved is there at once, another can be made; rows are opened one by one."""
 
 from __future__ import annotations
 
@@ -166,14 +166,14 @@ class EvaluationScreen(StepScreen):
         except UserError as error:
             self.refuse(str(error))
             return
-        there = f"steps, of {', '.join(map(str, steps))}" if steps else "this run has none"
+        there = f"steps, among {', '.join(map(str, steps))}" if steps else "this run has none"
         fields = [
             Field("part", "test", "test, validation or train"),
             Field("rows", str(rows), "of each set, at most"),
             Field("checkpoints", "", there),
-            Field("average", False, "one more column: the adapters' logits averaged"),
+            Field("average", False, "all these adapters averaged too"),
             Field("forgetting", True, "general instructions and texts too"),
-            Field("likelihood", True, "of each choice, where there are choices"),
+            Field("likelihood", True, "of each choice, if there are any"),
         ]
 
         def wrong(fields: Fields) -> str:

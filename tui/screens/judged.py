@@ -10,7 +10,6 @@ from textual.containers import Horizontal
 from textual.content import Content
 
 from engine.evals import Evaluation
-from tui.safe import clean
 from tui.screens.step import StepScreen
 from tui.widgets.answer import spoken
 from tui.widgets.evaluation import MOST_ROWS, gain
@@ -33,8 +32,8 @@ class JudgedScreen(StepScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "turn(-1)", "Row before", id="judged.before"),
         Binding("right", "turn(1)", "Next row", id="judged.after"),
-        Binding("home", "turn(-1000000)", "Greatest gain", id="judged.first"),
-        Binding("end", "turn(1000000)", "Greatest loss", id="judged.last"),
+        Binding("home", "turn(-1000000)", "Greatest gain", id="judged.first", show=False),
+        Binding("end", "turn(1000000)", "Greatest loss", id="judged.last", show=False),
         Binding("f7", "plain", "Plain text", id="judged.plain", tooltip="Exact text, or Markdown drawn"),
         Binding("up", "scroll(-1)", "Scroll up", id="judged.up", show=False),
         Binding("down", "scroll(1)", "Scroll down", id="judged.down", show=False),
@@ -77,13 +76,11 @@ class JudgedScreen(StepScreen):
             said = marked(prose(told.get("text", ""), self._view), reference)
             right = {True: "✓ right", False: "✗ wrong", None: ""}[told.get("right")]
             loss = f"loss {figure(told['loss'], 3)}" if told.get("loss") is not None else ""
-            title = " · ".join(filter(None, (name, right, loss)))
-            ended = (
-                "ended by itself" if told.get("ended") else "cut off at the limit" if "ended" in told else ""
-            )
+            title = " · ".join(filter(None, (name, right)))
+            ended = "ended" if told.get("ended") else "cut off" if "ended" in told else ""
             pane = self.query_one(f"#judged-{number}", Pane)
             pane.show(said if said.plain.strip() else "(no answer)", title)
-            pane.border_subtitle = Content(clean(ended))
+            pane.border_subtitle = Content(" · ".join(filter(None, (loss, ended))))
 
     def action_turn(self, by: int) -> None:
         last = min(len(self._found.summary["order"]), MOST_ROWS) - 1

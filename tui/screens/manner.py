@@ -7,7 +7,6 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-
 from engine import decoding
 from engine.decoding import Settings
 from engine.errors import UserError

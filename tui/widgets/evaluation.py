@@ -30,6 +30,8 @@ STYLES = {"better": "$text-success", "worse": "$text-error", "no sure difference
 def page(found: Evaluation, width: int) -> Content:
     """All figures, the sets one beneath the other, at a width in cells."""
     facts, lines = found.summary, list[Content]()
+    if len(facts["sets"]) > 1:
+        lines += [*_all(found), Content("")]
     for one in facts["sets"]:
         lines += [*_set(one, found.columns, width), Content("")]
     if facts["general"]:
@@ -61,9 +63,9 @@ def difference(facts: dict[str, Any], figure: str) -> str:
     said = verdict(facts, figure)
     if said == "worse":
         middle, ends = -middle, [-ends[1], -ends[0]]
-    low, high = (_size(end, share) for end in ends)
+    low, high = (_size(end, share).removesuffix(" points") for end in ends)
     if said == "no sure difference":
-        return f"{said} ({low} to {high})"
+        return f"{said} ({low} to {high}{' points' if share else ''})"
     return f"{said} by {_size(middle, share)} ({low} to {high})"
 
 
@@ -86,6 +88,17 @@ def forgotten(general: dict[str, Any], column: str) -> list[str]:
                 costs = "no sure change"
         sentences.append(f"{moved}: {costs}.")
     return sentences
+
+
+def _all(found: Evaluation) -> Iterator[Content]:
+    """What it comes to over all sets."""
+    yield Content.styled(f"All {len(found.rows):,} rows", "bold $text-primary")
+    for name in found.columns[1:]:
+        for figure in ("right", "loss"):
+            if told := found.summary["differences"][name].get(figure):
+                sure = verdict(told, figure)
+                whose = f"{clean(name, newlines=False)}, {figure}: "
+                yield Content.assemble(whose, (f"{MARKED[sure]} {difference(told, figure)}", STYLES[sure]))
 
 
 def _set(one: dict[str, Any], columns: Sequence[str], width: int) -> Iterator[Content]:
@@ -152,12 +165,6 @@ def _forgetting(general: dict[str, Any], columns: Sequence[str]) -> Iterator[Con
     for kind in ("instructions", "texts"):
         losses = [general["columns"][name][kind]["loss"] for name in columns]
         cells = ["–" if loss is None else f"{loss:.4f}" for loss in losses]
-        line = {"source": "", "differences": {}}
-        line["differences"] = {
-            name: {"loss": change}
-            for name in columns[1:]
-            if (change := general["differences"].get(name, {}).get(kind))
-        }
         yield Content(_cells(kind, cells))
     for name in columns[1:]:
         whose = f"{clean(name, newlines=False)}: " if len(columns) > 2 else ""
@@ -180,7 +187,7 @@ class JudgedTable(DataTable[Text]):
             row = found.rows[number]
             answers = [row[name].get("text", "") for name in found.columns[:2]]
             cells = [gain(row, found.columns[1]), evals.question(row), *answers]
-            self.add_row(*(Text(_short(clean(cell, newlines=False), 120), no_wrap=True) for cell in cells))
+            self.add_row(*(Text(clean(_short(" ".join(cell.split()), 120)), no_wrap=True) for cell in cells))
 
 
 def gain(row: dict[str, Any], column: str) -> str:
