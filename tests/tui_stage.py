@@ -211,7 +211,7 @@ def answered(text: str, column: str, **facts: Any) -> dict[str, Any]:
         "text": text, "tokens": 7 if on else 96, "ended": on, "prompt_tokens": 40,
         "cut": {"turns": 0, "tokens": 0}, "first_seconds": 0.05, "seconds": 1.0,
         "tokens_per_second": 48.0 if on else 96.0, "on": on, "digest": TUNED["digest"] if on else None,
-        "reference": -0.11 if on else -5.25, **facts,
+        "reference": None, **facts,
     }  # fmt: skip
 
 
@@ -311,7 +311,8 @@ class Script:
             text = base if column == "base" else "positive, 5 stars"
             for word in text.split(" ") if column == "base" else [text]:
                 yield {"kind": "token", "column": column, "text": word + " " if column == "base" else word}
-            said[column] = answered(text, column)
+            likely = {"reference": -0.11 if column != "base" else -5.25} if request.get("reference") else {}
+            said[column] = answered(text, column, **likely)
         yield {"kind": "answered", "cancelled": False, "seconds": 1.0, "warnings": [], "columns": said}
 
     async def messages(self) -> AsyncIterator[dict[str, Any]]:
