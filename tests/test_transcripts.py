@@ -63,7 +63,9 @@ def test_a_corrected_answer_is_a_row_that_a_recipe_reads(tmp_path: Path) -> None
 
     data = dataset.opened(plan, dataset.chat_format(plan))
     counted = usable.surveyed(data, tmp_path)
-    rows = [sample for part in ("train", "validation") for _, sample in usable.samples(data, counted, (part,))]
+    rows = [
+        sample for part in ("train", "validation") for _, sample in usable.samples(data, counted, (part,))
+    ]
     assert rows[0].messages == row["messages"] and "corrections" in rows[0].source.path
 
 

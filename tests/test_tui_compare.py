@@ -36,7 +36,11 @@ def asks(stage: Stage) -> list[dict[str, Any]]:
 
 
 def idle(app: Any) -> Any:
-    return lambda: isinstance(app.screen, CompareScreen) and "ready" in text(app, "#chat-status")
+    return lambda: (
+        app.screen.is_mounted
+        and bool(app.screen.query("#chat-status"))
+        and "ready" in text(app, "#chat-status")
+    )
 
 
 async def say(app: Any, pilot: Any, words: str) -> None:

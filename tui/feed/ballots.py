@@ -69,6 +69,8 @@ class Ballots:
         shuffle: Shuffle = shuffled,
     ) -> None:
         """voted: keys of questions that were voted on already; they are passed over."""
+        self.lost = ""
+        """Why no more ballots are made; empty while they are."""
         self._chat = chat
         self._rows = rows
         self._held_out = held_out
@@ -84,10 +86,7 @@ class Ballots:
         self._changed = asyncio.Condition()
 
     async def make(self, refused: Callable[[str], None]) -> None:
-        """Make ballots until it is cancelled. refused hears why one could not be made; the rest goes on.
-
-        Raises RunFailed where the worker is gone.
-        """
+        """Make ballots until the worker is lost. refused hears why one could not be made."""
         try:
             numbers = self._numbers((await self._rows.row(self._held_out.part, 0))["count"])
             while True:
@@ -102,10 +101,9 @@ class Ballots:
                     await self._tell()
                 else:
                     await self._make_row(number, refused)
-        except RunFailed:
-            self._over, self._owed = True, 0
+        except RunFailed as error:
+            self.lost, self._over, self._owed = str(error), True, 0
             await self._tell()
-            raise
 
     async def next(self) -> Ballot | None:
         """The next one, once it is made; None where no row is left."""

@@ -88,7 +88,7 @@ class TalkScreen(StepScreen):
         self.query_one("#reference").display = False
         self.query_one("#warnings").display = False
         self.query_one("#question").focus()
-        self._load()
+        self.call_after_refresh(self._load)  # the columns stand by then
 
     async def on_unmount(self) -> None:
         await asyncio.gather(self.chat.close(), self.rows.close())

@@ -12,7 +12,7 @@ from textual.content import Content
 
 from engine import votes
 from engine.decoding import Settings
-from engine.errors import RunFailed, UserError
+from engine.errors import UserError
 from engine.runs import Run
 from engine.votes import Pair, Verdict, Vote
 from tui.feed import Ballot, Ballots, Dialogue, RowsFeed
@@ -109,11 +109,7 @@ class VoteScreen(StepScreen):
 
     @work(group="make")
     async def _make(self) -> None:
-        try:
-            await self._ballots.make(self._refused)
-        except RunFailed as error:
-            if self.stands:
-                self._say(f"✗ {error}; the votes that were given are kept", "$text-error")
+        await self._ballots.make(self._refused)
 
     def _refused(self, why: str) -> None:
         if self.stands:
@@ -132,7 +128,9 @@ class VoteScreen(StepScreen):
             return
         self._ballot = ballot
         self._paint()
-        if ballot is None:
+        if ballot is None and self._ballots.lost:
+            self._say(f"✗ {self._ballots.lost}; the votes that were given are kept", "$text-error")
+        elif ballot is None:
             self._say(f"no row is left to vote on · {votes.words(self._tally)}")
         else:
             self._say(f"which is better? · {counted(self._given, 'vote')} so far")
