@@ -159,7 +159,7 @@ def by_tag(votes: Iterable[Vote], pair: Pair) -> dict[str, Tally]:
 def words(tally: Tally) -> str:
     """What the count comes to, in a sentence without its full stop."""
     if tally.share is None:
-        return f"nothing is decided yet ({tally.asked:,} votes)"
+        return f"has no vote that decided, of {tally.asked:,}"
     sure = "sure" if tally.chance < 0.05 else "may be chance"
     decided = f"preferred in {tally.wins:,} of {tally.decided:,} votes that decided"
     return f"{decided}, {sure} (p = {tally.chance:.2g})"

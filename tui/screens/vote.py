@@ -131,7 +131,7 @@ class VoteScreen(StepScreen):
         if ballot is None and self._ballots.lost:
             self._say(f"✗ {self._ballots.lost}; the votes that were given are kept", "$text-error")
         elif ballot is None:
-            self._say(f"no row is left to vote on · {votes.words(self._tally)}")
+            self._say(f"no row is left to vote on · {self._words}")
         else:
             self._say(f"which is better? · {counted(self._given, 'vote')} so far")
 
@@ -165,8 +165,9 @@ class VoteScreen(StepScreen):
         return f"{side}: {column} · adapter {digest[:8] if digest else 'off'}"
 
     @property
-    def _tally(self) -> votes.Tally:
-        return votes.tally(self._voted, self._pair)
+    def _words(self) -> str:
+        """What all votes on this pair come to."""
+        return f"{self._pair.column} {votes.words(votes.tally(self._voted, self._pair))}"
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         match action:
@@ -190,7 +191,7 @@ class VoteScreen(StepScreen):
         self._revealed = True
         self._paint()
         words = f"{said} is better: {side}" if side else said
-        self._say(f"{words} · {votes.words(self._tally)}")
+        self._say(f"{words} · in all: {self._words}")
 
     def _keep(self, ballot: Ballot, verdict: Verdict, preferred: str = "") -> bool:
         """Write a vote down; False where that could not be done, and then it is not counted."""

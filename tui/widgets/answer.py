@@ -35,6 +35,7 @@ class AnswerColumn(VerticalScroll):
         self._titles: tuple[str, ...] = (column,)
         self._coming = ""
         self._dirty = False
+        self._follows = True
         self._said = Quiet(classes="said")
         self._comes = Quiet(classes="comes")
 
@@ -64,6 +65,7 @@ class AnswerColumn(VerticalScroll):
         parts = [Content.styled(clean(note), "$text-warning") for note in notes]
         parts += [part for exchange in talk.exchanges for part in self._exchange(exchange, rival, view)]
         self._said.show(Content("\n\n").join(parts))
+        self._to_end()
         last = talk.last
         said = last.answers.get(self.column) if last else None
         ends = transcripts.figures(said) if said else ["…"] if last else []
@@ -92,7 +94,7 @@ class AnswerColumn(VerticalScroll):
         self._coming = ""
         self._comes.display = False
         self.border_subtitle = Content("…")
-        self.anchor()  # until somebody scrolls up to read
+        self._to_end()
 
     def take(self, text: str) -> None:
         self._coming += text
@@ -108,10 +110,18 @@ class AnswerColumn(VerticalScroll):
             self._dirty = False
             self._comes.display = True
             self._comes.show(Content(clean(self._coming)))
+            self._to_end()
+
+    def _to_end(self) -> None:
+        """Show the end, unless somebody has scrolled up to read."""
+        if self._follows:
+            self.call_after_refresh(self.scroll_end, animate=False)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        if round(old_value) != round(new_value) and self.has_focus_within | self.has_focus:
+        if new_value < old_value or new_value >= self.max_scroll_y:
+            self._follows = new_value >= self.max_scroll_y
+        if round(old_value) != round(new_value) and self.has_focus:
             self.post_message(self.Scrolled(self, new_value))
 
 

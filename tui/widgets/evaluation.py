@@ -16,8 +16,8 @@ from engine.evals import Evaluation
 from tui.safe import clean
 
 LOWER_IS_BETTER = ("loss",)
-NAME, CELL = 18, 14
-"""Cells of a figure's name and of a figure."""
+NAME, CELL = 16, 14
+"""Cells of a figure's name, at least, and of a figure."""
 LABEL = 9
 MOST_CHOICES = 8
 """More choices make no table that can be read here; the report has them."""
@@ -105,9 +105,12 @@ def _set(one: dict[str, Any], columns: Sequence[str], width: int) -> Iterator[Co
     title = f"{clean(one['source'], newlines=False)} · {one['rows']:,} rows, judged by {one['metric']}"
     yield Content.styled(title, "bold $text-primary")
     said = {name: evals.figures(one, name) for name in columns}
-    yield Content.styled(_cells("", [clean(name, newlines=False) for name in columns]), "$foreground-muted")
-    for figure in dict.fromkeys(figure for figures in said.values() for figure in figures):
-        line = _cells(figure, [said[name].get(figure, "–") for name in columns])
+    names = list(dict.fromkeys(figure for figures in said.values() for figure in figures))
+    room = max([NAME, *map(len, names)])
+    heads = [clean(name, newlines=False) for name in columns]
+    yield Content.styled(_cells("", heads, room), "$foreground-muted")
+    for figure in names:
+        line = _cells(figure, [said[name].get(figure, "–") for name in columns], room)
         yield from _with_words(line, one, columns, "rougeL" if figure == "ROUGE-L" else figure, width)
     for name in columns[1:]:
         better, worse = one["better"][name], one["worse"][name]
@@ -196,8 +199,8 @@ def gain(row: dict[str, Any], column: str) -> str:
     return "" if value is None else f"{value:+.2f}" if value else "0"
 
 
-def _cells(name: str, cells: Sequence[str]) -> str:
-    return name[:NAME].ljust(NAME) + "".join(_short(cell, CELL - 1).rjust(CELL) for cell in cells)
+def _cells(name: str, cells: Sequence[str], room: int = NAME) -> str:
+    return name.ljust(room) + "".join(_short(cell, CELL - 1).rjust(CELL) for cell in cells)
 
 
 def _size(value: float, share: bool) -> str:
