@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from textual.content import Content
 
+from engine.differing import differing as differing_ranges
 from tui.widgets.prose import DIFFERS, View, drawn, marked, parted, prose
 
 
@@ -18,6 +21,21 @@ def test_the_words_that_differ_are_marked_and_no_others() -> None:
     assert differing("the dog sat on a mat today", "the cat sat on a mat") == ["dog", "today"]
     assert differing("same words", "same words") == []
     assert differing("", "anything") == []
+
+
+@given(st.text("ab c", max_size=14), st.text("ab c", max_size=14))
+def test_what_is_left_unmarked_is_a_longest_common_subsequence(own: str, other: str) -> None:
+    places = [n for start, end in differing_ranges(own, other) for n in range(start, end)]
+    kept = "".join(word for n, word in enumerate(own) if n not in places)
+    lengths = [[0] * (len(other) + 1) for _ in range(len(own) + 1)]
+    for i, one in enumerate(own):
+        for j, another in enumerate(other):
+            lengths[i + 1][j + 1] = (
+                lengths[i][j] + 1 if one == another else max(lengths[i][j + 1], lengths[i + 1][j])
+            )
+    assert len(kept) == lengths[-1][-1]
+    rest = iter(other)
+    assert all(word in rest for word in kept), "it stands in the other text too, in this order"
 
 
 def test_markdown_loses_its_marks_and_nothing_else() -> None:

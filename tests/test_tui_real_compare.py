@@ -9,7 +9,7 @@ import pytest
 from test_tui_compare import idle
 from test_tui_vote import asked
 from test_tui_walk import footer, on, text
-from textual.widgets import Input
+from textual.widgets import Checkbox, Input
 from tui_stage import until
 
 from engine import evals, votes
@@ -70,6 +70,7 @@ async def test_a_comparison_a_vote_and_an_evaluation(trained: Run, tmp_path: Pat
         await pilot.press("n")
         await until(pilot, lambda: isinstance(app.screen, FormScreen) and app.screen.is_mounted)
         app.screen.query_one("#form-rows Input", Input).value = "2"
+        app.screen.query_one("#form-forgetting Checkbox", Checkbox).value = False
         await pilot.press("enter")
         await until(pilot, on(app, EvaluationScreen))
         await until(pilot, lambda: "better by" in text(app, "#evaluation-text"), 120)

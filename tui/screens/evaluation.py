@@ -71,6 +71,7 @@ class EvaluationScreen(StepScreen):
         self._found: Evaluation | None = None
         self._saved: list[str] = []
         self._worker: Dialogue | None = None
+        self._hears = False
 
     def body(self) -> ComposeResult:
         with Container(id="evaluation"):
@@ -196,6 +197,7 @@ class EvaluationScreen(StepScreen):
         name = None
         try:
             await worker.start()
+            self._hears = True
             async for message in worker.unasked("evaluated"):
                 self._say(f"{told(message)} · esc ends it and keeps what is finished")
                 if message["kind"] == "evaluated":
@@ -203,7 +205,7 @@ class EvaluationScreen(StepScreen):
         except (RunFailed, OSError) as error:
             self._say(f"✗ {error}", "$text-error")
         finally:
-            self._worker = None
+            self._worker, self._hears = None, False
             await worker.close()
         if self.stands:
             self.refresh_bindings()
@@ -211,10 +213,10 @@ class EvaluationScreen(StepScreen):
                 self._open(name)
 
     async def action_cancel_or_back(self) -> None:
-        if self._worker is not None:
+        if self._worker is not None and self._hears:
             await self._worker.tell("cancel")
             self._say("ending … what is finished is summed up")
-        else:
+        elif self._worker is None:
             self.action_back()
 
 

@@ -51,6 +51,8 @@ class Manner:
             words.append(f"penalty {self.settings.repetition_penalty:g}")
         if self.system:
             words.append("system prompt")
+        if self.examples:
+            words.append(f"{self.examples} examples for the base")
         return " · ".join(words)
 
 

@@ -135,6 +135,8 @@ class TalkScreen(StepScreen):
             if name not in there:
                 number += 1
                 await self.query_one("#compare").mount(AnswerColumn(name, number))
+        if not self.stands:
+            return
         self.columns = found
         self._share_room()
         for column in found:

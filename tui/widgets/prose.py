@@ -8,18 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+from functools import lru_cache
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from textual.content import Content
 
+from engine.differing import differing
 from tui.safe import clean
 
 DIFFERS = "bold underline"
-MOST_WORDS = 1_500
-"""Longer answers are compared up to here: what differs is found in quadratic time."""
-LONGEST_DRAWN = 60_000
+MOST_WORDS = 4_000
+"""Longer answers are compared up to here."""
+LONGEST_DRAWN = 20_000
 """Characters above which an answer stays plain."""
 
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -37,6 +38,7 @@ class View:
     unfolded: bool = False
 
 
+@lru_cache(maxsize=256)  # a conversation is drawn anew with each of its answers
 def prose(text: str, view: View) -> Content:
     """An answer in full, as the view says."""
     if view.plain:
@@ -76,10 +78,8 @@ def marked(own: Content, other: Content) -> Content:
     """With the words that are not the other's underlined: the longest common sequence is left as it is."""
     mine, theirs = list(_WORD.finditer(own.plain)), [found[0] for found in _WORD.finditer(other.plain)]
     words = [found[0] for found in mine]
-    matcher = SequenceMatcher(None, words[:MOST_WORDS], theirs[:MOST_WORDS], autojunk=False)
-    for kind, start, end, _, _ in matcher.get_opcodes():
-        if kind in ("replace", "delete"):
-            own = own.stylize(DIFFERS, mine[start].start(), mine[end - 1].end())
+    for start, end in differing(words[:MOST_WORDS], theirs[:MOST_WORDS]):
+        own = own.stylize(DIFFERS, mine[start].start(), mine[end - 1].end())
     return own
 
 
