@@ -257,3 +257,25 @@ def test_a_column_says_who_it_is_in_the_room_that_it_has() -> None:
     assert "step 400 · adapter c0ffee01 on" in on[0] and on[-1] == "c0ffee01"
     both = titles(column("average", members=["tuned", "step-50"]), "m", True, "r")
     assert both[0] == "average · the logits of tuned + step-50 averaged"
+
+
+class Long(Script):
+    def answer(self, request: dict[str, Any]) -> Any:
+        said = {name: answered("line\n\n" * 60, name) for name in request["messages"]}
+        yield {"kind": "answered", "cancelled": False, "seconds": 1.0, "warnings": [], "columns": said}
+
+
+async def test_long_answers_scroll_apart_or_together() -> None:
+    record("done", step_events(400))
+    app = Stage(child=Long).app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_compare(app, pilot)
+        await say(app, pilot, "hi")
+        one, other = app.screen.query(AnswerColumn)
+        await until(pilot, lambda: one.scroll_y > 20 and one.scroll_y == other.scroll_y)
+        one.focus()
+        await pilot.press("home")
+        await until(pilot, lambda: one.scroll_y == 0)
+        assert other.scroll_y > 20
+        await pilot.press("f9", "pagedown")
+        await until(pilot, lambda: 0 < one.scroll_y == other.scroll_y)

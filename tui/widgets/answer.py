@@ -121,7 +121,7 @@ class AnswerColumn(VerticalScroll):
         super().watch_scroll_y(old_value, new_value)
         if new_value < old_value or new_value >= self.max_scroll_y:
             self._follows = new_value >= self.max_scroll_y
-        if round(old_value) != round(new_value) and self.has_focus:
+        if self.has_focus:
             self.post_message(self.Scrolled(self, new_value))
 
 
