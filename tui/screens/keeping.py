@@ -42,7 +42,7 @@ class CorrectScreen(ModalScreen[str | None]):
             asked = clean(self._question, newlines=False)
             box.border_title = Content(f"What should {clean(self._column)} have said?  ▸ {asked}")
             box.border_subtitle = "ctrl+s keeps it as a row to train on · esc cancels"
-            # What cannot be seen is shown, and is kept as it is shown: a person corrects what is there to see.
+            # What cannot be seen is shown, and is kept as it is shown.
             yield TextArea(clean(self._answer), show_line_numbers=False, soft_wrap=True)
 
     def on_mount(self) -> None:
