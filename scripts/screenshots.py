@@ -19,7 +19,6 @@ from textual.widgets import Input
 
 from tui.app import IftTui
 from tui.screens.train import TrainScreen
-from tui.widgets.answer import AnswerColumn
 from tui.widgets.model_list import ModelList
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
@@ -62,7 +61,7 @@ async def walk() -> None:
         await pilot.press("c")
         await until(pilot, lambda: "Test row" in keys(app))
         await pilot.press("ctrl+t")
-        await until(pilot, lambda: len(app.screen.query_one("#base", AnswerColumn).history) > 1)
+        await until(pilot, lambda: "token" in str(app.screen.query_one("#column-0").border_subtitle))
         await draw(pilot, "compare")
         await pilot.press("escape", "escape")
         await until(pilot, lambda: app.screen.focused is not None)

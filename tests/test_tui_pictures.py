@@ -376,7 +376,7 @@ def test_compare(picture: Any) -> None:
     async def scene(app: Any, pilot: Pilot[Any]) -> None:
         await to_compare(app, pilot)
         await pilot.press("ctrl+t")
-        await until(pilot, lambda: "positive" in text(app, "#tuned Static"))
+        await until(pilot, lambda: "positive" in text(app, "#column-1 .said"))
         await until(pilot, lambda: "ready" in text(app, "#chat-status"))
 
     record("first-steps", step_events(400))

@@ -51,9 +51,9 @@ async def test_from_nothing_to_two_answers() -> None:
         await pilot.press("ctrl+t")
         await until(pilot, lambda: app.screen.query_one("#reference").display)
         await until(pilot, lambda: "answering" not in text(app, "#chat-status"), seconds=120)
-        await until(pilot, lambda: len(app.screen.query_one("#base", AnswerColumn).history) > 1, 120)
-        for column in ("#base", "#tuned"):
-            last = app.screen.query_one(column, AnswerColumn).history[-1]
-            assert last["role"] == "assistant" and last["content"].strip()
-        digest = str(app.screen.query_one("#tuned").border_title)
+        await until(pilot, lambda: "token" in str(app.screen.query_one("#column-0").border_subtitle), 120)
+        for column in app.screen.query(AnswerColumn):
+            question, _, answer = str(column.query_one(".said").render()).rpartition("\n\n")
+            assert question.startswith("▸ ") and answer.strip()
+        digest = str(app.screen.query_one("#column-1").border_title)
         assert f"step {STEPS}" in digest

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Checkbox, DataTable, Input
-from tui_stage import OPENED, SCANNED, Script, Stage, alive, record, row, step_events, until
+from tui_stage import OPENED, SCANNED, Script, Stage, alive, answered, record, row, step_events, until
 
 from engine import recipe
 from engine.errors import RunFailed
@@ -123,8 +123,7 @@ async def test_the_whole_walk() -> None:
         await to_compare(app, pilot)
         await pilot.press(*"Hello", "enter")
         await until(pilot, lambda: "ready" in text(app, "#chat-status"))
-        tuned = app.screen.query_one("#tuned", AnswerColumn)
-        assert [turn["content"] for turn in tuned.history] == ["Hello", "positive, 5 stars"]
+        assert text(app, "#column-1 .said").startswith("▸ Hello\n\npositive, 5 stars\n48 tokens/s")
         await pilot.press("escape")
         await until(pilot, on(app, TrainScreen))
         await pilot.press("escape")
@@ -425,8 +424,8 @@ async def test_held_out_rows_are_asked_in_turn_with_their_reference() -> None:
             await until(pilot, lambda r=reference, t=title: t in str(r.border_title))
             await until(pilot, lambda: "ready" in text(app, "#chat-status"))
         assert text(app, "#reference-text") == "positive, 5 stars"
-        base = app.screen.query_one("#base", AnswerColumn)
-        assert [turn["role"] for turn in base.history] == ["user", "assistant"]
+        base = app.screen.query_one("#column-0", AnswerColumn)
+        assert str(base.query_one(".said").render()).count("▸ ") == 1, "a row is a conversation of its own"
         assert "cut off" in str(base.border_subtitle)
 
 
@@ -444,7 +443,7 @@ async def test_each_column_keeps_its_own_history() -> None:
         assert second["tuned"][1]["content"] == "positive, 5 stars"
         assert second["base"][1]["content"].startswith("The lamp is bright.")
         await pilot.press("ctrl+n")
-        assert app.screen.query_one("#base", AnswerColumn).history == []
+        assert text(app, "#column-0 .said") == ""
 
 
 class Slow(Script):
@@ -452,7 +451,7 @@ class Slow(Script):
 
     def answers(self, request: dict[str, Any]) -> Any:
         if request["do"] == "cancel":
-            part = {"text": "half", "tokens": 1, "ended": False}
+            part = answered("half", "base", tokens=1)
             self.say(
                 kind="answered", id=self.asked[-2]["id"], cancelled=True, seconds=0.1,
                 columns={"base": part, "tuned": part},
@@ -473,8 +472,8 @@ async def test_escape_stops_an_answer_and_keeps_it_and_the_next_one_leaves() -> 
         await until(pilot, lambda: "answering" in text(app, "#chat-status"))
         await pilot.press("escape")
         await until(pilot, lambda: "ready" in text(app, "#chat-status"))
-        base = app.screen.query_one("#base", AnswerColumn)
-        assert base.history[-1]["content"] == "half"
+        base = app.screen.query_one("#column-0", AnswerColumn)
+        assert text(app, "#column-0 .said").startswith("▸ go\n\nhalf\n")
         assert "cancelled" in str(base.border_subtitle)
         await pilot.press("escape")
         await until(pilot, on(app, HomeScreen))

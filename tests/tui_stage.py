@@ -192,6 +192,29 @@ def small_library(folder: Path) -> Path:
     return folder
 
 
+def column(name: str, **facts: Any) -> dict[str, Any]:
+    """A COLUMN of the chat worker."""
+    return {
+        "column": name, "on": name != "base", "members": [], "run": None, "step": None, "digest": None,
+        "rank": None, "zero": False, "warning": "", **facts,
+    }  # fmt: skip
+
+
+BASE = column("base")
+TUNED = column("tuned", run="20270115-073000-done", step=400, digest="c0ffee0123456789", rank=16)
+
+
+def answered(text: str, column: str, **facts: Any) -> dict[str, Any]:
+    """An ANSWER of the chat worker."""
+    on = column != "base"
+    return {
+        "text": text, "tokens": 7 if on else 96, "ended": on, "prompt_tokens": 40,
+        "cut": {"turns": 0, "tokens": 0}, "first_seconds": 0.05, "seconds": 1.0,
+        "tokens_per_second": 48.0 if on else 96.0, "on": on, "digest": TUNED["digest"] if on else None,
+        "reference": None, **facts,
+    }  # fmt: skip
+
+
 class Script:
     """Stands where Child stands: answers each request from a script, at once."""
 
@@ -209,8 +232,8 @@ class Script:
             self.say(kind="phase", phase="import")
             self.say(kind="phase", phase="load")
             self.say(
-                kind="ready", model="builtin:tiny", four_bit=True, step=400,
-                digest="c0ffee0123456789", seconds=4.0,
+                kind="ready", model="builtin:tiny", four_bit=True, context=512, step=400,
+                digest="c0ffee0123456789", columns=[BASE, TUNED], seconds=4.0,
             )  # fmt: skip
 
     async def send(self, **request: Any) -> None:
@@ -247,6 +270,14 @@ class Script:
                 yield {"kind": "ledger", "total": rows, "entries": entries}
             case "ask":
                 yield from self.answer(request)
+            case "load":
+                facts = {"column": request["column"], "step": request["step"] or 400}
+                yield {"kind": "loaded", **TUNED, **facts, "digest": f"{request['step'] or 7:016x}"}
+            case "average":
+                facts = {"column": request["column"], "members": request["members"], "digest": None}
+                yield {"kind": "loaded", **TUNED, **facts}
+            case "unload":
+                yield {"kind": "unloaded", "column": request["column"]}
             case "cancel":
                 pass
             case other:
@@ -275,16 +306,14 @@ class Script:
 
     def answer(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         base = "The lamp is bright. The lamp was on the table, and it was a very good lamp."
-        for word in base.split(" "):
-            yield {"kind": "token", "column": "base", "text": word + " "}
-        yield {"kind": "token", "column": "tuned", "text": "positive, 5 stars"}
-        yield {
-            "kind": "answered", "cancelled": False, "seconds": 1.0,
-            "columns": {
-                "base": {"text": base, "tokens": 96, "ended": False},
-                "tuned": {"text": "positive, 5 stars", "tokens": 7, "ended": True},
-            },
-        }  # fmt: skip
+        said = {}
+        for column in request["messages"]:
+            text = base if column == "base" else "positive, 5 stars"
+            for word in text.split(" ") if column == "base" else [text]:
+                yield {"kind": "token", "column": column, "text": word + " " if column == "base" else word}
+            likely = {"reference": -0.11 if column != "base" else -5.25} if request.get("reference") else {}
+            said[column] = answered(text, column, **likely)
+        yield {"kind": "answered", "cancelled": False, "seconds": 1.0, "warnings": [], "columns": said}
 
     async def messages(self) -> AsyncIterator[dict[str, Any]]:
         while (message := await self._said.get()) is not None:

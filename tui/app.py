@@ -35,6 +35,7 @@ from tui.screens.messages import (
     CompareAsked,
     DataChosen,
     DataLeft,
+    EvaluationAsked,
     ModelChosen,
     RecipeChanged,
     ResumeAsked,
@@ -282,6 +283,14 @@ class IftTui(App[None]):
         chat = Dialogue(self.edges.child("chat", str(message.run.path)))
         rows = RowsFeed(self.edges.child)
         self.push_screen(CompareScreen(message.run, chat, rows, self.edges.clock))
+
+    def on_evaluation_asked(self, message: EvaluationAsked) -> None:
+        from tui.screens.compare import CompareScreen
+        from tui.screens.evaluation import EvaluationScreen
+
+        if isinstance(self.screen, CompareScreen):
+            self.pop_screen()  # its model leaves memory before another copy is loaded
+        self.push_screen(EvaluationScreen(message.run, self.edges))
 
     # --- keys that work everywhere ---
 

@@ -1,5 +1,6 @@
 """The only bridge to the engine's processes: child workers, and runs by their files."""
 
+from tui.feed.ballots import Ballot, Ballots
 from tui.feed.child import Child, Dialogue, Message
 from tui.feed.edges import Edges
 from tui.feed.rows import RowsFeed
@@ -7,6 +8,8 @@ from tui.feed.runs import RESUMABLE, Beside, RunFeed, RunLine, RunsFeed, Snapsho
 
 __all__ = [
     "RESUMABLE",
+    "Ballot",
+    "Ballots",
     "Beside",
     "Child",
     "Dialogue",

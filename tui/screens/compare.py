@@ -1,42 +1,48 @@
-"""Base and tuned side by side: the same question to both, answered at once from one model in memory."""
+"""Base and tuned side by side, and whatever else a person wants to know of an adapter by asking it."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual import work
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.content import Content
 from textual.widgets import Input
 
+from engine.decoding import Settings
 from engine.errors import RunFailed, UserError
 from engine.recipe import Recipe
 from engine.runs import Run
+from engine.transcripts import Conversation, Exchange
 from tui.feed import Dialogue, RowsFeed
+from tui.feed.ballots import HeldOut
 from tui.safe import clean
-from tui.screens.step import StepScreen
-from tui.widgets.answer import AnswerColumn, ChatTurn
-from tui.widgets.figures import duration, place_of
-from tui.widgets.quiet import Quiet
-from tui.widgets.stepper import Progress
-
-COLUMNS = ("base", "tuned")
-PHASES = {"import": "importing torch and PEFT", "load": "loading the model and the adapter"}
+from tui.screens import columns, keeping, manner
+from tui.screens.choose import PickScreen
+from tui.screens.messages import EvaluationAsked
+from tui.screens.talk import TalkScreen
+from tui.widgets.answer import AnswerColumn
+from tui.widgets.figures import place_of
 
 
-class CompareScreen(StepScreen):
-    """Two columns and a line to ask; the model is in memory while the screen is open."""
+def _more(key: str, action: str, does: str, tooltip: str) -> Binding:
+    """A key for which the footer has no room; help and the palette list it."""
+    return Binding(key, action, does, id=f"compare.{action}", tooltip=tooltip, show=False)
 
-    STEP = 6
+
+class CompareScreen(TalkScreen):
+    """Columns and a line to ask; the model is in memory while the screen is open."""
+
     HELP = (
-        "Both columns get the same question and answer at the same time: on the left the base model with "
-        "the adapter off, on the right with it on. Answers are greedy, so that the difference is the "
-        "adapter and not chance. Each column keeps its own conversation; ctrl+n begins a new one.\n\n"
-        "ctrl+t asks the next row that was held out of training, with its reference answer beneath. "
+        "All columns get the same question and answer at the same time, from one model in memory: base is "
+        "the model with the adapter off, tuned with it on; f3 adds checkpoints and other runs. Answers are "
+        "greedy, so that the difference is the adapter and not chance; f2 changes that, and gives the base "
+        "examples. The words in which two answers differ are bold and underlined.\n\n"
+        "ctrl+t asks the next row that was held out of training, its reference beneath: the figure at the "
+        "foot of a column is how likely each token of it was, as a logarithm: nearer 0 is likelier. "
+        "up takes the last question back to be edited, ctrl+z takes it back with its answers. f5 lets you "
+        "vote without knowing which side is which, f6 measures on many rows.\n\n"
         "Escape stops an answer and keeps what was said; a second escape leaves and frees the memory."
     )
 
@@ -44,178 +50,190 @@ class CompareScreen(StepScreen):
         Binding("ctrl+t", "held_out(1)", "Test row", id="compare.next", tooltip="Ask the next test row"),
         Binding("ctrl+r", "held_out(-1)", "Row before", id="compare.before", show=False),
         Binding("ctrl+n", "restart", "New", id="compare.new", tooltip="Begin a new conversation"),
+        Binding("f2", "manner", "Settings", id="compare.manner", tooltip="Answers, system prompt, examples"),
+        Binding("f3", "columns", "Columns", id="compare.columns", tooltip="Add or close a column"),
+        Binding("f5", "vote", "Vote", id="compare.vote", tooltip="Vote blind: which answer is better?"),
+        _more("f4", "correct", "Correct", "Write a better answer, as a row to train on"),
+        _more("f6", "evaluate", "Evaluate", "Measure on many held-out rows"),
+        _more("ctrl+y", "retry", "Retry", "Ask the last question again"),
+        _more("ctrl+z", "undo", "Undo", "Take the last question back"),
+        _more("up", "edit", "Edit", "Edit the last question"),
+        _more("ctrl+s", "save", "Save", "Save the conversation"),
         Binding("escape", "cancel_or_back", "Back", id="compare.back", tooltip="Stop the answer; leave"),
-    ]
+    ]  # fmt: skip
 
     def __init__(self, run: Run, chat: Dialogue, rows: RowsFeed, clock: Callable[[], float]) -> None:
-        super().__init__()
-        self._run = run
-        self._chat = chat
-        self._rows = rows
-        self._clock = clock
-        self._ready = False
-        self._answering = False
-        self._part = ""
-        self._index = -1
-        self._max_new_tokens = 256
-
-    def body(self) -> ComposeResult:
-        with Horizontal(id="compare"):
-            for column in COLUMNS:
-                yield AnswerColumn(column)
-        with Vertical(classes="panel", id="reference") as panel:
-            panel.border_title = "Reference"
-            yield Quiet(id="reference-text")
-        yield Quiet(id="chat-status")
-        yield Input(placeholder="ask both, or ctrl+t for a held-out row", id="question")
-
-    def progress(self) -> Progress:
-        return Progress(frozenset({2, 3, 4, 5}))
+        super().__init__(run, chat, rows, clock)
+        self._editing = False
+        self._held_out = HeldOut("")
+        self._index, self._set = -1, None
 
     def on_mount(self) -> None:
-        for view in self.query(AnswerColumn):
-            view.add_class("panel")
-        self.query_one("#reference").display = False
-        self.query_one("#question").focus()
-        self._load()
         self._open_rows()
-
-    async def on_unmount(self) -> None:
-        await asyncio.gather(self._chat.close(), self._rows.close())
-
-    def _say(self, words: str, style: str = "$foreground-muted") -> None:
-        if self.stands:  # one who leaves while it loads or answers closes the worker, which is told here
-            self.query_one("#chat-status", Quiet).show(Content.styled(clean(words), style))
-
-    @work(group="load")
-    async def _load(self) -> None:
-        began = self._clock()
-        phase: list[str] = ["starting the worker"]
-
-        def tick() -> None:
-            self._say(f"{phase[0]} … {duration(self._clock() - began)}")
-
-        ticking = self.set_interval(1.0, tick)
-        tick()
-        try:
-            await self._chat.start()
-            async for message in self._chat.unasked("ready"):
-                if message["kind"] == "phase":
-                    phase[:] = [PHASES.get(message["phase"], str(message["phase"]))]
-                    tick()
-                else:
-                    self._greet(message)
-        except (RunFailed, OSError) as error:
-            self._say(f"✗ {error}", "$text-error")
-        finally:
-            ticking.stop()
-
-    def _greet(self, ready: dict[str, Any]) -> None:
-        quantised = "4-bit" if ready["four_bit"] else "16-bit"
-        base, tuned = (self.query_one(f"#{column}", AnswerColumn) for column in COLUMNS)
-        model, step, digest = ready["model"], ready["step"], ready["digest"][:8]
-        base.head(
-            f"base · {model} in {quantised} · adapter off",
-            f"base · {model} · {quantised}",
-            f"base · {quantised}",
-        )
-        tuned.head(
-            f"tuned · {self._run.name} · step {step} · adapter {digest} on",
-            f"tuned · step {step} · adapter {digest}",
-            f"tuned · {digest}",
-        )
-        self._ready = True
-        self._idle()
-
-    def _idle(self) -> None:
-        self._say(f"{self._run.name} · ready · greedy · enter asks both")
-        self.refresh_bindings()
 
     @work(group="rows")
     async def _open_rows(self) -> None:
         try:
-            plan = self._run.recipe()
-            self._max_new_tokens = plan.evaluate.max_new_tokens
-            opened = await self._rows.open(plan)
+            plan = self.run.recipe()
+            self.manner = replace(self.manner, settings=Settings(plan.evaluate.max_new_tokens))
+            opened = await self.rows.open(plan)
         except (RunFailed, UserError, OSError) as error:
             if not self.stands:
                 return
             self.notify(f"no held-out rows: {clean(str(error))}", severity="warning", markup=False)
             return
-        self._part = held_out_part(opened, plan)
+        self._held_out = HeldOut(
+            held_out_part(opened, plan), tuple(source["path"] for source in opened["sources"])
+        )
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        free = self.loaded is not None and not self.busy
         match action:
-            case "held_out":
-                return bool(self._part) and self._ready and not self._answering
+            case "held_out" | "vote":
+                return bool(self._held_out.part) and free
+            case "manner" | "columns":
+                return free
             case "restart":
-                return not self._answering
+                return not self.busy
+            case "retry" | "undo" | "edit" | "correct" | "save":
+                return free and self.talk.last is not None
         return True
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         question = event.value.strip()
-        if question and self._ready and not self._answering:
+        if question and self.loaded and not self.busy:
             event.input.value = ""
-            self.query_one("#reference").display = False
-            self._ask([{"role": "user", "content": question}])
-
-    @work(group="answer")
-    async def _ask(self, turns: list[ChatTurn]) -> None:
-        views = {column: self.query_one(f"#{column}", AnswerColumn) for column in COLUMNS}
-        for view in views.values():
-            view.asked(list(turns))
-        self._answering = True
-        self._say("answering · esc stops and keeps what was said")
-        self.refresh_bindings()
-        histories = {column: list(view.history) for column, view in views.items()}
-        settings = {"max_new_tokens": self._max_new_tokens, "temperature": 0.0, "seed": 0}
-        try:
-            async for message in self._chat.ask("ask", messages=histories, settings=settings):
-                if not self.stands:
-                    return
-                if message["kind"] == "token":
-                    views[message["column"]].take(message["text"])
-                elif message["kind"] == "answered":
-                    for column, answer in message["columns"].items():
-                        views[column].answered(answer, message["cancelled"])
-        except RunFailed as error:
-            self._say(f"✗ {error}", "$text-error")
-            return
-        finally:
-            self._answering = False
-        self._idle()
+            if self._editing:
+                self.talk = self.talk.without_last()
+            self._editing = False
+            self.tries = 0
+            self.ask(Exchange(({"role": "user", "content": question},)))
 
     @work(exclusive=True, group="held-out")
     async def _ask_row(self, by: int) -> None:
         try:
-            row = await self._rows.row(self._part, self._index + by)
+            row = await self.rows.row(self._held_out.part, self._index + by)
+            self._index, self._set = row["index"], row["set"]
+            examples = await manner.examples(self.rows, self.manner.examples, self._set)
         except RunFailed as error:
-            self._say(f"✗ {error}", "$text-error")
+            self.say(f"✗ {error}", "$text-error")
             return
-        self._index = row["index"]
+        if not self.stands or self.busy:
+            return
         if not row["messages"]:
-            self._say(f"{self._part} row {self._index + 1:,} has no question: {row['refused'] or 'raw text'}")
+            why = row["refused"] or "raw text"
+            self.say(f"{self._held_out.part} row {self._index + 1:,} has no question: {why}")
             return
         self.action_restart()
+        self.examples = examples
         *question, reference = row["messages"]
         panel = self.query_one("#reference")
-        panel.display = True
-        panel.border_title = f"Reference · {self._part} row {place_of(self._index, row['count'])}"
-        self.query_one("#reference-text", Quiet).show(clean(reference["content"]))
-        self._ask(question)
+        panel.border_title = f"Reference · {self._held_out.part} row {place_of(self._index, row['count'])}"
+        self.ask(Exchange(tuple(question), reference["content"]))
 
     def action_held_out(self, by: int) -> None:
         self._ask_row(by)
 
     def action_restart(self) -> None:
-        for view in self.query(AnswerColumn):
-            view.restart()
-        self.query_one("#reference").display = False
+        self.talk = Conversation(self.manner.system)
+        self.warnings, self.tries, self._editing = [], 0, False
+        self.draw()
+
+    def action_undo(self) -> None:
+        self.talk, self.warnings, self._editing = self.talk.without_last(), [], False
+        self.draw()
+        self.idle()
+
+    def action_retry(self) -> None:
+        last = self.talk.last
+        if last is not None:
+            self.tries += 1
+            self.talk = self.talk.without_last()
+            self.ask(replace(last, answers={}))
+
+    def action_edit(self) -> None:
+        line = self.query_one("#question", Input)
+        last = self.talk.last
+        if last is not None and line.has_focus:
+            line.value = last.asked
+            line.cursor_position = len(last.asked)
+            self._editing = True
+            self.idle("enter asks it in place of the last question, esc does not")
+
+    # --- what is asked of a person ---
+
+    @work(group="manner")
+    async def action_manner(self) -> None:
+        chosen = await manner.asked(self, self.manner)
+        if chosen is None or not self.stands:
+            return
+        try:
+            self.examples = await manner.examples(self.rows, chosen.examples, self._set)
+        except RunFailed as error:
+            self.refuse(f"no examples: {error}")
+            chosen = replace(chosen, examples=0)
+        self.manner = chosen
+        self.talk = replace(self.talk, system=chosen.system)
+        self.draw()
+        self.idle()
+
+    @work(group="columns")
+    async def action_columns(self) -> None:
+        before = self.names
+        found = await columns.change(self, self.run, self.chat, self.columns)
+        if not self.stands or found is self.columns:
+            return
+        await self.set_columns(found)
+        new = tuple(name for name in self.names if name not in before)
+        last = self.talk.last
+        if new and last is not None:
+            self.talk = self.talk.without_last()
+            self.ask(last, new)
+        else:
+            self.idle()
+
+    @work(group="keep")
+    async def action_correct(self) -> None:
+        focused = self.focused
+        column = focused.column if isinstance(focused, AnswerColumn) else self.names[-1]
+        await keeping.correct(self, self.run, self.talk, column)
+
+    def action_save(self) -> None:
+        assert self.loaded is not None
+        bits = " in 4 bits" if self.loaded["four_bit"] else ""
+        facts = [f"{self.loaded['model']}{bits}", self.manner.said]
+        facts += [
+            f"{column['column']}: adapter {column['digest']}, step {column['step']} of {column['run']}"
+            for column in self.columns
+            if column["digest"]
+        ]
+        keeping.save(self, self.run, self.talk, self.names, facts)
+
+    @work(group="vote")
+    async def action_vote(self) -> None:
+        from tui.screens.vote import VoteScreen
+
+        others = [column for column in self.columns if column["on"]]
+        number: int | None = 0
+        if len(others) > 1:
+            names = [column["column"] for column in others]
+            number = await self.app.push_screen_wait(PickScreen("Base against which?", names))
+        if number is not None and self.stands:
+            pair = (self.columns[0], others[number])
+            settings = self.manner.settings
+            self.open_beside(VoteScreen(self.run, self.chat, self.rows, self._held_out, pair, settings))
+
+    def action_evaluate(self) -> None:
+        self.post_message(EvaluationAsked(self.run))
 
     async def action_cancel_or_back(self) -> None:
-        if self._answering:
-            await self._chat.tell("cancel")
+        if self.busy:
+            await self.chat.tell("cancel")
+        elif self._editing:
+            self._editing = False
+            self.query_one("#question", Input).value = ""
+            self.idle()
         else:
             self.action_back()
 

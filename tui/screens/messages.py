@@ -66,3 +66,8 @@ class ResumeAsked(Message):
 @dataclass
 class CompareAsked(Message):
     run: Run
+
+
+@dataclass
+class EvaluationAsked(Message):
+    run: Run

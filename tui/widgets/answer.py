@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import Static
+from textual.message import Message
 
+from engine import transcripts
+from engine.transcripts import Conversation, Exchange
 from tui.safe import clean
-
-ChatTurn = dict[str, str]
+from tui.widgets.prose import View, marked, prose
+from tui.widgets.quiet import Quiet
 
 FRAMES_A_SECOND = 10
 
 
 class AnswerColumn(VerticalScroll):
-    """Keeps its own history. Tokens are gathered and painted a few times a second."""
+    """Draws its side of the conversation. Tokens are gathered and painted a few times a second."""
 
-    def __init__(self, column: str) -> None:
-        super().__init__(id=column, can_focus=True)
+    class Scrolled(Message):
+        """It shows another part of its text."""
+
+        def __init__(self, column: AnswerColumn, y: float) -> None:
+            super().__init__()
+            self.column = column
+            self.y = y
+
+    def __init__(self, column: str, number: int) -> None:
+        super().__init__(id=f"column-{number}", classes="panel", can_focus=True)
         self.column = column
-        self.history: list[ChatTurn] = []
         self._titles: tuple[str, ...] = (column,)
         self._coming = ""
         self._dirty = False
-        self._text = Static(markup=False)
+        self._follows = True
+        self._said = Quiet(classes="said")
+        self._comes = Quiet(classes="comes")
 
-    def compose(self) -> Iterator[Static]:
-        yield self._text
+    def compose(self) -> Iterator[Quiet]:
+        yield self._said
+        yield self._comes
 
     def on_mount(self) -> None:
+        self._comes.display = False
         self.set_interval(1 / FRAMES_A_SECOND, self._flush)
 
     def head(self, *titles: str) -> None:
@@ -47,53 +60,92 @@ class AnswerColumn(VerticalScroll):
         fitting = [title for title in self._titles if len(title) <= room] or self._titles[-1:]
         self.border_title = Content(clean(fitting[0], newlines=False))
 
-    def restart(self) -> None:
-        self.history = []
-        self._coming = ""
-        self.note("")
-        self._paint()
+    def draw(self, talk: Conversation, rival: str | None, view: View, notes: tuple[str, ...] = ()) -> None:
+        """All that is whole. rival: the column whose words it is held against; notes: stand above all."""
+        parts = [Content.styled(clean(note), "$text-warning") for note in notes]
+        parts += [part for exchange in talk.exchanges for part in self._exchange(exchange, rival, view)]
+        self._said.show(Content("\n\n").join(parts))
+        self._to_end()
+        last = talk.last
+        said = last.answers.get(self.column) if last else None
+        ends = transcripts.figures(said) if said else ["…"] if last else []
+        self.border_subtitle = Content(" · ".join(dict.fromkeys([*ends[:1], *ends[-1:]])))
 
-    def asked(self, turns: list[ChatTurn]) -> None:
-        """The question stands; an answer begins."""
-        self.history += turns
+    def _exchange(self, exchange: Exchange, rival: str | None, view: View) -> Iterator[Content]:
+        answer = exchange.answers.get(self.column)
+        yield from (spoken(turn) for turn in exchange.question)
+        if answer is None:
+            return
+        if cut := transcripts.cut(answer):
+            yield Content.styled(f"✂ {cut}", "$text-warning")
+        own = prose(answer["text"], view)
+        other = exchange.answers.get(rival) if rival else None
+        if other is not None:
+            own = marked(own, prose(other["text"], view))
+        if not own.plain.strip():
+            own = Content.styled("(an empty answer)", "$foreground-muted")
+        # How it came belongs to it: the foot of the column has room for the least of it alone.
+        yield Content.assemble(
+            own, "\n", (" · ".join(transcripts.figures(answer)[1:-1]), "$foreground-muted")
+        )
+
+    def begin(self) -> None:
+        """An answer begins: what was shown of it is gone."""
         self._coming = ""
-        self.note("…")
-        self._paint()
+        self._comes.display = False
+        self.border_subtitle = Content("…")
+        self._to_end()
 
     def take(self, text: str) -> None:
         self._coming += text
         self._dirty = True
 
-    def answered(self, answer: dict[str, Any], cancelled: bool) -> None:
-        """The whole answer, with how it ended; it becomes part of the history."""
-        self.history.append({"role": "assistant", "content": answer["text"]})
-        self._coming = ""
-        ended = "ended by itself" if answer["ended"] else "cut off at the limit"
-        self.note(f"{answer['tokens']} tokens · {'cancelled' if cancelled else ended}")
-        self._paint()
-
-    def note(self, words: str) -> None:
-        self.border_subtitle = Content(words)
+    def end(self) -> None:
+        """What was coming has come; `draw` shows it."""
+        self._coming, self._dirty = "", False
+        self._comes.display = False
 
     def _flush(self) -> None:
         if self._dirty:
-            self._paint()
+            self._dirty = False
+            self._comes.display = True
+            self._comes.show(Content(clean(self._coming)))
+            self._to_end()
 
-    def _paint(self) -> None:
-        self._dirty = False
-        turns = [spoken(turn) for turn in self.history]
-        if self._coming:
-            turns.append(Content(clean(self._coming)))
-        at_end = self.scroll_offset.y >= self.max_scroll_y
-        self._text.update(Content("\n\n").join(turns))
-        if at_end:  # whoever has scrolled up to read is left there
-            self.scroll_end(animate=False)
+    def _to_end(self) -> None:
+        """Show the end, unless somebody has scrolled up to read."""
+        if self._follows:
+            self.call_after_refresh(self.scroll_end, animate=False)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        if new_value < old_value or new_value >= self.max_scroll_y:
+            self._follows = new_value >= self.max_scroll_y
+        if self.has_focus:
+            self.post_message(self.Scrolled(self, new_value))
 
 
-def spoken(turn: ChatTurn) -> Content:
-    """A turn: questions are marked, answers stand as they are."""
-    text = clean(turn["content"])
-    if turn["role"] == "assistant":
-        return Content(text)
-    mark = "▸ " if turn["role"] == "user" else f"{clean(turn['role'], newlines=False)}: "
-    return Content.assemble((mark, "bold $text-accent"), (text, "$foreground-muted"))
+def spoken(turn: Mapping[str, Any]) -> Content:
+    """A turn of a question: marked, and what is not the user's named."""
+    role = str(turn["role"])
+    mark = "▸ " if role == "user" else f"{clean(role, newlines=False)}: "
+    return Content.assemble((mark, "bold $text-accent"), (clean(str(turn["content"])), "$foreground-muted"))
+
+
+def titles(column: Mapping[str, Any], model: str, four_bit: bool, run: str) -> tuple[str, ...]:
+    """Who answers in a column, from the longest to the shortest: the proof that it is what it says."""
+    name, bits = column["column"], "4-bit" if four_bit else "16-bit"
+    if column["members"]:
+        members = " + ".join(column["members"])
+        return f"{name} · the logits of {members} averaged", f"{name} · {members}", name
+    if not column["on"]:
+        return f"{name} · {model} in {bits} · adapter off", f"{name} · {model} · {bits}", f"{name} · {bits}"
+    step, digest = column["step"], column["digest"][:8]
+    whose = f" · {column['run']}" if column["run"] != name.partition("@")[0] else ""
+    return (
+        f"{name}{whose} · step {step} · adapter {digest} on",
+        f"{name} · step {step} · adapter {digest} on",
+        f"{name} · adapter {digest} on",
+        f"{name} · {digest}",
+        digest,
+    )

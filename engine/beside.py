@@ -1,0 +1,46 @@
+"""What can answer beside a run: its checkpoints, and the adapters of other runs of the same base."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine import runs
+from engine.errors import UserError
+from engine.runs import Run
+
+
+@dataclass(frozen=True)
+class Beside:
+    """An adapter: the run's own where step is None, else that of its checkpoint."""
+
+    column: str
+    run: Run
+    step: int | None = None
+
+
+def candidates(run: Run) -> list[Beside]:
+    """All that might fit, this run's checkpoints first, then other runs, newest first.
+
+    Whether it fits is found when it is loaded: the worker compares quantisation, template and tokenizer.
+    """
+    base = run.recipe().model.id
+    found = [Beside(f"step-{step}", run, step) for step in steps(run)]
+    for other in runs.list_runs():
+        if other.path.resolve() == run.path.resolve() or not has_adapter(other):
+            continue
+        try:
+            if other.recipe().model.id == base:
+                found.append(Beside(other.name, other))
+        except UserError:
+            continue  # its recipe is torn; nothing of it can be loaded
+    return found
+
+
+def steps(run: Run) -> list[int]:
+    """The steps of its whole checkpoints, in their order."""
+    folders = run.checkpoints.glob("step-*")
+    return sorted(int(path.name[5:]) for path in folders if path.name[5:].isdecimal())
+
+
+def has_adapter(run: Run) -> bool:
+    return (run.adapter / "adapter_config.json").is_file()
