@@ -15,7 +15,7 @@ from textual.widgets import DataTable
 from tui.feed import Edges, RunLine, RunsFeed
 from tui.safe import clean
 from tui.screens.choose import ChooseScreen
-from tui.screens.messages import CompareAsked, ResumeAsked, RunBegun, RunOpened
+from tui.screens.messages import CompareAsked, EvaluationAsked, ResumeAsked, RunBegun, RunOpened
 from tui.screens.step import StepScreen
 from tui.widgets.quiet import Quiet
 from tui.widgets.run_table import RunTable
@@ -65,6 +65,9 @@ class HomeScreen(StepScreen):
         ),
         Binding("n", "new", "New run", id="home.new", tooltip="Start a new run"),
         Binding("c", "compare", "Compare", id="home.compare", tooltip="Chat with base and tuned"),
+        Binding(
+            "f6", "evaluation", "Evaluation", id="home.evaluation", tooltip="Base against tuned, measured"
+        ),
         Binding("r", "resume", "Resume", id="home.resume", tooltip="Go on at the newest checkpoint"),
         Binding("K,shift+up", "move(-1)", "Sooner", id="home.sooner", tooltip="Let it train earlier"),
         Binding("J,shift+down", "move(1)", "Later", id="home.later", tooltip="Let it train later"),
@@ -123,7 +126,7 @@ class HomeScreen(StepScreen):
         if action == "first":
             return self._listed and not self._lines
         line = self._highlighted() if self._lines else None
-        if action == "compare":
+        if action in ("compare", "evaluation"):
             return line is not None and line.saved
         if action == "resume":
             return line is not None and line.resumable
@@ -146,6 +149,11 @@ class HomeScreen(StepScreen):
         line = self._highlighted()
         if line is not None:
             self.post_message(CompareAsked(line.run))
+
+    def action_evaluation(self) -> None:
+        line = self._highlighted()
+        if line is not None:
+            self.post_message(EvaluationAsked(line.run))
 
     def action_resume(self) -> None:
         line = self._highlighted()

@@ -17,7 +17,7 @@ from tui.feed import RESUMABLE, Edges, RunFeed, Snapshot
 from tui.safe import clean
 from tui.screens import control
 from tui.screens.choose import PickScreen
-from tui.screens.messages import CompareAsked, ResumeAsked
+from tui.screens.messages import CompareAsked, EvaluationAsked, ResumeAsked
 from tui.screens.notes import NotesScreen
 from tui.screens.watching import WATCHING, WatchingScreen
 from tui.widgets.panels import notes, outcome, status_line
@@ -50,6 +50,9 @@ class TrainScreen(WatchingScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "compare", "Compare", id="train.compare", tooltip="Chat with base and tuned"),
+        Binding(
+            "f6", "evaluation", "Evaluation", id="train.evaluation", tooltip="Base against tuned, measured"
+        ),
         Binding("r", "resume", "Resume", id="train.resume", tooltip="Go on at the newest checkpoint"),
         Binding("s", "stop", "Stop", id="train.stop", tooltip="Save the adapter and stop"),
         Binding("k", "checkpoint", "Checkpoint", id="train.checkpoint", tooltip="Save one now and go on"),
@@ -164,7 +167,7 @@ class TrainScreen(WatchingScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         latest = self._latest
-        if action == "compare":
+        if action in ("compare", "evaluation"):
             return latest.state.saved and not latest.alive
         if action == "resume":
             return not latest.alive and latest.state.status in RESUMABLE
@@ -176,6 +179,9 @@ class TrainScreen(WatchingScreen):
 
     def action_compare(self) -> None:
         self.post_message(CompareAsked(self._run))
+
+    def action_evaluation(self) -> None:
+        self.post_message(EvaluationAsked(self._run))
 
     def action_resume(self) -> None:
         self.post_message(ResumeAsked(self._run))
