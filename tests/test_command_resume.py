@@ -100,7 +100,7 @@ def test_a_run_that_starts_again_is_not_taken_for_over(home: Path) -> None:
     os.close(lock)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_told_killed_and_resumed(capsys: pytest.CaptureFixture[str], home: Path) -> None:
     plan = recipe.changed(harness.plan(), train={"steps": 5_000, "save_every": 0, "eval_every": 0})
     run = runs.create(plan)

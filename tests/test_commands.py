@@ -271,7 +271,7 @@ def test_attach_replays_a_run_and_cleans_what_it_says(capsys: pytest.CaptureFixt
         "step 1/3  loss 1.234  lr 2.0e-03  812 tok/s  eta 0:42",
         "step 2/3  loss 1.234  lr 2.0e-03  812 tok/s  eta 0:42",
         "step 3/3  loss 1.234  lr 2.0e-03  812 tok/s  eta 0:42",
-        "warning: odd ␛]0;title␇ rows look at them",
+        "warning: odd ␛]0;title␇ rows; look at them",
         "step 3  validation loss 2.190",
         "Too few steps to say more: 3 steps; validation was 48% below the base model's.",
         "finished at step 3 of 3; no adapter (0:10)",

@@ -28,9 +28,10 @@ def likelihood(said: str) -> float:
     return float(said.rpartition("reference ")[2].removesuffix(" a token"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_comparison_a_vote_and_an_evaluation(trained: Run, tmp_path: Path) -> None:
     run = Run(Path(shutil.copytree(trained.path, tmp_path / "ift-home" / "runs" / trained.name)))
+    shutil.rmtree(run.path / "evals")  # it is measured here
     app = IftTui()
     async with app.run_test(size=(120, 40)) as pilot:
         app.post_message(CompareAsked(run))
