@@ -1,6 +1,6 @@
 """The app at the end of a terminal line: how soon it stands, what it sends, how fast it answers a key.
 
-    python benchmarks/tui.py [start rest live keys slow]
+    python benchmarks/terminal.py [start rest live keys slow]
 
 All is measured from the other side of a real pty of 80x24; one JSON line each:
 start  seconds from exec to the first useful paint, interleaved with the smallest app of the same toolkit
