@@ -13,7 +13,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
+from test_worker_turn import until
 
 from engine import hardware, recipe, runs
 from engine.errors import UserError
@@ -230,3 +232,18 @@ def test_rows_on_disk_know_their_file_and_line(tmp_path: Path) -> None:
         for number in range(2 * rows.ROWS_A_BATCH + 3):
             write([number], [number], f"/data/{'ab'[number % 2]}.jsonl", 10 * number)
     assert rows.places(path, [1025, 0, 1]) == ["b.jsonl line 10250", "a.jsonl line 0", "b.jsonl line 10"]
+
+
+def test_the_evaluation_at_the_end_does_not_outlive_the_worker_that_started_it() -> None:
+    child = (
+        "import os, time; from engine.workers.io import die_with; die_with(os.getppid());"
+        "print(os.getpid(), flush=True); time.sleep(60)"
+    )
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    started = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert started.stdout is not None
+    pid = int(started.stdout.readline())
+    assert psutil.pid_exists(pid)
+    started.kill()
+    started.wait()
+    until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)

@@ -1,13 +1,14 @@
 """The short evaluation at the end of a training: base and tuned on a few validation rows.
 
 In a process of its own: Unsloth, which trains, and the mixed batches of base and tuned cannot share one. It
-gets the run's locks, so that the run counts as alive while one of the two is.
+dies with this one, which holds the run's lock: nobody could tell it to stop any more.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,6 @@ from typing import Any
 
 from engine.events import EventLog
 from engine.runs import Run
-from engine.workers import turn
 from engine.workers.io import StopFlag
 
 NAME = "end"
@@ -27,14 +27,14 @@ FACTS = ("source", "metric", "rows", "base", "tuned")
 SECONDS_BETWEEN_LOOKS = 0.1
 
 
-def measure(run: Run, log: EventLog, stop: StopFlag, lock: int) -> None:
+def measure(run: Run, log: EventLog, stop: StopFlag) -> None:
     """Tell how often base and tuned are right. What goes wrong is a warning: the adapter is saved by now."""
     rows = run.recipe().evaluate.at_end
     if not rows or not run.state().rendered.get("validation"):
         return
     log.write("phase", phase="measure")
     _free_memory()
-    told = _evaluated(run, rows, stop, lock)
+    told = _evaluated(run, rows, stop)
     if told.get("kind") == "evaluated":
         sets = [{key: one[key] for key in FACTS} for one in told["sets"]]
         log.write("measured", part=told["part"], file=told["file"], seconds=told["seconds"], sets=sets)
@@ -47,15 +47,15 @@ def measure(run: Run, log: EventLog, stop: StopFlag, lock: int) -> None:
         )
 
 
-def _evaluated(run: Run, rows: int, stop: StopFlag, lock: int) -> dict[str, Any]:
+def _evaluated(run: Run, rows: int, stop: StopFlag) -> dict[str, Any]:
     """The last message of the evaluation's process; empty where it was stopped or had none."""
     asked = ["--part", "validation", "--rows", str(rows), "--name", NAME, "--no-general", "--no-likelihood"]
+    asked += ["--parent", str(os.getpid())]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "engine.workers.evaluate", str(run.path), *asked],
             stdin=subprocess.DEVNULL,
             stdout=said,
-            pass_fds=(lock, *turn.held()),
         )
         while process.poll() is None:
             if stop.wanted:

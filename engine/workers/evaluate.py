@@ -59,7 +59,7 @@ from engine.recipe import Recipe
 from engine.runs import Run
 from engine.sources import Part
 from engine.workers import durable
-from engine.workers.io import Channel
+from engine.workers.io import Channel, die_with
 
 if TYPE_CHECKING:
     from engine.workers.conversing import Session
@@ -70,6 +70,8 @@ def main() -> int:
     channel = Channel()
     os.umask(0o077)
     asked = arguments()
+    if asked.parent is not None:
+        die_with(asked.parent)
     cancel = threading.Event()
     threading.Thread(target=_listen, args=(channel, cancel), daemon=True).start()
     try:
@@ -91,6 +93,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--name", help="of the files; by default the part's")
     parser.add_argument("--no-general", action="store_true")
     parser.add_argument("--no-likelihood", action="store_true")
+    parser.add_argument("--parent", type=int, help="process that this one shall not outlive")
     return parser.parse_args(words)
 
 

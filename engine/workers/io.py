@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import json
 import os
@@ -15,6 +16,9 @@ from engine import runs
 from engine.errors import UserError
 
 Request = dict[str, Any]
+
+PR_SET_PDEATHSIG = 1
+"""prctl(2), of Linux."""
 
 
 class Stopped(Exception):
@@ -58,6 +62,13 @@ class _Forgiving(io.FileIO):
             return super().write(data) or 0
         except OSError:
             return len(data)
+
+
+def die_with(parent: int) -> None:
+    """Have the system kill this process when its parent ends, however it ends; at once if it has already."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 class StopFlag:

@@ -58,7 +58,7 @@ def work(run: Run, stop: StopFlag, lock: int) -> int:
     try:
         step, ended = train(run, log, stop)
         if ended:
-            closing.measure(run, log, stop, lock)
+            closing.measure(run, log, stop)
         log.write("finished" if ended else "stopped", step=step, path=str(run.adapter))
     except Again as again:
         amends.start_again(run, again.amends, lock)

@@ -54,11 +54,6 @@ def _sleep(run: Run, device: str, stop: StopFlag) -> None:
         time.sleep(SECONDS_BETWEEN_ASKING_FOR_STOP)
 
 
-def held() -> tuple[int, ...]:
-    """The descriptor of the device's lock, where this process has it."""
-    return (int(os.environ[HELD].partition(":")[2]),) if _has_lock() else ()
-
-
 def _has_lock() -> bool:
     """Whether this process has started itself anew and holds the lock already.
 
