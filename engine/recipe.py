@@ -22,11 +22,17 @@ Format = Literal[
 Metric = Literal["exact", "normalised", "fields", "choice", "number", "text"]
 TrainOn = Literal["answers", "last answer", "all turns", "everything"]
 Schedule = Literal["cosine", "linear", "constant"]
+Optimizer = Literal["adamw", "adamw_8bit"]
 Count = Annotated[int, Field(ge=1)]
+Auto = Literal["auto"]
 
 # Above these a LoRA run diverges on any model, so the number is a slip (a percent, a missing minus).
 HIGHEST_LEARNING_RATE = 0.05
 HIGHEST_RANK = 1024
+
+# How pydantic names the two ways that a value which may be auto is wrong.
+AUTO = "literal['auto']"
+OR_AUTO = ("constrained-int", "bool", "literal['adamw','adamw_8bit']")
 
 
 class Table(BaseModel):
@@ -166,19 +172,21 @@ class Lora(Table):
 
 
 class Train(Table):
-    """How the adapter learns."""
+    """How the adapter learns. What is "auto" is chosen for device and rows when both are known: auto.py."""
 
     epochs: Annotated[float, Field(gt=0)] | None = None
     steps: Count | None = None
-    batch_size: Count = 4
-    gradient_accumulation: Count = 4
+    # Rows at once, and how often before the weights move: their product is the rows of a step.
+    batch_size: Count | Auto = "auto"
+    gradient_accumulation: Count | Auto = "auto"
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
     schedule: Schedule = "cosine"
     warmup_steps: Annotated[int, Field(ge=0)] = 10
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
-    optimizer: Literal["adamw", "adamw_8bit"] = "adamw"
-    gradient_checkpointing: bool = True
+    optimizer: Optimizer | Auto = "auto"
+    # Activations are computed again on the way back instead of kept: less memory, half as much time again.
+    gradient_checkpointing: bool | Auto = "auto"
     eval_every: Annotated[int, Field(ge=0)] = 0
     # Steps between checkpoints; 0: only at the end and where the run is stopped.
     save_every: Annotated[int, Field(ge=0)] = 100
@@ -209,6 +217,19 @@ class Train(Table):
         if rate > HIGHEST_LEARNING_RATE:
             raise ValueError(f"{rate:g} is too high for LoRA; try 2e-4")
         return rate
+
+
+class Settled(Train):
+    """[train] as it is run: a number for each thing that a recipe may leave open."""
+
+    batch_size: Count = 4
+    gradient_accumulation: Count = 4
+    optimizer: Optimizer = "adamw"
+    gradient_checkpointing: bool = True
+
+    @property
+    def rows_a_step(self) -> int:
+        return self.batch_size * self.gradient_accumulation
 
     def total_steps(self, rows: int) -> int:
         """Optimizer steps for that many training rows; one epoch where the recipe names no length."""
@@ -334,8 +355,10 @@ def _tuples(value: Any) -> Any:
 
 
 def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    mistakes = [one for one in error.errors() if one["loc"][-1:] != (AUTO,)]
+    first = mistakes[0]
+    at = first["loc"][:-1] if str(first["loc"][-1]) in OR_AUTO else first["loc"]
+    key = ".".join(str(part) for part in at)
     match first["type"]:
         case "extra_forbidden":
             known = _known_keys(first["loc"])
@@ -348,8 +371,9 @@ def _sentence(error: ValidationError) -> str:
             text = f"{key + ': ' if key else ''}{first['ctx']['error']}"
         case _:
             said = first["msg"].replace("Input should be", "must be")
+            said += ", or auto" if at != first["loc"] else ""
             text = f"{key}: {said} (found {first['input']!r:.80})"
-    more = error.error_count() - 1
+    more = len(mistakes) - 1
     return text + (f" (and {more} more mistake{'s' if more > 1 else ''})" if more else "")
 
 

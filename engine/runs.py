@@ -23,7 +23,7 @@ from engine.errors import RunFailed, UserError
 from engine.events import RunState
 
 if TYPE_CHECKING:
-    from engine.recipe import Recipe
+    from engine.recipe import Recipe, Settled
 
 LOCK_FD = "IFT_TUI_LOCK_FD"
 """Environment variable by which a launcher hands the held lock to the worker."""
@@ -94,6 +94,12 @@ class Run:
         from engine import recipe  # with pydantic: not before it is needed, a list of runs does without
 
         return recipe.load(self.path / "recipe.toml")
+
+    def plan(self) -> Settled | None:
+        """[train] as it is run; None while the worker has not chosen what the recipe leaves open."""
+        from engine import auto
+
+        return auto.known(self.recipe().train, self.path)
 
     def state(self) -> RunState:
         """The fold over its events; a run without a last word whose lock is free has crashed."""

@@ -81,6 +81,8 @@ class Lines:
                 return f"it waits: {event.get('reason')}"
             case "unpaused":
                 return "it goes on"
+            case "chosen":
+                return "\n".join(f"auto: {reading.chosen(**one)}" for one in event["choices"])
             case "shrunk":
                 each, times = event.get("batch_size"), event.get("gradient_accumulation")
                 return f"memory ran out: it starts again with batches of {each}, {times} to a step"

@@ -15,7 +15,8 @@ from textual.widgets import Input
 from engine import recipe
 from engine.errors import UserError
 from engine.fit import Fit
-from engine.recipe import Recipe
+from engine.memory import Rows
+from engine.recipe import Recipe, Settled
 from engine.shapes import Unknown
 from tui.draft import Draft
 from tui.feed import Edges
@@ -106,7 +107,9 @@ class RecipeScreen(StepScreen):
 
     def _sum_up(self) -> None:
         if self.draft is not None:
-            lines = summary(self.draft, forecast.line(self._fit()), self._saved, self._seconds())
+            settled, choices = self._edges.settle(self._plan, self._rows)
+            memory = forecast.line(self._fit(), choices=choices)
+            lines = summary(self.draft, settled, memory, self._saved, self._seconds())
             if self._wrong:
                 lines = Content.assemble((f"✗ {clean(self._wrong)}\n", "$text-error"), lines)
             self.query_one("#sums", Quiet).show(lines)
@@ -139,10 +142,16 @@ class RecipeScreen(StepScreen):
         self.refresh_bindings()
         self.post_message(StartAsked())
 
-    def _fit(self) -> Fit | Unknown:
+    @property
+    def _rows(self) -> Rows:
         scan = self.draft.scan if self.draft is not None else None
-        known = (scan["longest"], scan["usual"]) if scan and scan["rows"] else (None, None)
-        return self._edges.fit(self._plan, *known)
+        if not scan or not scan["rows"]:
+            return Rows()
+        mean = scan["tokens"] / scan["rows"]
+        return Rows(scan["longest"], scan["usual"], mean=mean, count=scan["rows"])
+
+    def _fit(self) -> Fit | Unknown:
+        return self._edges.fit(self._plan, self._rows)
 
     def action_forecast(self) -> None:
         from tui.screens.forecast import ForecastScreen
@@ -164,7 +173,8 @@ class RecipeScreen(StepScreen):
         plan, measured = self._measured
         if pace(plan) != pace(self._plan):
             return None
-        steps, then = (one.train.total_steps(scan["rows"]) for one in (self._plan, plan))
+        settled = (self._edges.settle(one, self._rows)[0] for one in (self._plan, plan))
+        steps, then = (one.total_steps(scan["rows"]) for one in settled)
         return float(measured["eta"] * steps / then)
 
     def action_save(self) -> None:
@@ -205,18 +215,20 @@ def pace(plan: Recipe) -> dict[str, Any]:
     return {**document, "train": {key: document["train"][key] for key in kept}}
 
 
-def summary(draft: Draft, memory: Content, saved: Path | None, seconds: float | None = None) -> Content:
+def summary(
+    draft: Draft, settled: Settled, memory: Content, saved: Path | None, seconds: float | None = None
+) -> Content:
     """Steps, rows and tokens, memory, and the command line that does the same: what matters most first.
 
-    seconds: what the run will take, where a probe has said so.
+    settled: [train] as it would be run. seconds: what the run will take, where a probe has said so.
     """
     plan, scan = draft.recipe, draft.scan
-    each = plan.train.batch_size * plan.train.gradient_accumulation
+    each = settled.rows_a_step
     if scan is None:
-        steps = plan.train.steps
+        steps = settled.steps
         size = "counting rows and tokens …"
     else:
-        steps = plan.train.total_steps(scan["rows"])
+        steps = settled.total_steps(scan["rows"])
         size = f"{scan['rows']:,} rows, {scan['tokens']:,} tokens an epoch"
     spoiling = [clean(sentence, newlines=False) for sentence in scan["spoiling"]] if scan else []
     length = f"{steps:,} steps of {each} rows" if steps else f"steps of {each} rows"
