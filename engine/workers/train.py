@@ -37,6 +37,7 @@ from engine.workers import (
     closing,
     control,
     durable,
+    eager,
     failures,
     fetch,
     forecast,
@@ -252,6 +253,7 @@ def _enter(phase: str, log: EventLog, stop: StopFlag) -> None:
 def warm() -> None:
     """Import what trains: the slow part of a start, the same for every run."""
     _private_settings()
+    eager.uncompiled()
     import unsloth  # noqa: F401  (before transformers, trl and peft: it patches them)
 
     from engine.workers import trainer  # noqa: F401
