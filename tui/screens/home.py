@@ -30,9 +30,11 @@ WELCOME = Content.assemble(
     ("Fine-tune a language model to follow your instructions.\n\n", "bold"),
     "Six steps, named above: pick a base model, see what it will read, set a few knobs, ",
     "watch it learn, then let base and tuned answer side by side.\n\n",
+    ("t", "bold $text-accent"),
+    "      a tour of three minutes: from here to base and tuned side by side.\n",
+    "       A tiny model and two sets come with the program; no GPU, no network\n\n",
     ("enter", "bold $text-accent"),
-    "  the guided first run: about two minutes, no GPU or network\n",
-    "       needed; a tiny model and two sets come with the program\n\n",
+    "  the same run without a guide, and twice as long\n\n",
     ("n", "bold $text-accent"),
     "      a new run with your model and your rows\n\n",
     ("?", "bold $text-accent"),
@@ -63,6 +65,7 @@ class HomeScreen(StepScreen):
             key_display="enter",
             tooltip="The guided first run",
         ),
+        Binding("t", "app.tour", "Tour", id="home.tour", tooltip="All of it in three minutes"),
         Binding("n", "new", "New run", id="home.new", tooltip="Start a new run"),
         Binding("c", "compare", "Compare", id="home.compare", tooltip="Chat with base and tuned"),
         Binding(
@@ -117,6 +120,11 @@ class HomeScreen(StepScreen):
         if lines and self.focused is None:
             table.focus()
         self.refresh_bindings()
+
+    @property
+    def lines(self) -> tuple[RunLine, ...]:
+        """The runs, as they were when last looked at."""
+        return self._lines
 
     def _highlighted(self) -> RunLine | None:
         row = self.query_one(RunTable).cursor_row
