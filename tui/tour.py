@@ -221,14 +221,13 @@ class Tour:
     def begin(self) -> None:
         """Begin the walk, or show where it stands; a draft of another run is left in peace."""
         screens = [screen for screen in self._app.screen_stack if isinstance(screen, StepScreen)]
-        drafting = [screen for screen in screens if screen.STEP in (2, 3, 4)]
-        if drafting and not _is_ours(drafting[-1]):
-            said = "A run is being set up here; the tour begins at the list of runs with t"
-            self._app.notify(said)
+        drafts = [screen for screen in screens if screen.STEP in (2, 3, 4)]
+        if drafts and not _is_ours(drafts[-1]):
+            self._app.notify("A run is being set up here; the tour begins at the list of runs, with t.")
             return
         self._hidden = False
-        if not drafting and not _is_ours(screens[-1]):
-            screens[0].post_message(RunBegun(str(RECIPE)))
+        if not drafts and (screens[1:] == [] or not _is_ours(screens[-1])):
+            self._app.post_message(RunBegun(str(RECIPE)))
         self.look()
 
     def turn(self) -> None:

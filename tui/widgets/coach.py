@@ -10,12 +10,6 @@ from tui.widgets.quiet import Quiet
 class Coach(Quiet):
     """Its height is fixed, so that no panel moves when it says something else."""
 
-    DEFAULT_CSS = """
-    Coach { display: none; height: 3; padding: 0 2; background: $surface; }
-    .-wide Coach { height: 2; }
-    .-touring Coach { display: block; }
-    """
-
     def says(self, sentences: str, key: str = "", does: str = "") -> None:
         self.show(told(sentences, key, does))
 
