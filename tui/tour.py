@@ -103,8 +103,8 @@ STOPS: tuple[Stop[Any], ...] = (
     ),
     Stop(
         DataScreen,
-        "The sample is a row just as the model reads it; only the part with the bar is learnt. ← and → "
-        "turn the rows. The run trains on these rows or refuses to start.",
+        "The sample is a row just as the model reads it; the answer, with a bar at its left (↓), is what is "
+        "learnt. ← and → turn the rows. The run trains on these or refuses to start.",
         _stays,
         "enter",
         "goes on",
@@ -145,7 +145,7 @@ STOPS: tuple[Stop[Any], ...] = (
     Stop(
         TrainScreen,
         "The base model is measured on rows that training never sees: its loss will be the dashed line "
-        "to beat, and its answers stand under Samples.",
+        "to beat, and its answers the first samples.",
         _out_of("baseline"),
     ),
     Stop(
@@ -162,8 +162,8 @@ STOPS: tuple[Stop[Any], ...] = (
     ),
     Stop(
         TrainScreen,
-        "◆ is the loss on rows that training never sees: under the dashes it is better than the base. "
-        "Samples: the same questions, answered anew ([ and ] turn back, 4 enlarges).",
+        "◆ is the loss on rows that training never sees: under the dashes it is better than the base. 4 "
+        "shows what the adapter answers so far to a few of them, and the base; 4 again all panels.",
         lambda screen: _state(screen).status == "finished",
     ),
     Stop(TrainScreen, "The adapter is saved; the worker leaves.", lambda screen: not screen.snapshot.alive),
@@ -197,11 +197,11 @@ STOPS: tuple[Stop[Any], ...] = (
     ),
     Stop(
         CompareScreen,
-        "Underlined is what differs; the right answer stands beneath. ctrl+t asks the next, or type your "
-        "own. Done?",
+        "The reference beneath is one right answer; other words can say the same. ctrl+t asks the next "
+        "row, or type a question of your own. Done?",
         _stays,
         "esc",
-        "twice leads to the runs, and to your own rows",
+        "twice leads to the runs, and to your rows",
     ),
 )
 """In the order of the walk. On a screen the first whose condition does not hold yet is said."""
