@@ -169,7 +169,8 @@ async def test_of_another_run_it_says_nothing() -> None:
     app = Stage().app()
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.screen.focused is not None)
-        await pilot.press("t")
+        assert "Tour" not in keys(app)
+        app.action_tour()
         await until(pilot, on(app, ModelScreen))
         await pilot.press("escape", "enter")
         await until(pilot, on(app, TrainScreen))

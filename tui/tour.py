@@ -67,8 +67,8 @@ STOPS: tuple[Stop[Any], ...] = (
         HomeScreen,
         "It waits for you: nothing is trained yet.",
         lambda screen: any(line.name == NAME for line in screen.lines),
-        "t",
-        "takes it up again",
+        "ctrl+p",
+        "has it under Tour",
     ),
     Stop(
         HomeScreen,
@@ -223,7 +223,7 @@ class Tour:
         screens = [screen for screen in self._app.screen_stack if isinstance(screen, StepScreen)]
         drafts = [screen for screen in screens if screen.STEP in (2, 3, 4)]
         if drafts and not _is_ours(drafts[-1]):
-            self._app.notify("A run is being set up here; the tour begins at the list of runs, with t.")
+            self._app.notify("A run is being set up here. Leave it (esc) to take the tour: it begins at the list of runs.")
             return
         self._hidden = False
         if not drafts and (screens[1:] == [] or not _is_ours(screens[-1])):

@@ -31,7 +31,7 @@ WELCOME = Content.assemble(
     "Six steps, named above: pick a base model, see what it will read, set a few knobs, ",
     "watch it learn, then let base and tuned answer side by side.\n\n",
     ("t", "bold $text-accent"),
-    "      a tour of three minutes: from here to base and tuned side by side.\n",
+    "      a guided tour: in three minutes to base and tuned side by side.\n",
     "       A tiny model and two sets come with the program; no GPU, no network\n\n",
     ("enter", "bold $text-accent"),
     "  the same run without a guide, and twice as long\n\n",
@@ -57,15 +57,15 @@ class HomeScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t", "tour", "Tour", id="home.tour", tooltip="All of it in three minutes"),
         Binding(
             "enter",
             "first",
             "First run",
             id="home.first",
             key_display="enter",
-            tooltip="The guided first run",
+            tooltip="The first run by yourself",
         ),
-        Binding("t", "app.tour", "Tour", id="home.tour", tooltip="All of it in three minutes"),
         Binding("n", "new", "New run", id="home.new", tooltip="Start a new run"),
         Binding("c", "compare", "Compare", id="home.compare", tooltip="Chat with base and tuned"),
         Binding(
@@ -131,7 +131,7 @@ class HomeScreen(StepScreen):
         return self._lines[row] if row < len(self._lines) else None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "first":
+        if action in ("first", "tour"):
             return self._listed and not self._lines
         line = self._highlighted() if self._lines else None
         if action in ("compare", "evaluation"):
@@ -152,6 +152,9 @@ class HomeScreen(StepScreen):
 
     def action_first(self) -> None:
         self.post_message(RunBegun(GUIDED))
+
+    async def action_tour(self) -> None:
+        await self.run_action("app.tour")
 
     def action_compare(self) -> None:
         line = self._highlighted()
