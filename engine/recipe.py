@@ -79,7 +79,7 @@ class Source(Table):
     group: str | None = None
     # Each value of this column has its share in every part.
     stratify: str | None = None
-    # Of a folder of documents: besides its text, each file is the answer to a question after what it contains.
+    # Of a folder of documents: besides its text, each file answers a question after what it contains.
     questions: bool = False
     # A date that stands in front of those questions.
     date: str | None = None
@@ -96,7 +96,9 @@ class Source(Table):
         try:
             re.compile(form)
         except re.error as error:
-            raise ValueError(f"{form!r} is neither json nor a regular expression ({error})") from None
+            raise ValueError(
+                f"{form!r} is neither json nor a regular expression ({error}); mend it, or leave it out"
+            ) from None
         return form
 
     @model_validator(mode="after")
@@ -138,8 +140,8 @@ class Data(Table):
     validation: Annotated[float, Field(ge=0)] = 0.05
     # Test rows set aside in the same way, for the comparison and the evaluation.
     test: Annotated[float, Field(ge=0)] = 0.0
-    # Draws which rows are set aside, which of them are measured, which a weight below 1 takes, and what augment
-    # changes.
+    # Draws which rows are set aside, which of them are measured, which a weight below 1 takes, and what
+    # augment changes.
     seed: int = 0
     # What is done with a row for each reason of the ledger: keep, fix, drop or stop (too_long = "fix").
     policy: dict[str, Action] = {}
@@ -152,9 +154,11 @@ class Data(Table):
     def _parts_leave_rows(self) -> Data:
         for share in (self.validation, self.test):
             if share > 1 and share != int(share):
-                raise ValueError(f"{share:g} is neither a share below 1 nor a whole number of rows")
+                raise ValueError(
+                    f"{share:g} is neither a share below 1 nor a whole number of rows; give 0.05 or 200, say"
+                )
         if sum(share for share in (self.validation, self.test) if share < 1) >= 1:
-            raise ValueError("validation and test together must leave rows to train on")
+            raise ValueError("validation and test together must leave rows to train on; lower one of them")
         return self
 
     @field_validator("policy")
@@ -194,7 +198,7 @@ class Train(Table):
     batch_size: Count = 4
     # Batches whose gradients are summed before a step: a step learns from batch_size times as many rows.
     gradient_accumulation: Count = 4
-    # The highest step width of the schedule; 1e-4 to 3e-4 suits LoRA on models of a billion parameters and more.
+    # The highest step width of the schedule; 1e-4 to 3e-4 suits LoRA on models from a billion parameters.
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
     # How the learning rate goes on after the warm-up: down along a cosine, down in a line, or not down.
     schedule: Schedule = "cosine"
@@ -293,7 +297,7 @@ def load(path: str | Path) -> Recipe:
     except UnicodeDecodeError:
         raise UserError(f"{file}: not UTF-8 text; save the recipe as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{file}: not valid TOML: {error}") from None
+        raise UserError(f"{file}: not valid TOML: {error}; mend that line") from None
     return _anchored(parse(document, str(file)), file.parent.resolve())
 
 

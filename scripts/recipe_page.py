@@ -38,11 +38,12 @@ HEAD = """# The recipe, key by key
 
 A run is one TOML file: `ift-tui train my.toml`. Only `data.sources` is needed; every other key has a default.
 A key that is not listed here is refused, with the name that was probably meant; so are wrong types and
-contradictions, before anything starts. [first-steps.toml](../recipes/first-steps.toml) is a whole one, line by
-line; [data.md](data.md) has the formats, templates and policies, [rendering.md](rendering.md) what is trained.
+contradictions, before anything starts. [first-steps.toml](../recipes/first-steps.toml) is a whole one, line
+by line; [data.md](data.md) has the formats, templates and policies, [rendering.md](rendering.md) what is
+trained.
 
-On the command line `--set train.steps=20` changes a key for one run, `--set data.sources.0.weight=2` one of the
-first set. Relative paths are taken from the recipe's folder.
+On the command line `--set train.steps=20` changes a key for one run, `--set data.sources.0.weight=2` one of
+the first set. Relative paths are taken from the recipe's folder.
 
 (`make docs` writes this page from the program.)
 """

@@ -223,7 +223,9 @@ class Tour:
         screens = [screen for screen in self._app.screen_stack if isinstance(screen, StepScreen)]
         drafts = [screen for screen in screens if screen.STEP in (2, 3, 4)]
         if drafts and not _is_ours(drafts[-1]):
-            self._app.notify("A run is being set up here. Leave it (esc) to take the tour: it begins at the list of runs.")
+            self._app.notify(
+                "A run is being set up here. Leave it (esc) to take the tour: it begins at the list of runs."
+            )
             return
         self._hidden = False
         if not drafts and (screens[1:] == [] or not _is_ours(screens[-1])):
