@@ -89,7 +89,7 @@ async def walk() -> None:
 async def rows(pilot: Pilot[Any]) -> None:
     await pilot.press("enter")
     await reach(pilot, DataScreen)
-    await until(pilot, lambda: pilot.app.screen.draft.scan is not None)
+    await until(pilot, lambda: "digest" in text(pilot.app, "#facts"))
     await draw(pilot, "data")
     await beside(pilot, "i", InspectScreen, "inspect")
     await beside(pilot, "m", SourceScreen, "source")
