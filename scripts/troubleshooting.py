@@ -37,6 +37,8 @@ SAYERS = (
 TOLD = ("SAID", "MEMORY_GUARD", "MENDS")
 """Constants of sentences with their mends."""
 BLANK = "…"
+FEWEST_LETTERS = 8
+"""With fewer letters of its own a sentence hands on what others have said."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def _of_file(file: Path) -> Iterator[Sentence]:
             case ast.Assign():
                 said = _told(node, tree)
         for text, code in said:
-            if any(letter.isalpha() for letter in text):  # else it hands on what others have said
+            if sum(map(str.isalpha, text)) >= FEWEST_LETTERS:
                 yield Sentence(name, text, code)
 
 
