@@ -42,7 +42,7 @@ def main() -> None:
 
 
 async def toured() -> tuple[list[tuple[str, float, float]], dict[str, Any]]:
-    """Walk the tour. Each screen with its seconds and processor seconds since the key, and what was answered."""
+    """Walk the tour. Each screen, its seconds and processor seconds since the key; and what was answered."""
     from engine import RECIPES, metrics, runs
     from tui.app import IftTui
     from tui.screens.compare import CompareScreen
