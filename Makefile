@@ -35,7 +35,7 @@ docs: $(VENV)/.dev
 	@$(BIN)/python scripts/recipe_page.py
 	@$(BIN)/python scripts/troubleshooting.py
 
-# The pictures in README and docs, drawn by the app itself on a real run (some four minutes).
+# The pictures in README and docs, drawn by the app itself on a real run.
 screenshots: $(VENV)/.dev
 	@$(BIN)/python scripts/screenshots.py
 

@@ -3,7 +3,7 @@
     make screenshots     (or: python scripts/screenshots.py)     trains, writes docs/pictures/*.svg
 
 Nothing is staged: rows, losses and answers are those of the run. Runs go to a folder that is thrown away.
-On two cores with nothing else to do it takes some four minutes.
+It takes twice as long as the tour (benchmarks/tour.py).
 """
 
 from __future__ import annotations

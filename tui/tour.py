@@ -96,10 +96,8 @@ STOPS: tuple[Stop[Any], ...] = (
     Stop(
         DataScreen,
         "Two sets of instructions with their answers come with the program: write about a product, judge "
-        "a review. All rows are being read and counted.",
+        "a review. All rows are being read and counted; that takes a moment.",
         _counted,
-        "enter",
-        "goes on",
     ),
     Stop(
         DataScreen,
