@@ -83,6 +83,7 @@ async def walk() -> None:
         await comparison(pilot)
         await pilot.press("escape", "escape")
         await reach(pilot, HomeScreen)
+        await until(pilot, lambda: "Compare" in keys(app))
         await draw(pilot, "home")
 
 

@@ -236,8 +236,8 @@ class Tour:
         self.look()
 
     def look(self) -> None:
-        self._app.set_class(not self._hidden, "-touring")
         screen = self._app.screen
+        screen.set_class(not self._hidden, "-touring")
         if not self._hidden and isinstance(screen, StepScreen) and screen.stands:
             screen.query_one(Coach).says(*said(screen))
 

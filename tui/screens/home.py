@@ -97,6 +97,10 @@ class HomeScreen(StepScreen):
     def on_mount(self) -> None:
         self._follow()
 
+    def on_screen_resume(self) -> None:
+        if self._listed:  # what has happened meanwhile is shown at once
+            self._follow()
+
     @work(exclusive=True)
     async def _follow(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""The lines above the keys that lead through the tour; seen only while the app has the class -touring."""
+"""The lines above the keys that lead through the tour; seen only on a screen that has the class -touring."""
 
 from __future__ import annotations
 
