@@ -24,7 +24,9 @@ import psutil
 from textual.pilot import Pilot
 
 SIZE = (80, 24)
-LONGEST_WAIT = 600.0
+LONGEST_WAIT = 1800.0
+SECONDS_BETWEEN_LOOKS = 0.5
+"""At the processes: to look is work as well."""
 
 
 def main() -> None:
@@ -124,8 +126,11 @@ async def until(
 ) -> None:
     """Let the app work until something holds; meanwhile look at what it costs."""
     deadline = time.monotonic() + LONGEST_WAIT
+    looked = 0.0
     while not condition():
-        looking()
+        if time.monotonic() - looked > SECONDS_BETWEEN_LOOKS:
+            looking()
+            looked = time.monotonic()
         if time.monotonic() > deadline:
             raise TimeoutError(f"the app did not come that far within {LONGEST_WAIT:.0f} s")
         await pilot.pause(0.05)
