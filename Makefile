@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test proofs harnesses lint check clean figures screenshots
+.PHONY: run test proofs harnesses lint check clean figures screenshots docs
 
 run: $(VENV)/.app
 	@$(BIN)/ift-tui
@@ -30,7 +30,12 @@ lint: $(VENV)/.dev
 figures: $(VENV)/.app
 	@$(BIN)/python benchmarks/default_recipe.py
 
-# The picture in the README, drawn by the app itself.
+# The pages that are written from the program: every key of a recipe, every sentence of an error.
+docs: $(VENV)/.dev
+	@$(BIN)/python scripts/recipe_page.py
+	@$(BIN)/python scripts/troubleshooting.py
+
+# The pictures in README and docs, drawn by the app itself on a real run.
 screenshots: $(VENV)/.dev
 	@$(BIN)/python scripts/screenshots.py
 

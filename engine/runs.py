@@ -87,7 +87,9 @@ class Run:
             plan = tomllib.loads((self.path / "recipe.toml").read_text("utf-8"))
             return str(plan["name"]), str(plan["model"]["id"])
         except (OSError, ValueError, LookupError, TypeError) as error:
-            raise UserError(f"{self.name}: its recipe.toml cannot be read: {error}") from None
+            raise UserError(
+                f"{self.name}: its recipe.toml cannot be read ({error}); put it back, or start a new run"
+            ) from None
 
     def recipe(self) -> Recipe:
         """The resolved recipe. Raises UserError where it is missing or torn."""
@@ -204,7 +206,9 @@ def resume(run: Run, confirmed: bool = False, start: Callable[[Run], None] = lau
     if is_alive(run):
         raise UserError(f"{run.name} is alive; attach to it instead")
     if status == "finished":
-        raise UserError(f"{run.name} has come to its end; nothing is left to train")
+        raise UserError(
+            f"{run.name} has come to its end, nothing is left to train; start a new run to train longer"
+        )
     changed = resume.changes(run)
     if confirmed:
         resume.confirm(run, changed)
@@ -220,7 +224,7 @@ def hold_lock(run: Run) -> int:
         return int(handed)
     held = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     if not lock.acquire(held):
-        raise RunFailed(f"{run.name} is already being worked on")
+        raise RunFailed(f"{run.name} is already being worked on; attach to it instead")
     os.ftruncate(held, 0)
     os.pwrite(held, str(os.getpid()).encode(), 0)
     return held

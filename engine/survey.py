@@ -184,7 +184,8 @@ def made(
         if len(rows) and actions[reason] == "stop":
             same = survey.place(columns["other"][rows[0]])
             raise UserError(
-                f"{survey.place(rows[0])}: {reason}, the same as {same}; data.policy.{reason} is 'stop'"
+                f"{survey.place(rows[0])}: {reason}, the same as {same}; data.policy.{reason} is 'stop':"
+                " take one of them out, or let it be dropped"
             )
     return survey
 

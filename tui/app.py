@@ -50,6 +50,7 @@ from tui.widgets.stepper import STEPS
 if TYPE_CHECKING:
     from engine.recipe import Recipe
     from tui.draft import Draft
+    from tui.tour import Tour
 
 SECONDS_TO_SETTLE = 0.5
 
@@ -67,6 +68,9 @@ class IftTui(App[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="Explain this screen"),
+        Binding(
+            "ctrl+l", "hide_tour", "Hide the tour", id="app.tour", show=False, tooltip="Show it again, too"
+        ),
         Binding("q,ctrl+q", "quit", "Quit", id="app.quit", tooltip="Quit; a live run goes on"),
     ]
 
@@ -77,6 +81,7 @@ class IftTui(App[None]):
         self._rows = RowsFeed(self.edges.child)
         self._starting = False
         self._shown = Shown()
+        self._tour: Tour | None = None
 
     def get_default_screen(self) -> Screen[None]:
         return HomeScreen(self.edges)
@@ -122,6 +127,7 @@ class IftTui(App[None]):
                     binding.tooltip or f"Key: {self.get_key_display(binding)}",
                     self._press(binding.key),
                 )
+        yield SystemCommand("Tour", "From the runs to a comparison in three minutes", self.action_tour)
         for command in super().get_system_commands(screen):
             if command.title not in ("Keys", "Quit"):
                 yield command
@@ -293,6 +299,19 @@ class IftTui(App[None]):
         self.push_screen(EvaluationScreen(message.run, self.edges))
 
     # --- keys that work everywhere ---
+
+    def action_tour(self) -> None:
+        from tui.tour import Tour
+
+        self._tour = self._tour or Tour(self)
+        self._tour.begin()
+
+    def action_hide_tour(self) -> None:
+        if self._tour is not None:
+            self._tour.turn()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self._tour is not None if action == "hide_tour" else True
 
     async def action_quit(self) -> None:
         run = turns.live()

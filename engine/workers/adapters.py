@@ -102,7 +102,9 @@ def check_beside(first: Saved, chat: ChatFormat, other: Saved, other_chat: ChatF
             " reach it as other text; open a comparison of its own"
         )
     if other_chat.tokenizer.to_str() != chat.tokenizer.to_str():
-        raise UserError(f"{name} was trained with another tokenizer than {first.run.name}")
+        raise UserError(
+            f"{name} was trained with another tokenizer than {first.run.name}; open a comparison of its own"
+        )
 
 
 def _absent(run: Run, step: int | None) -> str:

@@ -35,7 +35,7 @@ def load(recipe: Recipe, log: EventLog) -> tuple[Any, Any]:
         log.write(
             "warned",
             text="this model's layers cannot be quantised to 4 bits here; it is trained unquantised",
-            mend="",
+            mend="where memory is short, take another model",
         )
     model = FastLanguageModel.get_peft_model(
         model,

@@ -111,7 +111,10 @@ def put_on(pair: Pair, run: Run, step: int | None = None) -> Worn:
     except (ValueError, RuntimeError, KeyError) as error:
         take_off(pair, name)
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{run.name}: its adapter does not fit on the base in memory: {said}") from None
+        raise UserError(
+            f"{run.name}: its adapter does not fit on the base in memory ({said}); open a comparison"
+            " of its own"
+        ) from None
     pair.worn[name] = Worn(one, name, _is_zero(pair.peft, name))
     return pair.worn[name]
 

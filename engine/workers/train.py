@@ -240,8 +240,11 @@ def _say_stopped(run: Run, log: PatientLog, reason: str) -> None:
     )
 
 
+PASSED_OVER = "it goes on at the newest whole one, or begins anew"
+
+
 def _pass_over(log: EventLog, path: Path, why: str) -> None:
-    log.write("warned", text=f"checkpoints/{path.name} is not whole and is passed over: {why}", mend="")
+    log.write("warned", text=f"checkpoints/{path.name} is not whole ({why})", mend=PASSED_OVER)
 
 
 def _enter(phase: str, log: EventLog, stop: StopFlag) -> None:
@@ -308,7 +311,9 @@ def _render(
         digest = render.digest(training())
     left_out = totals.left_out()
     if not facts["count"]:
-        raise UserError(f"no row to train on: {sum(left_out.values())} were left out; ledger.jsonl says why")
+        raise UserError(
+            f"no row to train on: {sum(left_out.values())} were left out; ledger.jsonl of the run says why"
+        )
     if recipe.data.digest not in (None, digest):
         raise UserError("the rows are not those that were previewed; look at the data again, then start anew")
     log.write(
@@ -325,7 +330,7 @@ def _render(
         log.write(
             "warned",
             text=f"the chat template leaves text out of {lost} row{'s' * (lost > 1)}",
-            mend="see the ledger",
+            mend="the ledger lists them; another data.chat_template may keep it",
         )
     return run.rows / "train.arrow", digest, held.samples, 2 * facts["thinks"] > facts["count"]
 

@@ -190,10 +190,16 @@ class RecipeScreen(StepScreen):
                 file.write(recipe.dumps(plan))
         except FileExistsError:
             self.notify(
-                f"{clean(str(path))} is there already; it was left as it is", severity="error", markup=False
+                f"{clean(str(path))} is there already and was left as it is; give another name",
+                severity="error",
+                markup=False,
             )
         except OSError as error:
-            self.notify(f"{clean(str(path))}: {error.strerror}", severity="error", markup=False)
+            self.notify(
+                f"{clean(str(path))} cannot be written ({error.strerror}); give another place",
+                severity="error",
+                markup=False,
+            )
         else:
             self._saved = path
             self._sum_up()

@@ -12,6 +12,7 @@ from textual.reactive import reactive
 from textual.screen import Screen
 
 from tui.safe import clean
+from tui.widgets.coach import Coach
 from tui.widgets.key_line import KeyLine
 from tui.widgets.stepper import Progress, Stepper
 
@@ -43,6 +44,7 @@ class StepScreen(Screen[Any]):
         self.set_class(self.app.size.width < WIDE, "-narrow")
         yield Stepper(self.STEP)
         yield from self.body()
+        yield Coach()
         yield KeyLine()
 
     def body(self) -> ComposeResult:
