@@ -13,7 +13,7 @@ from tui.safe import clean
 from tui.widgets.figures import size
 from tui.widgets.marks import facts
 
-OURS, OTHERS, FREE = "$primary", "$foreground-muted", "$foreground 25%"
+OURS, OTHERS, FREE = "$primary", "$foreground-muted", "$frame"
 FORECAST, PEAK = "┃", "╎"
 
 

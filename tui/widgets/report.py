@@ -126,7 +126,7 @@ def bar(name: str, count: float, most: float, together: float, width: int, label
     full = max(1, round(room * count / most)) if count else 0
     padding = " " * (label - Content(shown).cell_length)
     return Content.assemble(
-        f"{shown}{padding} ", ("█" * full, "$primary"), ("·" * (room - full), "$foreground 20%"), f" {figure}"
+        f"{shown}{padding} ", ("█" * full, "$primary"), ("·" * (room - full), "$frame"), f" {figure}"
     )
 
 
