@@ -1,11 +1,10 @@
-"""Random keys, clicks and sizes at random moments: nothing breaks, every screen has a way back and answers `?`.
+"""Random keys, clicks and sizes at random moments: nothing breaks, each screen has a way back and answers ?.
 
     python scripts/fuzz_keys.py --seconds 600 --seed 1
 
-The app is the real one; the workers are the scripted ones of the tests, which answer late, refuse now and then
-and sometimes die. What it found stands in tests/test_tui_fuzz.py and in the tests of the screens. A finding is
-printed with its seed and the last things that were done; the same seed does the same things, though not always
-at the same moments.
+The app is the real one; the workers are the scripted ones of the tests, which answer late, refuse now and
+then and sometimes die. A finding is printed with its seed and the last things that were done; the same seed
+does the same things, though not always at the same moments.
 """
 
 from __future__ import annotations
@@ -189,7 +188,14 @@ def grow(run: Run, draws: random.Random) -> None:
     with run.events.open("a", encoding="utf-8") as file:
         at = sum(1 for _ in run.events.open(encoding="utf-8"))
         for number in range(draws.randrange(1, 5)):
-            event = {"kind": "step", "seq": at + number, "time": 1.8e9 + at, "step": at, "total": 400, "loss": 1.5}
+            event = {
+                "kind": "step",
+                "seq": at + number,
+                "time": 1.8e9 + at,
+                "step": at,
+                "total": 400,
+                "loss": 1.5,
+            }
             file.write(json.dumps(event) + "\n")
 
 

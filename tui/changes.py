@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from rich.cells import get_character_cell_size
+from rich.cells import _is_single_cell_widths, split_graphemes
 from rich.color import ColorSystem
 from rich.console import Console
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
@@ -21,6 +21,9 @@ Piece = tuple[int, int, Strip]
 """Column and line where a strip begins."""
 
 UNKNOWN: Cell = ("", "?")
+
+EMOJI = "\U0001f000"
+"""From here on there are emoji and flags; wide characters below are as wide everywhere."""
 
 SHORTEST_JUMP = 8
 """Cells that stay are passed over from this number on: to go to a place takes about as many bytes."""
@@ -95,15 +98,14 @@ def cells(strip: Strip, colours: ColorSystem) -> list[Cell]:
             if style is None
             else (Strip.render_ansi(style, colours) if style._ansi is None else style._ansi)
         )
-        if text.isascii():
+        if _is_single_cell_widths(text):
             found += [(character, how) for character in text]
             continue
-        for character in text:
-            width = get_character_cell_size(character)
+        for start, end, width in split_graphemes(text)[0]:
             if width:
-                found += [(character, how), ("", how)][:width]
+                found += [(text[start:end], how), ("", how)][:width]
             elif found:  # it is drawn with the one before
-                found[-1] = (found[-1][0] + character, found[-1][1])
+                found[-1] = (found[-1][0] + text[start:end], found[-1][1])
     return found
 
 
@@ -130,9 +132,17 @@ def painted(line: list[Cell], x: int, y: int) -> str:
     """The sequences for cells that stand side by side, from a place on."""
     sent = [f"\x1b[{y + 1};{x + 1}H"]
     before: str | None = None
-    for character, how in line:
+    for at, (character, how) in enumerate(line):
         if how != before:
             sent.append(f"\x1b[0;{how}m" if how else "\x1b[0m")
             before = how
         sent.append(character)
+        if is_doubtful(character):
+            wide = at + 1 < len(line) and not line[at + 1][0]
+            sent.append(f"\x1b[{y + 1};{x + at + 2 + wide}H")
     return "".join(sent)
+
+
+def is_doubtful(character: str) -> bool:
+    """Whether terminals disagree about its width: what comes next is then put where it belongs."""
+    return len(character) > 1 or character >= EMOJI

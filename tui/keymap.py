@@ -34,7 +34,9 @@ def places(app: type[DOMNode]) -> list[Place]:
     for module in _modules(screens), _modules(widgets):
         for node in _nodes(module):
             if node not in found and any(binding.id for binding in _bindings(node)):
-                found[node] = Place(node.__name__, tuple(_bindings(node)), node.__module__.startswith("tui.screens"))
+                found[node] = Place(
+                    node.__name__, tuple(_bindings(node)), node.__module__.startswith("tui.screens")
+                )
     return list(found.values())
 
 
@@ -79,7 +81,9 @@ def usable(wanted: Mapping[str, str], known: list[Place]) -> tuple[dict[str, str
         elif "" in given:
             problems.append(f"keys: {id}: {text!r} is no key such as a, ctrl+a or f9; the usual one holds")
         elif other := _clash(id, given, {**taken, id: given}, known):
-            problems.append(f"keys: {id}: {text} is the key of {other} on the same screen; the usual one holds")
+            problems.append(
+                f"keys: {id}: {text} is the key of {other} on the same screen; the usual one holds"
+            )
         else:
             taken[id] = ["escape", *given] if "escape" in usual[id] and "escape" not in given else given
     changed = {id: ",".join(keys) for id, keys in taken.items() if keys != usual[id]}

@@ -79,7 +79,9 @@ def _read(document: Mapping[str, object], themes: tuple[str, ...]) -> Settings:
         if isinstance(given, str) and given.strip():
             keys[id] = given
         else:
-            problems.append(f'{NAME}: keys: {id} has to be a text such as "a" or "ctrl+a,f9"; it stays as it is')
+            problems.append(
+                f'{NAME}: keys: {id} has to be a text such as "a" or "ctrl+a,f9"; it stays as it is'
+            )
     return Settings(str(theme), keys, tuple(problems))
 
 
@@ -112,6 +114,10 @@ def save_theme(name: str, file: Path | None = None) -> None:
             written.write(tomlkit.dumps(document))
         Path(written.name).replace(file)
     except OSError as error:
-        raise UserError(f"{file} cannot be written ({error.strerror}); the theme holds for this session") from None
+        raise UserError(
+            f"{file} cannot be written ({error.strerror}); the theme holds for this session"
+        ) from None
     except (ParseError, UnicodeDecodeError):
-        raise UserError(f"{file} is no TOML and was left as it is; the theme holds for this session") from None
+        raise UserError(
+            f"{file} is no TOML and was left as it is; the theme holds for this session"
+        ) from None

@@ -1,4 +1,4 @@
-"""Whether the terminal is still there (a viewer whose SIGHUP is ignored must notice by itself), and its colours."""
+"""The terminal: whether it is still there (a viewer whose SIGHUP is ignored must notice), and its colours."""
 
 from __future__ import annotations
 

@@ -53,7 +53,13 @@ def _theme(name: str, marks: Mapping[str, str], variables: Mapping[str, str], da
 
 DARK = _theme(
     USUAL,
-    {"primary": "#5fb2f2", "success": "#79d092", "warning": "#ffc46b", "error": "#f0859d", "accent": "#ffc46b"},
+    {
+        "primary": "#5fb2f2",
+        "success": "#79d092",
+        "warning": "#ffc46b",
+        "error": "#f0859d",
+        "accent": "#ffc46b",
+    },
     {
         "background": "#121212",
         "surface": "#1e1e1e",
@@ -71,7 +77,13 @@ DARK = _theme(
 
 LIGHT = _theme(
     "light",
-    {"primary": "#0a4f8f", "success": "#0f5c2a", "warning": "#744600", "error": "#a00f2f", "accent": "#8a3a00"},
+    {
+        "primary": "#0a4f8f",
+        "success": "#0f5c2a",
+        "warning": "#744600",
+        "error": "#a00f2f",
+        "accent": "#8a3a00",
+    },
     {
         "background": "#fafafa",
         "surface": "#ededed",
@@ -93,7 +105,13 @@ LIGHT = _theme(
 
 CONTRAST = _theme(
     "high-contrast",
-    {"primary": "#7fd4ff", "success": "#6fff8f", "warning": "#ffd75f", "error": "#ffafaf", "accent": "#ffd75f"},
+    {
+        "primary": "#7fd4ff",
+        "success": "#6fff8f",
+        "warning": "#ffd75f",
+        "error": "#ffafaf",
+        "accent": "#ffd75f",
+    },
     {
         "background": "#000000",
         "surface": "#000000",

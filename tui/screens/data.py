@@ -44,15 +44,28 @@ class DataScreen(PagingScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n", "next", "Next", id="data.next", tooltip="Take these rows; on to the recipe"),
-        Binding("enter", "next", "Next", id="data.enter", show=False, tooltip="Take these rows"),
-        Binding("slash", "type", "File", id="data.type", tooltip="Type a file, a folder or a hub id"),
-        Binding("m", "mapping", "Mapping", id="data.mapping", tooltip="How a set is read: format, columns"),
-        Binding("p", "template", "Template", id="data.template", show=False, tooltip="Prompt templates"),
         Binding(
-            "i", "inspect", "Inspect", id="data.inspect", tooltip="The row in four forms; what was found"
+            "enter", "next", "Next", id="data.enter", show=False, tooltip="Take these rows; on to the recipe"
         ),
-        Binding("l", "ledger", "Ledger", id="data.ledger", tooltip="Rows left out or changed, by reason"),
-        Binding("r", "report", "Report", id="data.report", tooltip="Lengths, answers, languages, warnings"),
+        Binding("slash", "type", "File", id="data.type", tooltip="Type a file, a folder or a hub id"),
+        Binding(
+            "m", "mapping", "Mapping", id="data.mapping", tooltip="Choose how a set is read: format, columns"
+        ),
+        Binding(
+            "p",
+            "template",
+            "Template",
+            id="data.template",
+            show=False,
+            tooltip="Choose or write a prompt template",
+        ),
+        Binding("i", "inspect", "Inspect", id="data.inspect", tooltip="Inspect the row in four forms"),
+        Binding(
+            "l", "ledger", "Ledger", id="data.ledger", tooltip="List rows left out or changed, by reason"
+        ),
+        Binding(
+            "r", "report", "Report", id="data.report", tooltip="Report lengths, answers, languages, warnings"
+        ),
     ]
 
     def __init__(self, rows: RowsFeed, draft: Draft) -> None:

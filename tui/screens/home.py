@@ -61,18 +61,22 @@ class HomeScreen(StepScreen):
             "First run",
             id="home.first",
             key_display="enter",
-            tooltip="The guided first run",
+            tooltip="Start the guided first run",
         ),
         Binding("n", "new", "New run", id="home.new", tooltip="Start a new run"),
-        Binding("c", "compare", "Compare", id="home.compare", tooltip="Chat with base and tuned"),
+        Binding("c", "compare", "Compare", id="home.compare", tooltip="Compare base and tuned"),
         Binding(
-            "f6", "evaluation", "Evaluation", id="home.evaluation", tooltip="Base against tuned, measured"
+            "f6",
+            "evaluation",
+            "Evaluation",
+            id="home.evaluation",
+            tooltip="Evaluate base against tuned on held-out rows",
         ),
-        Binding("r", "resume", "Resume", id="home.resume", tooltip="Go on at the newest checkpoint"),
+        Binding("r", "resume", "Resume", id="home.resume", tooltip="Resume at the newest checkpoint"),
         Binding("K,shift+up", "move(-1)", "Sooner", id="home.sooner", tooltip="Let it train earlier"),
         Binding("J,shift+down", "move(1)", "Later", id="home.later", tooltip="Let it train later"),
         Binding("x,delete", "take_out", "Take out", id="home.out", tooltip="Take it out of the line"),
-        Binding("escape", "back", "Back", show=False),
+        Binding("escape", "back", "Back", id="step.back", show=False),
     ]
 
     def __init__(self, edges: Edges) -> None:

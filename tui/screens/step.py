@@ -31,7 +31,7 @@ class StepScreen(Screen[Any]):
     AUTO_FOCUS = ""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", id="step.back"),
+        Binding("escape", "back", "Back", id="step.back", tooltip="Go back"),
     ]
 
     draft: reactive[Draft | None] = reactive(None)
@@ -53,7 +53,7 @@ class StepScreen(Screen[Any]):
         """What the stepper marks as done and as wanting."""
         if self.draft is None:
             return Progress()
-        return Progress(self.draft.steps_done, self.draft.steps_wanting)
+        return Progress(self.draft.steps_done, self.draft.steps_wanting, self.draft.missing)
 
     def mark_progress(self) -> None:
         self.query_one(Stepper).progress = self.progress()
