@@ -19,8 +19,8 @@ Made by `python scripts/keys.py > docs/keys.md` from the program itself. `?` sho
 work at the moment, `ctrl+p` lists the same as a palette.
 
 Any key can be another one. Its id and the keys that you want (several with commas between) go into
-`settings.toml`, in `$XDG_CONFIG_HOME/ift-tui` (usually `~/.config/ift-tui`), or in `$IFT_TUI_HOME` where that is
-set:
+`settings.toml`, in `$XDG_CONFIG_HOME/ift-tui` (usually `~/.config/ift-tui`), or in `$IFT_TUI_HOME` where
+that is set:
 
 ```toml
 theme = "light"        # dark, light, high-contrast, 16-colours, no-colour
@@ -30,9 +30,9 @@ theme = "light"        # dark, light, high-contrast, 16-colours, no-colour
 "app.help" = "f1,ctrl+h"
 ```
 
-`escape` goes back whatever stands there. What cannot be had (an unknown id, a key that another action of the
-same screen has) is told at the start and by `ift-tui doctor`; the usual key holds then, and the rest of the file
-too.
+`escape` goes back whatever stands there. What cannot be had (an unknown id, a key that another action of
+the same screen has) is told at the start and by `ift-tui doctor`; the usual key holds then, and the rest of
+the file too.
 """
 
 
@@ -66,7 +66,7 @@ def title(name: str) -> str:
 
 
 def _shown(names: list[str]) -> str:
-    return ", ".join("`` | ``".replace(" | ", " \\| ") if name == "|" else f"`{name}`" for name in names)
+    return ", ".join(f"`{'enter' if name == '⏎' else name}`" for name in names)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What every screen has to stand: each theme, no colour at all, any size; and a palette that tells the truth."""
+"""What every screen has to stand: each theme, no colour at all, any size, a palette that tells the truth."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def check(app: IftTui, pilot: Pilot[Any]) -> None:
 
 
 def palette(app: IftTui) -> None:
-    """It offers what works now, each once, in words that begin with a verb; nothing else but two of its own."""
+    """It offers what works now, each once, in a sentence; nothing else but two of its own."""
     if not isinstance(app.screen, StepScreen):
         return  # a dialog is answered first
     offered = [command.title for command in app.get_system_commands(app.screen)]

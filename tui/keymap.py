@@ -80,24 +80,31 @@ def usable(wanted: Mapping[str, str], known: list[Place]) -> tuple[dict[str, str
             problems.append(f"keys: {id} is no key of this program; docs/keys.md lists them")
         elif "" in given:
             problems.append(f"keys: {id}: {text!r} is no key such as a, ctrl+a or f9; the usual one holds")
-        elif other := _clash(id, given, {**taken, id: given}, known):
-            problems.append(
-                f"keys: {id}: {text} is the key of {other} on the same screen; the usual one holds"
-            )
         else:
             taken[id] = ["escape", *given] if "escape" in usual[id] and "escape" not in given else given
+    # All at once, for two may change their keys with each other; what is given back may be in the way again.
+    while clashing := [
+        (id, other) for id in wanted if id in usual and (other := _clash(id, usual, taken, known))
+    ]:
+        id, other = clashing[-1]
+        taken[id] = usual[id]
+        said = f"keys: {id}: {wanted[id]} is the key of {other} on the same screen; the usual one holds"
+        problems.append(said)
     changed = {id: ",".join(keys) for id, keys in taken.items() if keys != usual[id]}
     return changed, problems
 
 
-def _clash(id: str, given: list[str], taken: Mapping[str, list[str]], known: list[Place]) -> str:
-    """The id of another action that has one of these keys where this one is there too; "" where none has."""
+def _clash(
+    id: str, usual: Mapping[str, list[str]], taken: Mapping[str, list[str]], known: list[Place]
+) -> str:
+    """The id of another action that has one of its new keys where this one is there too; "" where none has."""
+    new = set(taken[id]) - set(usual[id])
     everywhere = {binding.id for binding in known[0].bindings}
     for place in known:
         here = {binding.id for binding in place.bindings if binding.id}
         if id in here or (id in everywhere and place.is_screen):
             for other in here | (everywhere if place.is_screen else set()):
-                if other is not None and other != id and set(taken[other]) & set(given):
+                if other is not None and other != id and set(taken[other]) & new:
                     return other
     return ""
 

@@ -76,7 +76,7 @@ class HomeScreen(StepScreen):
         Binding("K,shift+up", "move(-1)", "Sooner", id="home.sooner", tooltip="Let it train earlier"),
         Binding("J,shift+down", "move(1)", "Later", id="home.later", tooltip="Let it train later"),
         Binding("x,delete", "take_out", "Take out", id="home.out", tooltip="Take it out of the line"),
-        Binding("escape", "back", "Back", id="step.back", show=False),
+        Binding("escape", "back", "Back", id="step.back", show=False, tooltip="Go back"),
     ]
 
     def __init__(self, edges: Edges) -> None:

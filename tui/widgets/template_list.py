@@ -87,7 +87,8 @@ def drawn(choice: Choice) -> Content:
     if choice.template is None:
         return Content.styled(f"✗ {clean(Path(choice.name).stem, newlines=False)}", "$text-error")
     template = choice.template
-    name = f"{left(clean(template.name, newlines=False), NAME)} {left(clean(template.language, newlines=False), 4)}"
+    words = ((template.name, NAME), (template.language, 4))
+    name = " ".join(left(clean(word, newlines=False), width) for word, width in words)
     lacks = (f"needs {', '.join(choice.lacks)}", "$text-warning")
     task = (template.task, "$foreground-muted")
     text, style = lacks if choice.lacks else task
