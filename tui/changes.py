@@ -52,14 +52,17 @@ class Shown:
         if size != self._size:
             columns, lines = self._size = size
             self._lines = [[UNKNOWN] * columns for _ in range(lines)]
-        sent: list[str] = []
+        changed: dict[int, list[Cell]] = {}
         for x, y, strip in pieces:
             if 0 <= y < len(self._lines) and 0 <= x < size[0]:
-                line, new = self._lines[y], cells(strip, colours)[: size[0] - x]
-                old = line[x : x + len(new)]
-                if new != old:
-                    line[x : x + len(new)] = new
-                    sent += (painted(new[a:b], x + a, y) for a, b in spans(old, new))
+                new = cells(strip, colours)[: size[0] - x]
+                line = changed.get(y, self._lines[y])
+                if new != line[x : x + len(new)]:
+                    changed.setdefault(y, line.copy())[x : x + len(new)] = new
+        sent: list[str] = []
+        for y, line in changed.items():
+            sent += (painted(line[a:b], a, y) for a, b in spans(self._lines[y], line))
+            self._lines[y] = line
         return "".join([*sent, "\x1b[0m"]) if sent else ""
 
 
@@ -129,17 +132,25 @@ def spans(old: list[Cell], new: list[Cell]) -> Iterator[tuple[int, int]]:
 
 
 def painted(line: list[Cell], x: int, y: int) -> str:
-    """The sequences for cells that stand side by side, from a place on."""
-    sent = [f"\x1b[{y + 1};{x + 1}H"]
+    """The sequences for cells that stand side by side, from a place on; of an unknown cell nothing is sent."""
+    sent: list[str] = []
     before: str | None = None
-    for at, (character, how) in enumerate(line):
+    lost = True  # whether the terminal may be at another place than the next cell's
+    for at, (character, how) in enumerate(line, x):
+        if not character:
+            lost = lost or how == UNKNOWN[1]
+            continue
+        if lost:
+            sent.append(f"\x1b[{y + 1};{at + 1}H")
         if how != before:
             sent.append(f"\x1b[0;{how}m" if how else "\x1b[0m")
             before = how
+        lost = is_doubtful(character)
+        if lost and not "".join(
+            one for one, _ in line[at - x + 1 : at - x + 2]
+        ):  # it may take one cell alone
+            sent.append(f"  \x1b[{y + 1};{at + 1}H")
         sent.append(character)
-        if is_doubtful(character):
-            wide = at + 1 < len(line) and not line[at + 1][0]
-            sent.append(f"\x1b[{y + 1};{x + at + 2 + wide}H")
     return "".join(sent)
 
 
