@@ -132,7 +132,7 @@ def spans(old: list[Cell], new: list[Cell]) -> Iterator[tuple[int, int]]:
 
 
 def painted(line: list[Cell], x: int, y: int) -> str:
-    """The sequences for cells that stand side by side, from a place on; of an unknown cell nothing is sent."""
+    """The sequences for cells side by side, from a place on; nothing is sent for an unknown one."""
     sent: list[str] = []
     before: str | None = None
     lost = True  # whether the terminal may be at another place than the next cell's
@@ -146,9 +146,8 @@ def painted(line: list[Cell], x: int, y: int) -> str:
             sent.append(f"\x1b[0;{how}m" if how else "\x1b[0m")
             before = how
         lost = is_doubtful(character)
-        if lost and not "".join(
-            one for one, _ in line[at - x + 1 : at - x + 2]
-        ):  # it may take one cell alone
+        behind = line[at - x + 1 : at - x + 2]
+        if lost and behind and not behind[0][0]:  # a terminal that gives it one cell would leave the other
             sent.append(f"  \x1b[{y + 1};{at + 1}H")
         sent.append(character)
     return "".join(sent)

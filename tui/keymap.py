@@ -97,7 +97,7 @@ def usable(wanted: Mapping[str, str], known: list[Place]) -> tuple[dict[str, str
 def _clash(
     id: str, usual: Mapping[str, list[str]], taken: Mapping[str, list[str]], known: list[Place]
 ) -> str:
-    """The id of another action that has one of its new keys where this one is there too; "" where none has."""
+    """The id of another action in the same place that has one of its new keys; "" where none has."""
     new = set(taken[id]) - set(usual[id])
     everywhere = {binding.id for binding in known[0].bindings}
     for place in known:

@@ -20,7 +20,7 @@ from tui.feed import RowsFeed
 from tui.safe import clean
 from tui.screens.choose import ConfirmScreen, PickScreen
 from tui.screens.messages import DataChosen, DataLeft, SourcesChosen
-from tui.screens.paging import PagingScreen, Place
+from tui.screens.paging import PARTS, PagingScreen, Place
 from tui.screens.step import StepScreen
 from tui.widgets.quiet import Quiet
 from tui.widgets.row_view import RowView, foot, head
@@ -135,7 +135,7 @@ class DataScreen(PagingScreen):
             self.count, self.variants = 0, 1
             view.border_title = f"Sample · {place.part}"
             view.border_subtitle = ""
-            view.say(str(error))
+            view.say(str(error) if place.part == PARTS[0] else f"{error}; t shows the next part")
             return
         if not self.stands:
             return

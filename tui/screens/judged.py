@@ -30,8 +30,8 @@ class JudgedScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "turn(-1)", "Row before", id="judged.before", tooltip="Go to the row before"),
         Binding("right", "turn(1)", "Next row", id="judged.after", tooltip="Go to the next row"),
+        Binding("left", "turn(-1)", "Row before", id="judged.before", tooltip="Go to the row before"),
         Binding(
             "home",
             "turn(-1000000)",

@@ -181,7 +181,12 @@ class JudgedTable(DataTable[Text]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "enter", "select_cursor", "Row", id="evaluation.row", tooltip="Open the row with both answers"
+            "enter",
+            "select_cursor",
+            "Row",
+            id="evaluation.row",
+            key_display="enter",
+            tooltip="Open the row with both answers",
         ),
     ]
 

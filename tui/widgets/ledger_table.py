@@ -25,7 +25,14 @@ class TotalsTable(DataTable[Content]):
     """A line a reason: rows, what was done, what the recipe asks for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select_cursor", "Rows", id="ledger.rows", tooltip="Open the rows of the reason"),
+        Binding(
+            "enter",
+            "select_cursor",
+            "Rows",
+            id="ledger.rows",
+            key_display="enter",
+            tooltip="Open the rows of the reason",
+        ),
     ]
 
     def __init__(self) -> None:

@@ -26,7 +26,9 @@ class RunTable(DataTable[Text]):
     """Rows are runs, newest first; the cursor stays on its run when others come."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select_cursor", "Open", id="runs.open", tooltip="Open the run"),
+        Binding(
+            "enter", "select_cursor", "Open", id="runs.open", key_display="enter", tooltip="Open the run"
+        ),
     ]
 
     def __init__(self) -> None:
