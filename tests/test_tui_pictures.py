@@ -30,6 +30,7 @@ from tui_stage import GPU, Stage, alive, record, small_library, step_events, unt
 
 from engine import templates
 from engine.hardware import Gpu
+from tui.app import IftTui
 from tui.screens.train import TrainScreen
 from tui.themes import ANSI, DARK, LIGHT
 from tui.widgets.knob import KnobRow
@@ -311,9 +312,9 @@ def live(picture: Any, events: list[dict[str, Any]], keys: str = "", gpus: list[
 
     async def scene(app: Any, pilot: Pilot[Any]) -> None:
         await training(app, pilot)
+        await until(pilot, lambda: text(app, "#reading"))
         await pilot.press(*keys.split())
         await pilot.pause()
-        await until(pilot, lambda: text(app, "#reading"))
 
     run = record("first-steps", events, minutes_ago=5)
     with alive(run):
@@ -400,6 +401,45 @@ def test_whose_turn(picture: Any) -> None:
         await until(pilot, lambda: bool(app.screen.query(".dialog")))
 
     picture(stage.app(), scene)
+
+
+def test_model_where_none_is_found(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: bool(app.screen.query("#welcome")))
+        await pilot.press("n")
+        await until(pilot, lambda: bool(app.screen.query("#looking")))
+        await until(pilot, lambda: "No model" in text(app, "#looking"))
+
+    picture(IftTui(Stage().but(models=list, fits=lambda plan, models: {})), scene)
+
+
+def test_memory_forecast(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await at_recipe(app, pilot)
+        await pilot.press("f2")
+        await until(pilot, lambda: bool(app.screen.query("#report-text")))
+        await until(pilot, lambda: "together" in text(app, "#report-text"))
+
+    picture(Stage().app(), scene)
+
+
+def test_notes(picture: Any) -> None:
+    live(picture, with_nan(), "w")
+
+
+def test_what_a_run_can_be_told(picture: Any) -> None:
+    live(picture, step_events(230, end=None), "o")
+
+
+def test_ledger_of_a_run(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await opened(app, pilot)
+        await pilot.press("e")
+        await until(pilot, lambda: bool(app.screen.query("#ledger-state")))
+        await until(pilot, lambda: "Nothing" in text(app, "#ledger-state"))
+
+    record("first-steps", step_events(400))
+    picture(Stage().app(), scene)
 
 
 def test_compare(picture: Any) -> None:

@@ -49,7 +49,7 @@ from tui.screens.messages import (
     SourcesChosen,
     StartAsked,
 )
-from tui.screens.step import WIDE, StepScreen
+from tui.screens.step import TALL, WIDE, StepScreen
 from tui.themes import DARK, THEMES, fitting
 from tui.widgets.stepper import STEPS
 
@@ -73,6 +73,7 @@ class IftTui(App[None]):
     CSS_PATH = "ift.tcss"
     COMMAND_PALETTE_BINDING = "ctrl+p"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(TALL, "-tall")]  # noqa: RUF012
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="Explain this screen"),

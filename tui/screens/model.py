@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from engine.shapes import Unknown
 
 
-NO_MODELS = "No model was found. Press / and type a Hugging Face id (org/name) or a folder with a config.json."
+NO_MODELS = (
+    "No model was found. Press / and type a Hugging Face id (org/name) or a folder with a config.json."
+)
 
 
 class ModelScreen(StepScreen):

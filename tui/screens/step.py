@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 WIDE = 110
 """Columns from which panels stand side by side."""
 
+TALL = 50
+"""Lines from which panels that scroll are higher."""
+
 
 class StepScreen(Screen[Any]):
     """One step of the walk. A subclass says which, what to help with, and what its body is."""

@@ -19,7 +19,7 @@ Justify = Literal["left", "right"]
 
 COLUMNS = {"Run": 12, "Model": 12, "Status": 12, "Step": 9, "Result": 10, "Started": 10}
 RIGHT = {"Step", "Result", "Started"}
-WIDEST_NAME = 40
+WIDEST_NAME = 64
 
 
 class RunTable(DataTable[Text]):
