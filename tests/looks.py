@@ -130,7 +130,7 @@ async def settled(pilot: Pilot[Any]) -> None:
 
 def contrast(style: Style) -> float:
     """WCAG 2.1: https://www.w3.org/TR/WCAG21/#dfn-contrast-ratio."""
-    return ratio(_rgb(style.color), _rgb(style.bgcolor, back=True))
+    return ratio(_rgb(style.color), _rgb(style.bgcolor))
 
 
 def ratio(one: RGB, other: RGB) -> float:
@@ -138,9 +138,9 @@ def ratio(one: RGB, other: RGB) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-def _rgb(colour: Any, back: bool = False) -> RGB:
-    if colour is None or colour.is_default:
-        return (0, 0, 0) if back else (170, 170, 170)
+def _rgb(colour: Any) -> RGB:
+    """Raises AssertionError for the terminal's own colour: it may be any."""
+    assert colour is not None and not colour.is_default
     if colour.number is not None and colour.number < 16:
         return Color.parse(VGA[colour.number]).rgb
     return tuple(colour.get_truecolor())
