@@ -9,6 +9,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
 from textual.pilot import Pilot
+from textual.screen import ModalScreen
 
 from tui.app import PALETTE, IftTui, is_ours, sentence
 from tui.screens.step import StepScreen
@@ -50,8 +51,9 @@ def lines(app: IftTui) -> list[str]:
 async def check(app: IftTui, pilot: Pilot[Any]) -> None:
     """All of it, of the screen that the app shows."""
     palette(app)
-    signs(app)
-    await contrasts(app, pilot)
+    if not isinstance(app.screen, ModalScreen):  # what lies beneath a dialog is dimmed
+        signs(app)
+        await contrasts(app, pilot)
     await sizes(app, pilot)
 
 

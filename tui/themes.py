@@ -44,11 +44,21 @@ def _theme(name: str, marks: Mapping[str, str], variables: Mapping[str, str], da
             "input-selection-foreground": variables["cursor-foreground"],
             "ansi-background": variables["background"],
             "ansi-foreground": variables["foreground"],
+            **(_at_rest(variables) if variables["background"].startswith("ansi_") else {}),
             "present-foreground": variables["cursor-foreground"],
             "present-background": variables["cursor-background"],
             **variables,
         },
     )
+
+
+def _at_rest(variables: Mapping[str, str]) -> dict[str, str]:
+    """Where Textual would take the terminal's own colours, which may be any."""
+    return {
+        "block-hover-background": variables["surface"],
+        "block-cursor-blurred-foreground": variables["foreground"],
+        "block-cursor-blurred-background": variables["surface"],
+    }
 
 
 DARK = _theme(
