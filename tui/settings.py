@@ -12,7 +12,6 @@ What is wrong in the file is one sentence each; the rest of it holds.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,6 +96,8 @@ def _flat(table: Mapping[str, object], before: str = "") -> dict[str, object]:
 
 def save_theme(name: str, file: Path | None = None) -> None:
     """Write the theme down; all else in the file stays as it is, comments too. Raises UserError."""
+    import tempfile
+
     import tomlkit
     from tomlkit.exceptions import ParseError
 
