@@ -45,6 +45,7 @@ async def test_the_rows_can_be_read_in_every_theme() -> None:
         await looks.contrasts(app, pilot)
 
 
+@pytest.mark.pictures
 async def test_a_run_can_be_read_in_every_theme() -> None:
     with ExitStack() as held:
         held.enter_context(alive(record("first-steps", step_events(230, end=None), minutes_ago=2)))

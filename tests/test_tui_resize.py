@@ -42,6 +42,7 @@ async def test_each_screen_of_the_walk_comes_back_as_it_was_beside_a_live_run() 
             await looks.sizes(app, pilot)
 
 
+@pytest.mark.pictures
 async def test_a_comparison_and_a_dialog_come_back_as_they_were() -> None:
     record("done", step_events(400))
     app = Stage().app()

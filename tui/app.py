@@ -118,7 +118,7 @@ class IftTui(App[None]):
 
     async def on_event(self, event: events.Event) -> None:
         """What is typed where nothing can be seen is not done, but for the way out."""
-        if isinstance(event, events.InputEvent) and small.is_too_small(self.size):
+        if isinstance(event, events.InputEvent | events.Paste) and small.is_too_small(self.size):
             active = self.active_bindings.get(event.key) if isinstance(event, events.Key) else None
             if active is not None and active.binding.action in ("quit", "app.quit"):
                 await self.action_quit()
@@ -132,7 +132,7 @@ class IftTui(App[None]):
         title: str = "",
         severity: SeverityLevel = "information",
         timeout: float | None = None,
-        markup: bool = False,
+        markup: bool = True,
     ) -> None:
         said = f"{SIGNS[severity]}{message}"
         super().notify(said, title=title, severity=severity, timeout=timeout, markup=markup)
