@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test proofs harnesses lint check clean figures screenshots docs
+.PHONY: run test proofs harnesses pictures lint check clean figures screenshots docs
 
 run: $(VENV)/.app
 	@$(BIN)/ift-tui
@@ -19,6 +19,10 @@ proofs: $(VENV)/.dev
 # Trainings that are killed thirty times, and brought into every fault: some ten minutes.
 harnesses: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m long -rA
+
+# Every screen at three sizes, in light and in 16 colours too; contrast, signs, palette and sizes of each.
+pictures: $(VENV)/.dev
+	@$(BIN)/python -m pytest -m pictures -n 3
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

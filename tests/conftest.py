@@ -19,6 +19,7 @@ LONGEST_TRAINING = 420.0
 
 # As in the workers: beside another busy process, threads that spin while they wait cost most of the time.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ["COLORTERM"] = "truecolor"  # pictures are the same wherever they are drawn
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each process of the tests
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -19,7 +19,7 @@ class ChooseScreen(ModalScreen[str | None]):
     """Pick one of a few; escape picks none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", id="choose.cancel"),
+        Binding("escape", "dismiss(None)", "Cancel", id="choose.cancel", tooltip="Cancel, and choose none"),
     ]
 
     def __init__(self, question: str, answers: list[str]) -> None:
@@ -42,11 +42,27 @@ class PickScreen(ModalScreen[int | None]):
     """Pick one of many: what is typed narrows the list; escape picks none. Answers with its number."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", id="pick.cancel"),
-        Binding("down", "move('cursor_down')", "Next", id="pick.down", show=False),
-        Binding("up", "move('cursor_up')", "Before", id="pick.up", show=False),
-        Binding("pagedown", "move('page_down')", "Further down", id="pick.page_down", show=False),
-        Binding("pageup", "move('page_up')", "Further up", id="pick.page_up", show=False),
+        Binding("escape", "dismiss(None)", "Cancel", id="pick.cancel", tooltip="Cancel, and choose none"),
+        Binding(
+            "down", "move('cursor_down')", "Next", id="pick.down", show=False, tooltip="Go down the list"
+        ),
+        Binding("up", "move('cursor_up')", "Before", id="pick.up", show=False, tooltip="Go up the list"),
+        Binding(
+            "pagedown",
+            "move('page_down')",
+            "Further down",
+            id="pick.page_down",
+            show=False,
+            tooltip="Go further down the list",
+        ),
+        Binding(
+            "pageup",
+            "move('page_up')",
+            "Further up",
+            id="pick.page_up",
+            show=False,
+            tooltip="Go further up the list",
+        ),
     ]
 
     def __init__(self, question: str, answers: Sequence[str], current: int = 0) -> None:
@@ -98,7 +114,7 @@ class AskScreen(ModalScreen[str | None]):
     """Type one line; escape types none. `check` says what is wrong with it, "" where nothing is."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", id="ask.cancel"),
+        Binding("escape", "dismiss(None)", "Cancel", id="ask.cancel", tooltip="Cancel, and type none"),
     ]
 
     def __init__(
@@ -140,8 +156,8 @@ class ConfirmScreen(ModalScreen[bool]):
     """Yes or no; enter and y say yes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,y", "dismiss(True)", "Yes", id="confirm.yes"),
-        Binding("escape,n", "dismiss(False)", "No", id="confirm.no"),
+        Binding("enter,y", "dismiss(True)", "Yes", id="confirm.yes", tooltip="Say yes"),
+        Binding("escape,n", "dismiss(False)", "No", id="confirm.no", tooltip="Say no"),
     ]
 
     def __init__(self, question: str, explanation: str) -> None:

@@ -35,10 +35,19 @@ class FormScreen(ModalScreen[Fields | None]):
     """Enter takes it, escape leaves all as it was. `check` says what is wrong, "" where nothing is."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", id="form.cancel"),
-        Binding("enter", "take", "Take", id="form.take", priority=True),
-        Binding("down", "app.focus_next", "Next field", id="form.down", show=False),
-        Binding("up", "app.focus_previous", "Field before", id="form.up", show=False),
+        Binding("escape", "dismiss(None)", "Cancel", id="form.cancel", tooltip="Cancel, and change nothing"),
+        Binding("enter", "take", "Take", id="form.take", priority=True, tooltip="Take what the fields hold"),
+        Binding(
+            "down", "app.focus_next", "Next field", id="form.down", show=False, tooltip="Go to the next field"
+        ),
+        Binding(
+            "up",
+            "app.focus_previous",
+            "Field before",
+            id="form.up",
+            show=False,
+            tooltip="Go to the field before",
+        ),
     ]
 
     def __init__(self, title: str, fields: Sequence[Field], check: Callable[[Fields], str]) -> None:

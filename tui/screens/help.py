@@ -18,7 +18,9 @@ class HelpScreen(ModalScreen[None]):
     """Shows sentences and keys; any of its keys closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,f1,enter,q", "dismiss", "Close", id="help.close"),
+        Binding(
+            "escape,question_mark,f1,enter,q", "dismiss", "Close", id="help.close", tooltip="Close the help"
+        ),
     ]
 
     def __init__(self, title: str, sentences: str, keys: Content) -> None:

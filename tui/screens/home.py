@@ -57,25 +57,29 @@ class HomeScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("t", "tour", "Tour", id="home.tour", tooltip="All of it in three minutes"),
+        Binding("t", "tour", "Tour", id="home.tour", tooltip="Take the tour: all of it in three minutes"),
         Binding(
             "enter",
             "first",
             "First run",
             id="home.first",
             key_display="enter",
-            tooltip="The first run by yourself",
+            tooltip="Start the first run by yourself",
         ),
         Binding("n", "new", "New run", id="home.new", tooltip="Start a new run"),
-        Binding("c", "compare", "Compare", id="home.compare", tooltip="Chat with base and tuned"),
+        Binding("c", "compare", "Compare", id="home.compare", tooltip="Compare base and tuned"),
         Binding(
-            "f6", "evaluation", "Evaluation", id="home.evaluation", tooltip="Base against tuned, measured"
+            "f6",
+            "evaluation",
+            "Evaluation",
+            id="home.evaluation",
+            tooltip="Evaluate base against tuned on held-out rows",
         ),
-        Binding("r", "resume", "Resume", id="home.resume", tooltip="Go on at the newest checkpoint"),
+        Binding("r", "resume", "Resume", id="home.resume", tooltip="Resume at the newest checkpoint"),
         Binding("K,shift+up", "move(-1)", "Sooner", id="home.sooner", tooltip="Let it train earlier"),
         Binding("J,shift+down", "move(1)", "Later", id="home.later", tooltip="Let it train later"),
         Binding("x,delete", "take_out", "Take out", id="home.out", tooltip="Take it out of the line"),
-        Binding("escape", "back", "Back", show=False),
+        Binding("escape", "back", "Back", id="step.back", show=False, tooltip="Go back"),
     ]
 
     def __init__(self, edges: Edges) -> None:

@@ -27,8 +27,15 @@ class CorrectScreen(ModalScreen[str | None]):
     """The answer to be edited; ctrl+s keeps it, escape leaves it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "keep", "Keep", id="correct.keep", priority=True),
-        Binding("escape", "dismiss(None)", "Cancel", id="correct.cancel"),
+        Binding(
+            "ctrl+s",
+            "keep",
+            "Keep",
+            id="correct.keep",
+            priority=True,
+            tooltip="Keep the answer as a row to train on",
+        ),
+        Binding("escape", "dismiss(None)", "Cancel", id="correct.cancel", tooltip="Cancel, and keep nothing"),
     ]
 
     def __init__(self, column: str, question: str, answer: str) -> None:

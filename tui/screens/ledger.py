@@ -34,7 +34,7 @@ class LedgerScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "policy", "Policy", id="ledger.policy", tooltip="What is done with such rows"),
+        Binding("p", "policy", "Policy", id="ledger.policy", tooltip="Choose what is done with such rows"),
     ]
 
     def __init__(self, rows: RowsFeed) -> None:

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from engine.shapes import Unknown
 
 
+NO_MODELS = (
+    "No model was found. Press / and type a Hugging Face id (org/name) or a folder with a config.json."
+)
+
+
 class ModelScreen(StepScreen):
     """A list of models with what is known of the one under the cursor."""
 
@@ -79,12 +84,13 @@ class ModelScreen(StepScreen):
         if not self.stands:
             return
         listed = self.query_one(ModelList)
-        self.query_one("#looking").display = False
-        listed.display = True
+        self.query_one("#looking", Quiet).show(NO_MODELS)
+        self.query_one("#looking").display = not models
+        listed.display = bool(models)
         listed.show(models, self._plan.model.id)
         self._models = models
         self._weigh(self._plan, models)
-        if not isinstance(self.focused, Input):
+        if models and not isinstance(self.focused, Input):
             listed.focus()
 
     @work(thread=True, exclusive=True, group="weigh")

@@ -46,8 +46,17 @@ class RecipeScreen(StepScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n,ctrl+s", "start", "Start", id="recipe.start", tooltip="Start the training"),
         Binding("ctrl+o", "save", "Save as", id="recipe.save", tooltip="Write the recipe to a file"),
-        Binding("f2", "forecast", "Memory", id="recipe.forecast", tooltip="The memory forecast by terms"),
-        Binding("enter", "app.focus_next", "Next field", id="recipe.down", show=False),
+        Binding(
+            "f2", "forecast", "Memory", id="recipe.forecast", tooltip="Show the memory forecast by terms"
+        ),
+        Binding(
+            "enter",
+            "app.focus_next",
+            "Next field",
+            id="recipe.down",
+            show=False,
+            tooltip="Go to the next field",
+        ),
     ]
 
     def __init__(self, edges: Edges, draft: Draft) -> None:
@@ -72,7 +81,8 @@ class RecipeScreen(StepScreen):
     def progress(self) -> Progress:
         progress = super().progress()
         wanting = progress.wanting | ({4} if self._wrong else set())
-        return Progress(progress.done - wanting, frozenset(wanting))
+        missing = "a setting is wrong" if self._wrong else progress.missing
+        return Progress(progress.done - wanting, frozenset(wanting), missing)
 
     def on_mount(self) -> None:
         self.query_one("#train-steps Input").focus()

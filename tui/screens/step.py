@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 WIDE = 110
 """Columns from which panels stand side by side."""
 
+TALL = 50
+"""Lines from which panels that scroll are higher."""
+
 
 class StepScreen(Screen[Any]):
     """One step of the walk. A subclass says which, what to help with, and what its body is."""
@@ -32,7 +35,7 @@ class StepScreen(Screen[Any]):
     AUTO_FOCUS = ""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", id="step.back"),
+        Binding("escape", "back", "Back", id="step.back", tooltip="Go back"),
     ]
 
     draft: reactive[Draft | None] = reactive(None)
@@ -55,7 +58,7 @@ class StepScreen(Screen[Any]):
         """What the stepper marks as done and as wanting."""
         if self.draft is None:
             return Progress()
-        return Progress(self.draft.steps_done, self.draft.steps_wanting)
+        return Progress(self.draft.steps_done, self.draft.steps_wanting, self.draft.missing)
 
     def mark_progress(self) -> None:
         self.query_one(Stepper).progress = self.progress()

@@ -42,11 +42,21 @@ class TalkScreen(StepScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "f7", "plain", "Plain text", id="talk.plain", tooltip="Exact text, or Markdown drawn", show=False
+            "f7",
+            "plain",
+            "Plain text",
+            id="talk.plain",
+            tooltip="Show the exact text, or Markdown drawn",
+            show=False,
         ),
         Binding("f8", "unfold", "Reasoning", id="talk.unfold", tooltip="Show or fold reasoning", show=False),
         Binding(
-            "f9", "together", "Scroll together", id="talk.together", tooltip="Scroll all, or one", show=False
+            "f9",
+            "together",
+            "Scroll together",
+            id="talk.together",
+            tooltip="Scroll all columns, or one",
+            show=False,
         ),
     ]
 
@@ -64,6 +74,8 @@ class TalkScreen(StepScreen):
         self.examples: list[Message] = []
         self.warnings: list[str] = []
         self.busy = False
+        self.cancelling = False
+        """Whether the answer under way was asked to end: one that does not is left."""
         self.tries = 0
         """How often the last question was asked again."""
         self._clock = clock
@@ -187,7 +199,7 @@ class TalkScreen(StepScreen):
     @work(group="answer")
     async def ask(self, exchange: Exchange, only: tuple[str, ...] = ()) -> None:
         """Have a question answered, by all columns or by those that are named beside the others."""
-        self.busy = True
+        self.busy, self.cancelling = True, False
         talk = self.talk.asking(exchange)
         asked = list(only) or self.names
         self.talk = talk

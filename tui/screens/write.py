@@ -46,7 +46,9 @@ class WriteScreen(StepScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s,ctrl+n", "save", "Save", id="write.save", tooltip="Save the template and take it"),
         Binding("ctrl+t", "column", "Column", id="write.column", tooltip="Put a column at the cursor"),
-        Binding("ctrl+g", "wording", "Wording", id="write.wording", tooltip="The next wording, or a new one"),
+        Binding(
+            "ctrl+g", "wording", "Wording", id="write.wording", tooltip="Go to the next wording, or a new one"
+        ),
     ]
 
     def __init__(

@@ -84,8 +84,17 @@ class Form(VerticalScroll):
     """A column of fields: the arrow keys go from one to the next, also where not all are in view."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "app.focus_next", "Next field", id="form.down", show=False),
-        Binding("up", "app.focus_previous", "Field before", id="form.up", show=False),
+        Binding(
+            "down", "app.focus_next", "Next field", id="form.down", show=False, tooltip="Go to the next field"
+        ),
+        Binding(
+            "up",
+            "app.focus_previous",
+            "Field before",
+            id="form.up",
+            show=False,
+            tooltip="Go to the field before",
+        ),
     ]
 
 

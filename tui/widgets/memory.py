@@ -13,7 +13,7 @@ from tui.safe import clean
 from tui.widgets.figures import size
 from tui.widgets.marks import facts
 
-OURS, OTHERS, FREE = "$primary", "$foreground-muted", "$foreground 25%"
+OURS, OTHERS, FREE = "$primary", "$foreground-muted", "$frame"
 FORECAST, PEAK = "┃", "╎"
 
 
@@ -137,7 +137,7 @@ def _bar(
     room = max(4, width - len(words))
     mine = min(ours or 0, used)
     cells = [("━", OURS)] * _cells(mine, total, room)
-    cells += [("━", OTHERS)] * (_cells(used, total, room) - len(cells))
+    cells += [("╍", OTHERS)] * (_cells(used, total, room) - len(cells))
     cells += [("─", FREE)] * (room - len(cells))
     for mark, at, style in ((PEAK, peak, "$text-warning"), (FORECAST, forecast, "$text-accent")):
         if at and at <= total:
