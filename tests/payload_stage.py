@@ -1,0 +1,147 @@
+"""The app on a terminal whose bytes are kept, with foreign text everywhere, and what must hold of the bytes."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+import pyte
+from payloads import SENTINEL, Dose
+from rich.cells import get_character_cell_size
+from textual.drivers.headless_driver import HeadlessDriver
+from tui_stage import Script, Stage
+
+from tui.app import IftTui
+
+OURS = re.compile(
+    r"\x1b\["
+    r"(?:\d+;\d+H"  # to a place
+    r"|[0-9;]*m"  # colours
+    r"|\?(?:25|1049|1000|1003|1004|1006|1015|2004|2026|2048)[hl]"  # modes that Textual sets and takes back
+    r"|[<>=]\d*u"  # the keyboard's protocol
+    r")"
+)
+"""All that Textual and tui/changes.py write besides text."""
+
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
+
+
+class Kept(HeadlessDriver):
+    """A terminal that keeps what is written to it."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.written: list[str] = []
+
+    @property
+    def is_headless(self) -> bool:
+        return False
+
+    def write(self, data: str) -> None:
+        self.written.append(data)
+
+
+class Hostile(Script):
+    """A worker all of whose words were written by a stranger."""
+
+    KEPT = (
+        "kind", "id", "part", "column", "format", "metric", "action", "actions", "reason", "encoding", "phase",
+        "done", "unit", "role", "members", "digest", "folder", "template_name",
+    )  # fmt: skip
+    """What the protocol and the app decide by."""
+
+    dose = Dose()
+
+    def say(self, **message: Any) -> None:
+        said = self.dose.everywhere(message, but=self.KEPT)
+        if isinstance(said.get("columns"), dict):  # answers by column
+            said["columns"] = dict(zip(message["columns"], said["columns"].values(), strict=True))
+        super().say(**said)
+
+
+def hostile(dose: Dose) -> tuple[Stage, IftTui]:
+    """A stage whose workers all say payloads, and its app on a kept terminal."""
+    child = type("Hostile", (Hostile,), {"dose": dose})
+    stage = Stage(child=child)
+    app = stage.app()
+    app.driver_class = Kept
+    return stage, app
+
+
+def written(app: IftTui) -> str:
+    assert isinstance(app._driver, Kept)
+    return "".join(app._driver.written)
+
+
+def forbidden(text: str) -> list[str]:
+    """What stands in the bytes that neither Textual nor we write: sequences and controls, with their places."""
+    rest = OURS.sub("", text)
+    return [ascii(rest[max(0, m.start() - 12) : m.end() + 12]) for m in CONTROL.finditer(rest)]
+
+
+def lines(app: IftTui) -> list[str]:
+    """The screen as the compositor has it."""
+    update = app.screen._compositor.render_update(full=True, screen_stack=app._background_screens)
+    return ["".join(strip.text for strip in line) for line in update.strips]  # type: ignore[union-attr]
+
+
+def painted(app: IftTui) -> list[str]:
+    """The screen as a terminal has it that was sent the bytes."""
+    screen = pyte.Screen(app.size.width, app.size.height)
+    pyte.Stream(screen).feed(written(app).replace("\x1b[<u", ""))  # pyte takes this one for text
+    return [line.rstrip() for line in screen.display]
+
+
+def unlike(app: IftTui) -> list[tuple[str, str]]:
+    """Lines that the terminal shows otherwise than the compositor has them, in characters that take a cell.
+
+    Of a character of which pyte and Textual disagree how wide it is the line is compared as far as that.
+    """
+    differing = []
+    for have, sent in zip(lines(app), painted(app), strict=True):
+        have, sent = _comparable(have), _comparable(sent)
+        if have != sent:
+            differing.append((have, sent))
+    return differing
+
+
+def _comparable(line: str) -> str:
+    plain = unicodedata.normalize("NFD", line)
+    return "".join(c for c in plain if get_character_cell_size(c) and not c.isspace())
+
+
+def swallowed(app: IftTui) -> list[str]:
+    """Places where a sentinel stands on the screen and its payload, in its visible form, does not."""
+    found = []
+    for line in lines(app):
+        for match in re.finditer(SENTINEL, line):
+            before = line[: match.start()]
+            if not before or before[-1] in "│┃║▌▎▏█▐┊":
+                continue  # the payload stands in the line above
+            if not any(before.endswith(end) for end in ENDS):
+                found.append(line)
+    return found
+
+
+def ends() -> Iterator[str]:
+    """How payloads end on a screen, cut to what must at least be there."""
+    from payloads import PAYLOADS
+
+    from tui.safe import clean, visible
+
+    for payload in PAYLOADS.values():
+        yield clean(payload)[-2:]
+        yield clean(payload, newlines=False)[-2:]
+        yield visible(payload)[-2:]
+
+
+ENDS = frozenset(ends())
+
+
+def check(app: IftTui) -> None:
+    """All that must hold of a screen. Raises AssertionError."""
+    assert not forbidden(written(app)), forbidden(written(app))[:5]
+    assert not unlike(app), unlike(app)[:3]
+    assert not swallowed(app), swallowed(app)[:3]
