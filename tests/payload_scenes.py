@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,25 @@ from recorded import whole
 from test_tui_evaluation import evaluated
 from textual.content import Content
 from textual.pilot import Pilot
-from textual.widgets import Input, OptionList, TextArea
+from textual.widgets import DataTable, Input, OptionList, TextArea
 from tui_stage import (
-    BASE, COUNTS, GPU, HOST, MODELS, NOW, OPENED, SCANNED, TABLE, TOTALS, TUNED, Stage, alive, entry, record,
-    small_library, step_events, until,
+    BASE,
+    COUNTS,
+    GPU,
+    MODELS,
+    NOW,
+    OPENED,
+    SCANNED,
+    TABLE,
+    TOTALS,
+    TUNED,
+    Stage,
+    alive,
+    entry,
+    record,
+    small_library,
+    step_events,
+    until,
 )  # fmt: skip
 
 from engine import recipe
@@ -116,7 +131,11 @@ def draft_of(dose: Dose, **facts: Any) -> Draft:
     known = {
         "opened": opened,
         "survey": dose.everywhere(COUNTS, but=FACTS),
-        "scan": {**dose.everywhere(SCANNED, but=FACTS), "digest": SCANNED["digest"], "spoiling": [dose.text()]},
+        "scan": {
+            **dose.everywhere(SCANNED, but=FACTS),
+            "digest": SCANNED["digest"],
+            "spoiling": [dose.text()],
+        },
     }
     return Draft(plan_of(dose), reached=4, **{**known, **facts})
 
@@ -145,11 +164,15 @@ def told(dose: Dose) -> list[dict[str, Any]]:
     """Events of all kinds in which a stranger has a say."""
     return [
         *whole(120, end=None, gpu="NVIDIA H200"),
-        {"kind": "warned", "message": "the loss [rises]"},
-        {"kind": "non_finite", "step": 90, "what": "loss", "rows": [7], "places": ["/data/train.jsonl line 8"],
-         "done": "skipped"},
+        {"kind": "warned", "text": "the loss [rises]", "mend": "lower it"},
+        {"kind": "non_finite", "step": 90, "what": "loss", "rows": [7], "places": ["/data/a line 8"]},
         {"kind": "failed", "reason": "out of memory", "mend": "halve it", "step": 120},
-    ]  # fmt: skip
+    ]
+
+
+def count(on: Set, table: str) -> int:
+    found = on.app.screen.query(table)
+    return found.first(DataTable).row_count if found else 0
 
 
 def raising(error: Exception) -> Callable[..., Any]:
@@ -165,7 +188,7 @@ def raising(error: Exception) -> Callable[..., Any]:
 async def home(on: Set) -> None:
     for number in range(6):
         run_of(on.dose, told(on.dose) if number % 2 else None, plan=number % 3 > 0)
-    await on.settle(lambda: on.app.screen.query("RunTable") and on.app.screen.query_one("RunTable").row_count == 6)
+    await on.settle(lambda: count(on, "RunTable") == 6)
     on.app.screen.refuse(on.dose.text("refused"))  # type: ignore[attr-defined]
     await on.settle()
     await on.press("down", "down")
@@ -318,7 +341,7 @@ async def entries(on: Set) -> None:
     rows = RowsFeed(on.app.edges.child)
     await rows.open(plan_of(on.dose))
     await on.open(EntriesScreen(rows, TOTALS[0]["reason"]))
-    await on.settle(lambda: on.app.screen.query_one("EntriesTable").row_count > 0)
+    await on.settle(lambda: count(on, "EntriesTable") > 0)
     await on.press("down")
 
 
@@ -330,7 +353,7 @@ async def run_ledger(on: Set) -> None:
     ]
     run.ledger.write_text("".join(json.dumps(line) + "\n" for line in lines))
     await on.open(RunLedgerScreen(run))
-    await on.settle(lambda: on.app.screen.query_one("TotalsTable").row_count > 0)
+    await on.settle(lambda: count(on, "TotalsTable") > 0)
     await on.press("enter")
     await on.settle()
     await on.press("down")
@@ -339,9 +362,7 @@ async def run_ledger(on: Set) -> None:
 async def recipe_(on: Set) -> None:
     drafted = draft_of(on.dose)
     on.app._draft = drafted
-    screen = RecipeScreen(
-        on.stage.but(fit=lambda *_: Unknown(on.dose.text("not known"))), drafted
-    )
+    screen = RecipeScreen(on.stage.but(fit=lambda *_: Unknown(on.dose.text("not known"))), drafted)
     on.app._push(screen)
     await on.settle(lambda: on.app.screen is screen)
     for selector in ("#name Input", "#train-steps Input", "#train-learning_rate Input"):
@@ -532,7 +553,9 @@ async def choose_(on: Set) -> None:
     for screen in (
         choose.ChooseScreen(on.dose.text("which?"), many),
         choose.PickScreen(on.dose.text("which?"), many),
-        choose.AskScreen(on.dose.text("what?"), on.dose.text("value"), "does", lambda _: on.dose.text("wrong")),
+        choose.AskScreen(
+            on.dose.text("what?"), on.dose.text("value"), "does", lambda _: on.dose.text("wrong")
+        ),
         choose.ConfirmScreen(on.dose.text("sure?"), on.dose.text("because")),
     ):
         await on.open(screen)

@@ -1,4 +1,4 @@
-"""Text that strangers write to be obeyed, to be hidden, or to break a line: data, and how it gets everywhere."""
+"""Text that strangers write to be obeyed, to be hidden, to break a line; and how it gets everywhere."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ PAYLOADS: Mapping[str, str] = {
     "noncharacters": "\ufdd0\uffff\U0001ffff",
     "unassigned": "\u0378\U000e0fff",
     "private": "\ue000\U000f0000\U0010fffd",
-    "lone surrogates": "\ud83d\udc00",
+    "lone surrogates": "\udc00 \ud83d",
     "line separators": "one\u2028two\u2029three",
     "white space": "\u00a0\u2003\u3000\u200a\u205f",
     # --- taken as markup ---
@@ -113,11 +113,11 @@ class Dose:
 
     def stored(self, plain: str = "") -> str:
         """As `text`, without what TOML and Unicode files cannot hold."""
-        return self.text(plain).encode("utf-8", "replace").decode("utf-8")
+        return storable(self.text(plain))
 
     def name(self, plain: str = "") -> str:
         """As `text`, without what a file's name cannot hold, and short enough for one."""
-        kept = re.sub(r"[/\0]", "-", self.stored(plain))
+        kept = in_name(self.stored(plain))
         while len(kept.encode()) > 120:
             kept = kept[len(kept) // 4 + 1 :]
         return kept
@@ -132,3 +132,11 @@ class Dose:
             case list() | tuple():
                 return [self.everywhere(one, but) for one in value]
         return value
+
+
+def storable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def in_name(text: str) -> str:
+    return re.sub(r"[/\0]", "-", storable(text))

@@ -14,6 +14,8 @@ from rich.console import Console
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
 
+from tui.safe import is_seen
+
 Cell = tuple[str, str]
 """What stands in a cell ("" in the second half of a wide character), and the numbers of its SGR sequence."""
 
@@ -21,6 +23,9 @@ Piece = tuple[int, int, Strip]
 """Column and line where a strip begins."""
 
 UNKNOWN: Cell = ("", "?")
+
+FLAGS = ("\U0001f1e6", "\U0001f1ff")
+"""Letters of which two are drawn as a flag, and one as wide as the terminal likes."""
 
 SHORTEST_JUMP = 8
 """Cells that stay are passed over from this number on: to go to a place takes about as many bytes."""
@@ -95,6 +100,8 @@ def cells(strip: Strip, colours: ColorSystem) -> list[Cell]:
             if style is None
             else (Strip.render_ansi(style, colours) if style._ansi is None else style._ansi)
         )
+        if not text.isprintable():
+            text = walled(text)
         if text.isascii():
             found += [(character, how) for character in text]
             continue
@@ -105,6 +112,11 @@ def cells(strip: Strip, colours: ColorSystem) -> list[Cell]:
             elif found:  # it is drawn with the one before
                 found[-1] = (found[-1][0] + character, found[-1][1])
     return found
+
+
+def walled(text: str) -> str:
+    """As many cells without what a terminal obeys: the wall behind `clean`, if a widget passed it by."""
+    return "".join(c if is_seen(c) else "\ufffd" * get_character_cell_size(c) for c in text)
 
 
 def spans(old: list[Cell], new: list[Cell]) -> Iterator[tuple[int, int]]:
@@ -127,12 +139,20 @@ def spans(old: list[Cell], new: list[Cell]) -> Iterator[tuple[int, int]]:
 
 
 def painted(line: list[Cell], x: int, y: int) -> str:
-    """The sequences for cells that stand side by side, from a place on."""
+    """The sequences for cells that stand side by side, from a place on.
+
+    Behind a character whose width terminals disagree about the place is named again: the rest stays in line.
+    """
     sent = [f"\x1b[{y + 1};{x + 1}H"]
     before: str | None = None
-    for character, how in line:
+    disagreed = False
+    for place, (character, how) in enumerate(line, x):
         if how != before:
             sent.append(f"\x1b[0;{how}m" if how else "\x1b[0m")
             before = how
+        if disagreed and character:
+            sent.append(f"\x1b[{y + 1};{place + 1}H")
+            disagreed = False
         sent.append(character)
+        disagreed = disagreed or len(character) > 1 or FLAGS[0] <= character <= FLAGS[1]
     return "".join(sent)

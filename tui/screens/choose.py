@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
 from tui.safe import clean
+from tui.widgets.fields import OneLine
 
 
 class ChooseScreen(ModalScreen[str | None]):
@@ -60,7 +61,7 @@ class PickScreen(ModalScreen[int | None]):
         with Vertical(classes="dialog pick") as box:
             box.border_title = Content(clean(self._question, newlines=False))
             box.border_subtitle = "type to narrow · enter chooses · esc cancels"
-            yield Input(placeholder="part of the name", compact=True)
+            yield OneLine(placeholder="part of the name")
             listed = OptionList(compact=True)
             # As high as the whole list, whatever is typed: nothing jumps.
             listed.styles.height = min(len(self._answers), max(3, self.app.size.height * 4 // 5 - 6))
@@ -114,7 +115,7 @@ class AskScreen(ModalScreen[str | None]):
         with Vertical(classes="dialog") as box:
             box.border_title = self._question
             box.border_subtitle = f"enter {self._does} · esc cancels"
-            yield Input(self._value, compact=True)
+            yield OneLine(self._value)
             yield Static("", id="wrong", markup=False)
 
     def on_mount(self) -> None:

@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Checkbox, Input, Label
 
 from tui.safe import clean
+from tui.widgets.fields import OneLine
 from tui.widgets.quiet import Quiet
 from tui.widgets.ticks import Tick
 
@@ -59,7 +60,7 @@ class FormScreen(ModalScreen[Fields | None]):
                     else:
                         hint = field.says if field.wide else ""
                         classes = "-wide-field" if field.wide else ""
-                        yield Input(field.value, compact=True, placeholder=hint, classes=classes)
+                        yield OneLine(field.value, placeholder=hint, classes=classes)
                     if not field.wide:
                         yield Quiet(field.says, classes="knob-says")
             yield Quiet("", id="wrong")

@@ -19,6 +19,7 @@ from engine.runs import Run
 from engine.transcripts import Conversation
 from tui.safe import clean
 from tui.screens.step import StepScreen
+from tui.widgets.fields import ManyLines
 
 CORRECTIONS = "corrections.jsonl"
 
@@ -43,7 +44,7 @@ class CorrectScreen(ModalScreen[str | None]):
             box.border_title = Content(f"What should {clean(self._column)} have said?  ▸ {asked}")
             box.border_subtitle = "ctrl+s keeps it as a row to train on · esc cancels"
             # What cannot be seen is shown, and is kept as it is shown.
-            yield TextArea(clean(self._answer), show_line_numbers=False, soft_wrap=True)
+            yield ManyLines(clean(self._answer), show_line_numbers=False, soft_wrap=True)
 
     def on_mount(self) -> None:
         self.query_one(TextArea).focus()

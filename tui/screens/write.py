@@ -22,6 +22,7 @@ from tui.feed import RowsFeed
 from tui.safe import clean
 from tui.screens.choose import AskScreen, ConfirmScreen, PickScreen
 from tui.screens.step import StepScreen
+from tui.widgets.fields import ManyLines, OneLine
 from tui.widgets.tried import TriedView
 
 QUIET_SECONDS = 0.15
@@ -74,9 +75,9 @@ class WriteScreen(StepScreen):
                 ):
                     with Horizontal(classes="text-row"):
                         yield Label(label, classes="knob-label")
-                        yield Input(value, placeholder=hint, compact=True, id=f"write-{key}")
+                        yield OneLine(value, placeholder=hint, id=f"write-{key}")
                 for key, text in (("prompt", self._wordings[0].prompt), ("answer", self._wordings[0].answer)):
-                    area = TextArea(text, compact=True, tab_behavior="focus", id=f"write-{key}")
+                    area = ManyLines(text, compact=True, tab_behavior="focus", id=f"write-{key}")
                     area.add_class("panel")
                     yield area
             yield TriedView(id="tried")
