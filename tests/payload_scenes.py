@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from payload_stage import check
+from payload_stage import check, unlike
 from payloads import Dose
 from recorded import whole
 from test_tui_evaluation import evaluated
@@ -84,7 +84,10 @@ class Set:
     async def settle(self, ready: Callable[[], Any] = lambda: True) -> None:
         """Wait until something holds, and nothing is left to be painted; then look."""
         await until(self.pilot, ready)
-        await self.pilot.pause(0.05)
+        for _ in range(40):  # what has just arrived may be laid out and not painted yet
+            await self.pilot.pause(0.02)
+            if not unlike(self.app):
+                break
         check(self.app)
 
     async def press(self, *keys: str) -> None:
@@ -214,14 +217,15 @@ async def model(on: Set) -> None:
         fits=lambda plan, models: {one.id: Unknown(dose.text("unknown")) for one in models},
         describe=raising(UserError(dose.text("no such model"))),
     )
-    screen = ModelScreen(edges, Draft(plan_of(dose)))
+    on.app._draft = Draft(plan_of(dose))
+    screen = ModelScreen(edges, on.app._draft)
     await on.open(screen)
-    await on.settle(lambda: screen.query_one(OptionList).option_count == 6)
+    await on.settle(lambda: screen.query_one(OptionList).option_count >= 6)
     for _ in range(5):
         await on.press("down")
-    await on.press("enter", "slash", "x", "enter")
+    await on.press("slash", "x", "enter")
     screen.query_one(Input).value = dose.text("typed")
-    await on.settle()
+    await on.press("enter")
 
 
 async def data(on: Set) -> None:

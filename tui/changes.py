@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from rich.cells import get_character_cell_size
+from rich.cells import get_character_cell_size, split_graphemes
 from rich.color import ColorSystem
 from rich.console import Console
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
@@ -24,8 +24,8 @@ Piece = tuple[int, int, Strip]
 
 UNKNOWN: Cell = ("", "?")
 
-FLAGS = ("\U0001f1e6", "\U0001f1ff")
-"""Letters of which two are drawn as a flag, and one as wide as the terminal likes."""
+WIDENS = "\ufe0f"
+"""Behind a character that can be an emoji, makes it one, which takes two cells."""
 
 SHORTEST_JUMP = 8
 """Cells that stay are passed over from this number on: to go to a place takes about as many bytes."""
@@ -105,13 +105,25 @@ def cells(strip: Strip, colours: ColorSystem) -> list[Cell]:
         if text.isascii():
             found += [(character, how) for character in text]
             continue
+        if WIDENS in text:  # as Textual measures it
+            for start, end, width in split_graphemes(text)[0]:
+                found += [(text[start:end], how), ("", how)][:width]
+            continue
         for character in text:
             width = get_character_cell_size(character)
-            if width:
+            if is_flag_letter(character) and found and is_flag_letter(found[-1][0]):
+                found[-1] = (found[-1][0] + character, found[-1][1])
+                found.append(("", how))
+            elif width:
                 found += [(character, how), ("", how)][:width]
             elif found:  # it is drawn with the one before
                 found[-1] = (found[-1][0] + character, found[-1][1])
     return found
+
+
+def is_flag_letter(character: str) -> bool:
+    """Whether it is one of the letters of which two are drawn as a flag."""
+    return "\U0001f1e6" <= character <= "\U0001f1ff" and len(character) == 1
 
 
 def walled(text: str) -> str:
@@ -141,7 +153,8 @@ def spans(old: list[Cell], new: list[Cell]) -> Iterator[tuple[int, int]]:
 def painted(line: list[Cell], x: int, y: int) -> str:
     """The sequences for cells that stand side by side, from a place on.
 
-    Behind a character whose width terminals disagree about the place is named again: the rest stays in line.
+    Terminals disagree about the width of some characters: both cells of such a one are blank before it is
+    drawn, and behind it the place is named again. So the rest stays in line whatever a terminal thinks.
     """
     sent = [f"\x1b[{y + 1};{x + 1}H"]
     before: str | None = None
@@ -153,6 +166,8 @@ def painted(line: list[Cell], x: int, y: int) -> str:
         if disagreed and character:
             sent.append(f"\x1b[{y + 1};{place + 1}H")
             disagreed = False
+        if len(character) > 1:
+            disagreed = True
+            sent.append(f"  \x1b[{y + 1};{place + 1}H")
         sent.append(character)
-        disagreed = disagreed or len(character) > 1 or FLAGS[0] <= character <= FLAGS[1]
     return "".join(sent)

@@ -14,6 +14,7 @@ from textual.widgets import Input, OptionList, Static
 
 from tui.safe import clean
 from tui.widgets.fields import OneLine
+from tui.widgets.quiet import Quiet
 
 
 class ChooseScreen(ModalScreen[str | None]):
@@ -30,7 +31,7 @@ class ChooseScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = self._question
+            box.border_title = Content(clean(self._question, newlines=False))
             box.border_subtitle = "enter chooses · esc cancels"
             prompts = [Content(clean(answer, newlines=False)) for answer in self._answers]
             yield OptionList(*prompts, compact=True)
@@ -113,10 +114,10 @@ class AskScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = self._question
-            box.border_subtitle = f"enter {self._does} · esc cancels"
+            box.border_title = Content(clean(self._question, newlines=False))
+            box.border_subtitle = Content(clean(f"enter {self._does} · esc cancels", newlines=False))
             yield OneLine(self._value)
-            yield Static("", id="wrong", markup=False)
+            yield Quiet("", id="wrong")
 
     def on_mount(self) -> None:
         self._say("")
@@ -132,9 +133,9 @@ class AskScreen(ModalScreen[str | None]):
             self.dismiss(value or None)
 
     def _say(self, wrong: str) -> None:
-        said = self.query_one("#wrong", Static)
+        said = self.query_one("#wrong", Quiet)
         said.display = bool(wrong)
-        said.update(wrong)
+        said.show(wrong)
 
 
 class ConfirmScreen(ModalScreen[bool]):
@@ -152,6 +153,6 @@ class ConfirmScreen(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = self._question
+            box.border_title = Content(clean(self._question, newlines=False))
             box.border_subtitle = "enter yes · esc no"
             yield Static(clean(self._explanation), markup=False)

@@ -121,7 +121,7 @@ class DataScreen(PagingScreen):
             row = await self._rows.row(place.part, place.index, place.variant)
         except RunFailed as error:
             self.count, self.variants = 0, 1
-            view.border_title = f"Sample · {place.part}"
+            view.border_title = Content(clean(f"Sample · {place.part}"))
             view.border_subtitle = ""
             view.say(str(error))
             return

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Checkbox, Input, Label
 
@@ -50,7 +51,7 @@ class FormScreen(ModalScreen[Fields | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog form") as box:
-            box.border_title = self._title
+            box.border_title = Content(clean(self._title, newlines=False))
             box.border_subtitle = "enter takes it · esc cancels"
             for field in self._fields:
                 with Horizontal(classes="form-row", id=f"form-{field.key}"):
@@ -62,7 +63,7 @@ class FormScreen(ModalScreen[Fields | None]):
                         classes = "-wide-field" if field.wide else ""
                         yield OneLine(field.value, placeholder=hint, classes=classes)
                     if not field.wide:
-                        yield Quiet(field.says, classes="knob-says")
+                        yield Quiet(clean(field.says, newlines=False), classes="knob-says")
             yield Quiet("", id="wrong")
 
     def on_mount(self) -> None:

@@ -12,6 +12,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, VerticalScroll
+from textual.content import Content
 from textual.widgets import Input, Label, TextArea
 
 from engine import templates
@@ -67,14 +68,15 @@ class WriteScreen(StepScreen):
         begun = self._begun
         with Container(id="write"):
             with VerticalScroll(classes="panel", id="texts", can_focus=False) as panel:
-                panel.border_title = "A new template" if begun is EMPTY else f"Like {begun.name}"
+                title = "A new template" if begun is EMPTY else f"Like {begun.name}"
+                panel.border_title = Content(clean(title, newlines=False))
                 for key, label, value, hint in (
                     ("system", "System", begun.system, "may stay empty"),
                     ("choices", "Choices", ", ".join(begun.choices), "e.g. bad, good; may stay empty"),
                     ("label", "Label", begun.label, "the column that names a choice"),
                 ):
                     with Horizontal(classes="text-row"):
-                        yield Label(label, classes="knob-label")
+                        yield Label(label, classes="knob-label", markup=False)
                         yield OneLine(value, placeholder=hint, id=f"write-{key}")
                 for key, text in (("prompt", self._wordings[0].prompt), ("answer", self._wordings[0].answer)):
                     area = ManyLines(text, compact=True, tab_behavior="focus", id=f"write-{key}")
@@ -90,7 +92,7 @@ class WriteScreen(StepScreen):
     def _name_wording(self) -> None:
         count = len(self._wordings)
         which = f" · wording {self._at + 1} of {count}" if count > 1 else ""
-        self.query_one("#write-prompt").border_title = f"Prompt{which}"
+        self.query_one("#write-prompt").border_title = Content(f"Prompt{which}")
         self.query_one("#write-answer").border_title = "Answer"
 
     def _text(self, key: str) -> str:

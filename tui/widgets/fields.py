@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.widgets import Input, TextArea
 from textual.widgets.text_area import Edit, EditResult
 
-from tui.safe import typed
+from tui.safe import clean, typed
 
 
 class OneLine(Input):
@@ -21,7 +21,12 @@ class OneLine(Input):
         classes: str | None = None,
     ) -> None:
         super().__init__(
-            value, placeholder, compact=True, select_on_focus=select_on_focus, id=id, classes=classes
+            value,
+            clean(placeholder, newlines=False),
+            compact=True,
+            select_on_focus=select_on_focus,
+            id=id,
+            classes=classes,
         )
 
     def validate_value(self, value: str) -> str:
