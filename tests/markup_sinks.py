@@ -42,16 +42,7 @@ The lists are here for strings given to them as options.
 
 PARSERS = {"from_markup", "from_text", "from_rich_text", "from_ansi", "render_markup"}
 
-ASSIGNED = {
-    "border_title",
-    "border_subtitle",
-    "tooltip",
-    "title",
-    "sub_title",
-    "placeholder",
-    "label",
-    "prompt",
-}
+ASSIGNED = {"border_title", "border_subtitle", "tooltip", "title", "sub_title", "label", "prompt"}
 
 
 @dataclass(frozen=True)
