@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from engine.redact import redacted
+
 # Printable to Python, invisible on a screen: fillers, joiners, selectors that can carry hidden text.
 _INVISIBLE = frozenset(
     [
@@ -50,8 +52,9 @@ def clean(text: str, newlines: bool = True) -> str:
     format characters, line separators, lone surrogates, private and unassigned code points become
     \u{hex}; so do combining marks and selectors that have no character to stand on, or are too many
     for one. With `newlines`, \n and \t are kept as they are; without, they are shown like the rest.
-    Nothing is lost: a control picture or a \u{ that was already in the text is escaped itself.
+    Nothing but the user's own token is lost: a control picture or a \u{ that was already in the text is escaped itself.
     """
+    text = redacted(text)
     if not _SUSPECT.search(text):
         return text if newlines else text.translate(_LINE)
     shown = text.replace(_ESCAPE, "\\u{5c}u{").translate(_TEXT if newlines else _LINE)

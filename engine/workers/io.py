@@ -14,6 +14,7 @@ from typing import Any
 
 from engine import runs
 from engine.errors import UserError
+from engine.redact import redacted
 
 Request = dict[str, Any]
 
@@ -51,9 +52,17 @@ class Channel:
 
 
 def keep_printing() -> None:
-    """Have what libraries print be no reason to end: where the log's disk is full, their words are lost."""
-    sys.stdout = io.TextIOWrapper(_Forgiving(1, "w", closefd=False), "utf-8", "replace", line_buffering=True)
-    sys.stderr = io.TextIOWrapper(_Forgiving(2, "w", closefd=False), "utf-8", "replace", line_buffering=True)
+    """Have what libraries print be no reason to end: where the log's disk is full, their words are lost.
+
+    The user's token is taken out of what Python prints; code in C does not know it.
+    """
+    sys.stdout = _Discreet(_Forgiving(1, "w", closefd=False), "utf-8", "replace", line_buffering=True)
+    sys.stderr = _Discreet(_Forgiving(2, "w", closefd=False), "utf-8", "replace", line_buffering=True)
+
+
+class _Discreet(io.TextIOWrapper):
+    def write(self, text: str) -> int:
+        return super().write(redacted(text))
 
 
 class _Forgiving(io.FileIO):
