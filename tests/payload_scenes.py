@@ -80,6 +80,8 @@ class Set:
     stage: Stage
     dose: Dose
     home: Path
+    foreign: bool = False
+    """Whether the payloads are others than those of the corpus: how they end is then not known."""
 
     async def settle(self, ready: Callable[[], Any] = lambda: True) -> None:
         """Wait until something holds, and nothing is left to be painted; then look."""
@@ -88,7 +90,7 @@ class Set:
             await self.pilot.pause(0.02)
             if not unlike(self.app):
                 break
-        check(self.app)
+        check(self.app, self.foreign)
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)

@@ -52,7 +52,8 @@ def clean(text: str, newlines: bool = True) -> str:
     format characters, line separators, lone surrogates, private and unassigned code points become
     \u{hex}; so do combining marks and selectors that have no character to stand on, or are too many
     for one. With `newlines`, \n and \t are kept as they are; without, they are shown like the rest.
-    Nothing but the user's own token is lost: a control picture or a \u{ that was already in the text is escaped itself.
+    A control picture or a \u{ that was already in the text is escaped itself: nothing is lost but the
+    user's own token, which is masked.
     """
     text = redacted(text)
     if not _SUSPECT.search(text):

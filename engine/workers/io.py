@@ -30,6 +30,7 @@ class Channel:
     """Messages to the front end. Made first: what libraries print on stdout then goes to stderr."""
 
     def __init__(self) -> None:
+        os.umask(0o077)  # whatever a worker writes, it writes for the user alone
         self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
         self._lock = threading.Lock()

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import TextArea
 
-from engine import jsonl, transcripts
+from engine import jsonl, private, transcripts
 from engine.errors import UserError
 from engine.runs import Run
 from engine.transcripts import Conversation
@@ -85,13 +85,13 @@ def save(screen: StepScreen, run: Run, talk: Conversation, columns: list[str], f
     folder = run.path / "transcripts"
     rows = {column: transcripts.row(talk, column) for column in columns}
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        private.folder(folder)
         text = transcripts.markdown(f"{run.name}: {', '.join(columns)}", facts, talk, columns)
-        (folder / f"{stem}.md").write_text(text, "utf-8", errors="backslashreplace")
+        private.write(folder / f"{stem}.md", text)
         for column, row in rows.items():
             if row is not None:
                 name = "".join(char if char.isalnum() or char in "-_." else "-" for char in column)
-                (folder / f"{stem}-{name}.jsonl").write_text(json.dumps(row) + "\n", "ascii")
+                private.write(folder / f"{stem}-{name}.jsonl", json.dumps(row) + "\n")
     except OSError as error:
         screen.refuse(f"{folder}: cannot be written ({error.strerror}); free some space")
         return
