@@ -25,8 +25,8 @@ from payload_stage import check, hostile, unlike
 from payloads import PAYLOADS, Dose
 
 KEYS = (
-    "up", "down", "left", "right", "tab", "shift+tab", "enter", "escape", "space", "pageup", "pagedown", "home",
-    "end", "f1", "f2", "f7", "f8", "ctrl+p", "question_mark", *"123456789lnvwhtgp[]",
+    "up", "down", "left", "right", "tab", "shift+tab", "enter", "escape", "space", "pageup", "pagedown",
+    "home", "end", "f1", "f2", "f7", "f8", "ctrl+p", "question_mark", *"123456789lnvwhtgp[]",
 )  # fmt: skip
 MOST_KEYS = 6
 SIZES = ((80, 24), (120, 40), (200, 60), (40, 10), (61, 17), (100, 30))

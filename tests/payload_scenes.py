@@ -151,7 +151,7 @@ def run_of(dose: Dose, events: list[dict[str, Any]] | None = None, plan: bool = 
         events or step_events(400), but=("kind", "phase", "path", "status", "what", "done", "device")
     )
     run = record("done", told)
-    moved = run.path.with_name(dose.name("20270115-073000-done"))
+    moved = run.path.with_name(dose.name(f"20270115-073000-done-{len(dose.given)}"))
     run.path.rename(moved)
     run = Run(moved)
     run.log.write_bytes(

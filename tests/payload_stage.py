@@ -41,6 +41,8 @@ class Kept(HeadlessDriver):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.written: list[str] = []
+        self.checked = self.fed = 0
+        self.shown: pyte.Stream | None = None
 
     @property
     def is_headless(self) -> bool:
@@ -77,9 +79,16 @@ def hostile(dose: Dose) -> tuple[Stage, IftTui]:
     return stage, app
 
 
-def written(app: IftTui) -> str:
+def unchecked(app: IftTui) -> str:
+    """What was written since the last call."""
+    driver = terminal_of(app)
+    new, driver.checked = driver.written[driver.checked :], len(driver.written)
+    return "".join(text for text in new if text != BELL)
+
+
+def terminal_of(app: IftTui) -> Kept:
     assert isinstance(app._driver, Kept)
-    return "".join(text for text in app._driver.written if text != BELL)
+    return app._driver
 
 
 BELL = "\x07"
@@ -100,12 +109,15 @@ def lines(app: IftTui) -> list[str]:
 
 def painted(app: IftTui) -> list[str]:
     """The screen as a terminal has it that was sent the bytes."""
-    screen = pyte.Screen(app.size.width, app.size.height)
+    driver = terminal_of(app)
+    if driver.shown is None:
+        driver.shown = pyte.Stream(pyte.Screen(app.size.width, app.size.height))
+    new, driver.fed = driver.written[driver.fed :], len(driver.written)
     # pyte takes some sequences for text, and drops the line behind a character without a width.
-    sent = re.sub(r"\x1b\[[<>=]\d*u|\x1b\]22;[a-z-]*\x07", "", written(app))
+    sent = re.sub(r"\x1b\[[<>=]\d*u|\x1b\]22;[a-z-]*\x07", "", "".join(new))
     sent = FLAG.sub("Ж", sent)  # of two of these letters it draws two wide characters, and others one flag
-    pyte.Stream(screen).feed("".join(c for c in sent if c < " " or get_character_cell_size(c)))
-    return [line.rstrip() for line in screen.display]
+    driver.shown.feed("".join(c for c in sent if c < " " or get_character_cell_size(c)))
+    return [line.rstrip() for line in driver.shown.listener.display]
 
 
 def unlike(app: IftTui) -> list[tuple[str, str]]:
@@ -161,6 +173,7 @@ def check(app: IftTui, foreign: bool = False) -> None:
     assert not CONTROL.search(drawn), [
         ascii(drawn[max(0, m.start() - 20) : m.end() + 20]) for m in CONTROL.finditer(drawn)
     ][:5]
-    assert not forbidden(written(app)), forbidden(written(app))[:5]
+    sent = unchecked(app)
+    assert not forbidden(sent), forbidden(sent)[:5]
     assert not unlike(app), unlike(app)[:3]
     assert foreign or not swallowed(app), swallowed(app)[:3]
