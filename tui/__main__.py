@@ -15,7 +15,7 @@ import pkgutil
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import IO
+from typing import Any
 
 from engine.errors import RunFailed, UserError
 from tui import commands, terminal, unexpected
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 class Parser(argparse.ArgumentParser):
     """What was typed may have been pasted from anywhere: it is cleaned where it is complained about."""
 
-    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
+    def _print_message(self, message: str, file: Any = None) -> None:
         super()._print_message(clean(message), file)
 
 
