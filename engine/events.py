@@ -47,6 +47,7 @@ from typing import Any, Literal
 
 import orjson
 
+from engine.redact import redacted
 from engine.series import Series
 
 Event = dict[str, Any]
@@ -73,7 +74,9 @@ class EventLog:
         self._seq += 1
         event = {"kind": kind, "seq": self._seq, "time": round(self._clock(), 3), **facts}
         # NaN is not JSON, but it is a fact of a run; Python reads its own spelling back.
-        self._put((json.dumps(event, ensure_ascii=False) + "\n").encode("utf-8"))
+        line = redacted(json.dumps(event, ensure_ascii=False)) + "\n"
+        # A lone surrogate of strange data becomes a JSON escape, as which it is read back.
+        self._put(line.encode("utf-8", "backslashreplace"))
 
     def _put(self, line: bytes) -> None:
         """One write, unless the disk is full: it then takes a part of the line, and the whole comes later."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from engine import autopsy, events, lock
+from engine import autopsy, events, lock, private
 from engine.errors import RunFailed, UserError
 from engine.events import RunState
 
@@ -139,7 +139,7 @@ def create(plan: Recipe, now: datetime | None = None) -> Run:
     base = home() / "runs"
     stamp = f"{now or datetime.now():%Y%m%d-%H%M%S}-{plan.name}"
     try:
-        base.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.folder(base)
         for attempt in range(100):
             path = base / (stamp if attempt == 0 else f"{stamp}-{attempt + 1}")
             try:
@@ -149,7 +149,7 @@ def create(plan: Recipe, now: datetime | None = None) -> Run:
                 continue
         else:
             raise UserError(f"{base / stamp}: a hundred runs of this name stand there; use another")
-        _write_private(path / "recipe.toml", recipe.dumps(plan))
+        private.write(path / "recipe.toml", recipe.dumps(plan))
     except OSError as error:
         raise UserError(f"{base}: cannot write runs there ({error.strerror}); set IFT_TUI_HOME") from None
     return Run(path)
@@ -307,9 +307,3 @@ def log_tail(run: Run, lines: int = 40) -> list[str]:
     except FileNotFoundError:
         return []
     return text.splitlines()[-lines:]
-
-
-def _write_private(path: Path, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)

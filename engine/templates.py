@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine import RECIPES
+from engine import RECIPES, private
 from engine.errors import UserError
 from engine.template_file import NAME, Template, Wording, dumps, parse
 
@@ -81,7 +81,7 @@ def save(template: Template, folder: Path) -> Path:
     parse(tomllib.loads(content), template.name, content)
     try:
         data = content.encode()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.folder(folder)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
             file.write(data)
         Path(file.name).replace(path)

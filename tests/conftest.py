@@ -40,8 +40,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IFT_TUI_HOME", str(tmp_path_factory.mktemp("trained")))
         patch.setenv("HF_HUB_OFFLINE", "1")
+        before = os.umask(0)  # what a run writes is private whatever the umask
         run = runs.create(recipe.load("first-steps"))
         runs.launch(run)
+        os.umask(before)
         wait_for_end(run)
         yield run
 

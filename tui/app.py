@@ -29,7 +29,7 @@ from textual.screen import Screen
 from engine import turns
 from engine.errors import RunFailed, UserError
 from engine.runs import Run
-from tui import settings, small
+from tui import settings, small, unexpected
 from tui.changes import Shown
 from tui.feed import Dialogue, Edges, RowsFeed
 from tui.safe import clean
@@ -185,6 +185,14 @@ class IftTui(App[None]):
 
     async def on_unmount(self) -> None:
         await self._rows.close()
+
+    def _fatal_error(self) -> None:
+        """Textual would print a page with the values of all variables, whoever wrote them."""
+        self.bell()
+        cause = sys.exception() or self._exception
+        if cause is not None:
+            self._exit_renderables.append(Text(f"ift-tui: {unexpected.sentence(cause)}"))
+        self._close_messages_no_wait()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: every key that works now, under what it does, and what has no key."""

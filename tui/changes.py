@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from rich.cells import _is_single_cell_widths, split_graphemes
+from rich.cells import _is_single_cell_widths, get_character_cell_size, split_graphemes
 from rich.color import ColorSystem
 from rich.console import Console
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
+
+from tui.safe import is_seen
 
 Cell = tuple[str, str]
 """What stands in a cell ("" in the second half of a wide character), and the numbers of its SGR sequence."""
@@ -101,6 +103,8 @@ def cells(strip: Strip, colours: ColorSystem) -> list[Cell]:
             if style is None
             else (Strip.render_ansi(style, colours) if style._ansi is None else style._ansi)
         )
+        if not text.isprintable():
+            text = walled(text)
         if _is_single_cell_widths(text):
             found += [(character, how) for character in text]
             continue
@@ -110,6 +114,11 @@ def cells(strip: Strip, colours: ColorSystem) -> list[Cell]:
             elif found:  # it is drawn with the one before
                 found[-1] = (found[-1][0] + text[start:end], found[-1][1])
     return found
+
+
+def walled(text: str) -> str:
+    """As many cells without what a terminal obeys: the wall behind `clean`, if a widget passed it by."""
+    return "".join(c if is_seen(c) else "\ufffd" * get_character_cell_size(c) for c in text)
 
 
 def spans(old: list[Cell], new: list[Cell]) -> Iterator[tuple[int, int]]:

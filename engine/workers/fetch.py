@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from engine import hub
+from engine import hub, private
 from engine.errors import UserError
 from engine.recipe import Recipe, Source
 from engine.sources import hub_sets
@@ -31,7 +31,7 @@ def _fetch(source: Source) -> None:
         ) from None
     files = {name: [entry["filename"] for entry in part.cache_files] for name, part in parts.items()}
     manifest = hub_sets.manifest(source)
-    manifest.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private.folder(manifest.parent)
     beside = manifest.with_suffix(".part")
     beside.write_text(json.dumps(files, indent=2) + "\n", "utf-8")
     beside.rename(manifest)

@@ -29,6 +29,7 @@ def load(recipe: Recipe, log: EventLog) -> tuple[Any, Any]:
         # Without this Unsloth may load another repository's ready-made 4-bit weights in its place.
         use_exact_model_name=True,
         trust_remote_code=False,
+        use_safetensors=True,  # a hub's model may have pickles too
     )
     four_bit = bool(getattr(model, "is_loaded_in_4bit", False))
     if recipe.model.load_in_4bit and not four_bit:

@@ -140,6 +140,7 @@ def _base(one: Saved) -> Any:
         quantization_config=BitsAndBytesConfig.from_dict(quantization) if quantization else None,
         device_map={"": 0} if torch.cuda.is_available() else "cpu",
         trust_remote_code=False,
+        use_safetensors=True,  # a hub's model may have pickles too
     )
     for module in base.modules():
         # bitsandbytes repacks CPU weights for a bfloat16 kernel where the processor has one: other numbers

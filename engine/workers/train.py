@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine import auto, autopsy, dataset, fit, render, resume, runs, survey, usable
+from engine import auto, autopsy, dataset, fit, private, render, resume, runs, survey, usable
 from engine.auto import Choice
 from engine.dataset import Sample
 from engine.errors import UserError
@@ -265,7 +265,7 @@ def warm() -> None:
 def _private_settings() -> None:
     """What libraries read from the environment: compiled code to a private folder, no calls home."""
     compiled = runs.home() / "compiled"
-    compiled.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private.folder(compiled)
     os.environ["UNSLOTH_COMPILE_LOCATION"] = str(compiled)
     os.environ["UNSLOTH_DISABLE_STATISTICS"] = "1"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"

@@ -13,6 +13,7 @@ from types import FrameType
 
 from engine import asking, reading, runs
 from engine.events import Event, RunState, Tail
+from engine.redact import redacted
 from engine.runs import Run
 from tui import terminal
 from tui.commands import _print
@@ -164,7 +165,7 @@ def _show(events: Iterable[Event], state: RunState, lines: Lines, as_json: bool)
     def seen() -> Iterator[Event]:
         for event in events:
             if as_json:
-                print(json.dumps(event))
+                print(redacted(json.dumps(event)))
             elif line := lines.line(event):
                 shown.append(line.replace("\n", " "))
             yield event

@@ -13,6 +13,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
 from tui.safe import clean
+from tui.widgets.fields import OneLine
+from tui.widgets.quiet import Quiet
 
 
 class ChooseScreen(ModalScreen[str | None]):
@@ -29,7 +31,7 @@ class ChooseScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = self._question
+            box.border_title = Content(clean(self._question, newlines=False))
             box.border_subtitle = "enter chooses · esc cancels"
             prompts = [Content(clean(answer, newlines=False)) for answer in self._answers]
             yield OptionList(*prompts, compact=True)
@@ -76,7 +78,7 @@ class PickScreen(ModalScreen[int | None]):
         with Vertical(classes="dialog pick") as box:
             box.border_title = Content(clean(self._question, newlines=False))
             box.border_subtitle = "type to narrow · enter chooses · esc cancels"
-            yield Input(placeholder="part of the name", compact=True)
+            yield OneLine(placeholder="part of the name")
             listed = OptionList(compact=True)
             # As high as the whole list, whatever is typed: nothing jumps.
             listed.styles.height = min(len(self._answers), max(3, self.app.size.height * 4 // 5 - 6))
@@ -128,10 +130,10 @@ class AskScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = self._question
-            box.border_subtitle = f"enter {self._does} · esc cancels"
-            yield Input(self._value, compact=True)
-            yield Static("", id="wrong", markup=False)
+            box.border_title = Content(clean(self._question, newlines=False))
+            box.border_subtitle = Content(clean(f"enter {self._does} · esc cancels", newlines=False))
+            yield OneLine(self._value)
+            yield Quiet("", id="wrong")
 
     def on_mount(self) -> None:
         self._say("")
@@ -147,9 +149,9 @@ class AskScreen(ModalScreen[str | None]):
             self.dismiss(value or None)
 
     def _say(self, wrong: str) -> None:
-        said = self.query_one("#wrong", Static)
+        said = self.query_one("#wrong", Quiet)
         said.display = bool(wrong)
-        said.update(wrong)
+        said.show(wrong)
 
 
 class ConfirmScreen(ModalScreen[bool]):
@@ -167,6 +169,6 @@ class ConfirmScreen(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = self._question
+            box.border_title = Content(clean(self._question, newlines=False))
             box.border_subtitle = "enter yes · esc no"
             yield Static(clean(self._explanation), markup=False)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.widgets import Input
 
 from engine.decoding import Settings
@@ -131,7 +132,8 @@ class CompareScreen(TalkScreen):
         self.examples = examples
         *question, reference = row["messages"]
         panel = self.query_one("#reference")
-        panel.border_title = f"Reference · {self._held_out.part} row {place_of(self._index, row['count'])}"
+        where = f"{self._held_out.part} row {place_of(self._index, row['count'])}"
+        panel.border_title = Content(f"Reference · {where}")
         self.ask(Exchange(tuple(question), reference["content"]))
 
     def action_held_out(self, by: int) -> None:

@@ -22,6 +22,7 @@ from tui.screens.choose import ConfirmScreen, PickScreen
 from tui.screens.messages import DataChosen, DataLeft, SourcesChosen
 from tui.screens.paging import PARTS, PagingScreen, Place
 from tui.screens.step import StepScreen
+from tui.widgets.fields import OneLine
 from tui.widgets.quiet import Quiet
 from tui.widgets.row_view import RowView, foot, head
 from tui.widgets.source_list import SourceList, found, shown_path
@@ -81,7 +82,7 @@ class DataScreen(PagingScreen):
                 with Vertical(classes="panel", id="sets") as sets:
                     sets.border_title = "Sets"
                     yield SourceList()
-                    yield Input(placeholder="/ file, folder or hub id", compact=True)
+                    yield OneLine(placeholder="/ file, folder or hub id")
                 with VerticalScroll(classes="panel", id="found") as panel:
                     panel.border_title = "Found"
                     panel.border_subtitle = "rows: train / validation / test"
@@ -133,7 +134,7 @@ class DataScreen(PagingScreen):
             row = await self._rows.row(place.part, place.index, place.variant)
         except RunFailed as error:
             self.count, self.variants = 0, 1
-            view.border_title = f"Sample · {place.part}"
+            view.border_title = Content(clean(f"Sample · {place.part}"))
             view.border_subtitle = ""
             view.say(str(error) if place.part == PARTS[0] else f"{error}; t shows the next part")
             return

@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Checkbox, Input, Label
 
 from tui.safe import clean
+from tui.widgets.fields import OneLine
 from tui.widgets.quiet import Quiet
 from tui.widgets.ticks import Tick
 
@@ -58,7 +60,7 @@ class FormScreen(ModalScreen[Fields | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog form") as box:
-            box.border_title = self._title
+            box.border_title = Content(clean(self._title, newlines=False))
             box.border_subtitle = "enter takes it · esc cancels"
             for field in self._fields:
                 with Horizontal(classes="form-row", id=f"form-{field.key}"):
@@ -68,9 +70,9 @@ class FormScreen(ModalScreen[Fields | None]):
                     else:
                         hint = field.says if field.wide else ""
                         classes = "-wide-field" if field.wide else ""
-                        yield Input(field.value, compact=True, placeholder=hint, classes=classes)
+                        yield OneLine(field.value, placeholder=hint, classes=classes)
                     if not field.wide:
-                        yield Quiet(field.says, classes="knob-says")
+                        yield Quiet(clean(field.says, newlines=False), classes="knob-says")
             yield Quiet("", id="wrong")
 
     def on_mount(self) -> None:

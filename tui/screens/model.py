@@ -16,6 +16,7 @@ from tui.feed import Edges
 from tui.safe import clean
 from tui.screens.messages import ModelChosen
 from tui.screens.step import StepScreen
+from tui.widgets.fields import OneLine
 from tui.widgets.model_list import ModelList, described
 from tui.widgets.quiet import Quiet
 
@@ -69,7 +70,7 @@ class ModelScreen(StepScreen):
                     yield Quiet(id="described")
                 with Vertical(classes="panel", id="typed") as typed:
                     typed.border_title = "Another: folder or hub id"
-                    yield Input(placeholder="press /   e.g. Qwen/Qwen3-4B", compact=True)
+                    yield OneLine(placeholder="press /   e.g. Qwen/Qwen3-4B")
 
     def on_mount(self) -> None:
         self.query_one(ModelList).display = False

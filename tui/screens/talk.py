@@ -24,6 +24,7 @@ from tui.safe import clean
 from tui.screens.manner import Manner
 from tui.screens.step import StepScreen
 from tui.widgets.answer import AnswerColumn, titles
+from tui.widgets.fields import OneLine
 from tui.widgets.figures import counted, duration
 from tui.widgets.prose import View
 from tui.widgets.quiet import Quiet
@@ -91,7 +92,7 @@ class TalkScreen(StepScreen):
             yield Quiet(id="reference-text")
         yield Quiet(id="warnings")
         yield Quiet(id="chat-status")
-        yield Input(placeholder="ask all columns, or ctrl+t for a held-out row", id="question")
+        yield OneLine(placeholder="ask all columns, or ctrl+t for a held-out row", id="question")
 
     def progress(self) -> Progress:
         return Progress(frozenset({2, 3, 4, 5}))

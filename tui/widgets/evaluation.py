@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -203,7 +204,8 @@ class JudgedTable(DataTable[Text]):
             row = found.rows[number]
             answers = [row[name].get("text", "") for name in found.columns[:2]]
             cells = [gain(row, found.columns[1]), evals.question(row), *answers]
-            self.add_row(*(Text(clean(_short(" ".join(cell.split()), 120)), no_wrap=True) for cell in cells))
+            on_a_line = [_short(re.sub(r"[ \t\n]+", " ", cell).strip(" "), 120) for cell in cells]
+            self.add_row(*(Text(clean(cell, newlines=False), no_wrap=True) for cell in on_a_line))
 
 
 def gain(row: dict[str, Any], column: str) -> str:

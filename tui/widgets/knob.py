@@ -15,6 +15,7 @@ from textual.widgets import Checkbox, Input, Label
 
 from engine.recipe import Recipe, Source
 from tui.safe import clean
+from tui.widgets.fields import OneLine
 from tui.widgets.quiet import Quiet
 from tui.widgets.ticks import Tick
 
@@ -114,7 +115,7 @@ class KnobRow(Horizontal):
         if self.knob.read is bool:
             yield Tick(self._first)
         else:
-            yield Input(written(self._first), compact=True, select_on_focus=False)
+            yield OneLine(written(self._first), select_on_focus=False)
         yield Quiet(self.knob.says, classes="knob-says")
 
     @property

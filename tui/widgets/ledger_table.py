@@ -40,7 +40,7 @@ class TotalsTable(DataTable[Content]):
 
     def on_mount(self) -> None:
         for name, width in (("rows", 9), ("reason", 28), ("done", 9), ("policy", 7)):
-            self.add_column(name, width=width, key=name)
+            self.add_column(Text(name), width=width, key=name)
 
     def show(self, totals: Sequence[dict[str, Any]]) -> None:
         """List these; the cursor stays where it was."""

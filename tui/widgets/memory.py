@@ -68,7 +68,8 @@ def _of_gpu(gpu: Gpu, state: RunState, width: int) -> list[Content]:
     if gpu.total and gpu.used is not None:
         lines.append(_bar(gpu.used, gpu.total, ours, forecast, measured, width))
     lines.append(_at_work(gpu))
-    lines += [Content.styled(f"! slowed: {reason}"[:width], "$text-warning") for reason in gpu.slowed]
+    slowed = [clean(f"! slowed: {reason}", newlines=False) for reason in gpu.slowed]
+    lines += [Content.styled(words[:width], "$text-warning") for words in slowed]
     pairs = [("This run", size(ours)), *_marks(forecast, measured)] if mine else []
     if ours is not None and gpu.used is not None:
         pairs.append(("Others", size(max(0, gpu.used - ours))))
