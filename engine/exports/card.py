@@ -1,4 +1,4 @@
-"""The model card: what a stranger must know of a tuned model, as Markdown with the head that the hub reads."""
+"""The model card: what a stranger must know of a tuned model, as Markdown with the hub's head."""
 
 from __future__ import annotations
 
@@ -81,11 +81,13 @@ def run_lines(about: About) -> list[str]:
     """How to load it and ask it, as Python; FOLDER stands for where it lies."""
     how = 'tokenizer = AutoTokenizer.from_pretrained("FOLDER")'
     ask = (
-        'ids = tokenizer.apply_chat_template([{"role": "user", "content": "Hello"}], add_generation_prompt=True,'
+        'ids = tokenizer.apply_chat_template([{"role": "user", "content": "Hello"}],'
+        " add_generation_prompt=True,"
         ' return_tensors="pt", return_dict=True).to(model.device)'
     )
     say = (
-        'print(tokenizer.decode(model.generate(**ids, generation_config=GenerationConfig.from_pretrained("FOLDER"),'
+        "print(tokenizer.decode(model.generate(**ids,"
+        ' generation_config=GenerationConfig.from_pretrained("FOLDER"),'
         ' max_new_tokens=256)[0, ids["input_ids"].shape[1]:], skip_special_tokens=True))'
     )
     names = "AutoModelForCausalLM, AutoTokenizer, GenerationConfig"
@@ -147,7 +149,7 @@ def _data(about: About, recipe: Recipe) -> str:
     rendered = about.run.state().rendered
     lines = [
         f"{rendered.get('count', 0):,} training rows of {rendered.get('tokens', 0):,} tokens,"
-        f" {rendered.get('trained_tokens', 0):,} of them trained ({recipe.data.train_on}). Digest of all ids and"
+        f" {rendered.get('trained_tokens', 0):,} of them trained ({recipe.data.train_on}). Digest of ids and"
         f" labels: `{about.made_with.get('digest', '')}`.",
         "",
         "| file | rows | sha256 |",
@@ -194,7 +196,7 @@ def _evaluation(run: Run, digest: str) -> list[str]:
         lines = [
             "## Evaluation",
             f"Greedy answers to {facts['part']} rows. Differences are the tuned model less the base, with the"
-            f" {facts['settings']['share']:.0%} interval of {facts['settings']['resamples']:,} resamples of the rows.",
+            f" {facts['settings']['share']:.0%} interval of {facts['settings']['resamples']:,} resamples.",
         ]
         for one in facts["sets"]:
             lines += [_set(one)]

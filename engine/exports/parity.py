@@ -52,7 +52,7 @@ class Logits:
 
 @dataclass(frozen=True)
 class Side:
-    """What one side is: ids that end its answers, and the number type it computes in."""
+    """What one side is, or should be: ids that end its answers, and the number type it computes in."""
 
     stops: frozenset[int]
     dtype: str
@@ -66,7 +66,7 @@ def judged(
     bar: float,
     numbers: str = "",
 ) -> dict[str, Any]:
-    """The comparison. sides: the run's and the export's; numbers: why numbers may differ by themselves."""
+    """The comparison. sides: what the export should be, and is; numbers: why its numbers may differ."""
     agreed = [_agreed(one.whole, other.whole) for one, other in zip(run, export, strict=True)]
     tokens = sum(len(one.whole) for one in run)
     missed = sum(one.ended and not other.ended for one, other in zip(run, export, strict=True))
@@ -130,7 +130,7 @@ def _causes(
     if prompts:
         place = _agreed(*prompts[0])
         found.append(
-            f"template: {len(prompts)} of {len(run)} prompts become other ids, the first from its token {place}"
+            f"template: {len(prompts)} of {len(run)} prompts become other ids, the first from token {place}"
             f" on ({len(prompts[0][0])} tokens in the run, {len(prompts[0][1])} in the export)"
         )
     if lacking := sorted(own.stops - other.stops):
@@ -145,7 +145,7 @@ def _causes(
     if not prompts and moved and sum(one.to_base < one.to_run for one in moved) * 2 > len(moved):
         found.append("weights not merged: its first logits are nearer to the base model's than to the run's")
     if own.dtype != other.dtype:
-        found.append(f"dtype: it computes in {other.dtype}, the run in {own.dtype}")
+        found.append(f"dtype: it computes in {other.dtype}, not in {own.dtype}")
     if numbers:
         found.append(f"numbers: {numbers}")
     return found or ["numbers: the same prompt, stop tokens and number type give other answers"]

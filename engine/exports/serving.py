@@ -20,7 +20,7 @@ UNSERVED = {
 
 
 def refused(config: Mapping[str, Any]) -> list[str]:
-    """Why vLLM would not load an adapter of this adapter_config.json, a part of a sentence each; [] if it does.
+    """Why vLLM would not load an adapter with this adapter_config.json, parts of a sentence; [] if it would.
 
     As docs.vllm.ai has it: vllm.lora.peft_helper.PEFTHelper checks modules_to_save, DoRA, bias and the rank.
     """

@@ -58,7 +58,7 @@ def write(about: About, out: Path) -> None:
     if drawn:
         (out / card.CURVE).write_text(drawn, "utf-8")
     text = recipe.dumps(portable(about.run.recipe(), about.base))
-    head = "# What this was trained with. Files of data are named, not included; this machine's folders are left out.\n"
+    head = "# What this was trained with. Files of data are named, not included, without their folders.\n"
     (out / "recipe.toml").write_text(head + text, "utf-8")
 
 
@@ -85,7 +85,7 @@ def portable(plan: Recipe, base: str) -> Recipe:
 
 
 def sources(run: Run) -> list[Source]:
-    """The files that training rows came from, with how many, and the digests of their bytes as they are now."""
+    """The files that training rows came from, with how many, and their digests as they are now."""
     try:
         files = json.loads((run.rows / "files.json").read_text("utf-8"))
         with pa.memory_map(str(run.rows / "train.arrow")) as file, pa.ipc.open_stream(file) as stream:

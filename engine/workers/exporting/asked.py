@@ -13,7 +13,7 @@ import torch
 from engine import formats
 from engine.decoding import Settings
 from engine.errors import UserError
-from engine.exports.parity import Answer, Side
+from engine.exports.parity import Answer
 from engine.formats import Message
 from engine.runs import Run
 from engine.sources import Part
@@ -34,7 +34,7 @@ class Asked:
     part: Part
     prompts: list[list[Message]]
     answers: list[Answer]
-    side: Side
+    stops: frozenset[int]
     tuned: torch.Tensor
     base: torch.Tensor
     max_new_tokens: int
@@ -43,7 +43,7 @@ class Asked:
 def answered(
     run: Run, step: int | None, rows: int, progress: Progress, cancelled: Callable[[], bool]
 ) -> Asked:
-    """What the run says to held-out prompts, its memory freed again. Raises UserError where there are none."""
+    """What the run says to held-out prompts; its memory is free again. Raises UserError without any."""
     part, questions = held_out(run, rows)
     loaded = pair.load(run, step)
     settings = Settings(run.recipe().evaluate.max_new_tokens)
@@ -64,8 +64,8 @@ def answered(
         base.append(bare.first_logits)
     if not prompts:
         raise UserError(f"{run.name}: no held-out prompt leaves room for an answer in the model's context")
-    side = Side(frozenset(loaded.stop_ids), str(loaded.model.dtype).removeprefix("torch."))
-    found = Asked(part, prompts, answers, side, _stacked(tuned), _stacked(base), settings.max_new_tokens)
+    stops = frozenset(loaded.stop_ids)
+    found = Asked(part, prompts, answers, stops, _stacked(tuned), _stacked(base), settings.max_new_tokens)
     del loaded
     gc.collect()
     if torch.cuda.is_available():

@@ -30,12 +30,15 @@ def compared(
     asked: Asked,
     folder: Path,
     loading: dict[str, Any],
+    dtype: str,
     bar: float,
     numbers: str,
     progress: Progress,
     cancelled: Callable[[], bool],
 ) -> dict[str, Any]:
-    """PARITY of the export in a folder. loading: base, dtype and quantization of stranger.py's request.
+    """PARITY of the export in a folder.
+
+    loading: base, dtype and quantization of stranger.py's request; dtype: what it must compute in.
 
     Raises RunFailed where its users' loader cannot load it, with that loader's words.
     """
@@ -53,8 +56,8 @@ def compared(
         lines = _said(file, len(asked.prompts), progress, cancelled)
         first = load_file(logits)["first"]
     answers = [Answer(one["prompt"], one["ids"], one["ended"]) for one in lines[:-1]]
-    side = Side(frozenset(lines[-1]["stops"]), lines[-1]["dtype"])
-    found = parity.judged(asked.answers, answers, _logits(asked, first), (asked.side, side), bar, numbers)
+    sides = Side(asked.stops, dtype), Side(frozenset(lines[-1]["stops"]), lines[-1]["dtype"])
+    found = parity.judged(asked.answers, answers, _logits(asked, first), sides, bar, numbers)
     return {**found, "part": asked.part}
 
 

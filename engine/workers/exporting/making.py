@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,18 +14,21 @@ from typing import Any
 
 from engine import models
 from engine.errors import RunFailed, UserError
-from engine.exports import parity, sizes
+from engine.exports import llama_cpp, ollama, parity, sizes
 from engine.render import ChatFormat
 from engine.runs import Run
 from engine.workers import adapters
 from engine.workers.adapters import Saved
-from engine.workers.exporting import about, adapter, check, merged, parts
+from engine.workers.exporting import about, adapter, check, gguf, merged, parts, retraining, upload
 from engine.workers.exporting import asked as questions
 from engine.workers.exporting.asked import Asked, Progress
 from engine.workers.io import Channel, Stopped
 
 EVERY = 0.1
 """Seconds between two words on how far it is."""
+
+MODEL = "model"
+"""The folder in an export for Ollama."""
 
 ROUNDING = "the weights were rounded to {}"
 REQUANTISED = (
@@ -53,11 +59,14 @@ class Work:
         """Begin a phase; what it gives tells how far that is, and raises Stopped where it was cancelled."""
         self.channel.say("phase", phase=phase, export=kind)
 
+        told = -1
+
         def progress(done: int, total: int) -> None:
+            nonlocal told
             if self.cancelled():
                 raise Stopped("cancelled")
-            if time.monotonic() - self._last > EVERY or done == total:
-                self._last = time.monotonic()
+            if told != done and (time.monotonic() - self._last > EVERY or done == total):
+                told, self._last = done, time.monotonic()
                 self.channel.say("progress", phase=phase, done=done, total=total)
 
         return progress
@@ -74,17 +83,20 @@ class Work:
 @dataclass
 class Plan:
     """How one export is made. loading: how its users load it (stranger.py), None where that is not done here,
-    and `unchecked` says why; numbers: why its numbers may differ. in_place: does all of it, without a folder.
+    and `unchecked` says why; numbers: why its numbers may differ. below: where in its folder they
+    find the model. in_place: does all of it, without a folder.
     """
 
     fill: Callable[[Path], None]
     bytes: int
     loading: dict[str, Any] | None = None
+    dtype: str = ""
     unchecked: str = ""
     bar: float = parity.SAME
     numbers: str = ""
     notes: list[str] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
+    below: str = ""
     in_place: Callable[[], dict[str, Any]] | None = None
 
 
@@ -112,7 +124,9 @@ def checked(work: Work, kind: str, plan: Plan, folder: Path) -> dict[str, Any]:
         return {"status": "not checked", "why": str(error), "parity": None}
     progress = work.tell("ask the export", kind)
     try:
-        found = check.compared(asked, folder, plan.loading, plan.bar, plan.numbers, progress, work.cancelled)
+        found = check.compared(
+            asked, folder, plan.loading, plan.dtype, plan.bar, plan.numbers, progress, work.cancelled
+        )
     except RunFailed as error:
         return {"status": "failed", "why": str(error), "parity": None}
     why = "" if found["passed"] else f"it does not answer as the run did: {found['differs'][0]}"
@@ -132,7 +146,7 @@ def _adapter(work: Work) -> Plan:
         "dtype": saved.made_with["dtype"],
         "quantization": saved.made_with.get("quantization"),
     }
-    return Plan(fill, sizes.forecast(work.run, "adapter"), loading, notes=notes)
+    return Plan(fill, sizes.forecast(work.run, "adapter"), loading, saved.made_with["dtype"], notes=notes)
 
 
 def _merged(work: Work) -> Plan:
@@ -151,6 +165,7 @@ def _merged(work: Work) -> Plan:
         fill,
         sizes.forecast(work.run, "merged", dtype_bytes=how.dtype.itemsize),
         {"base": None, "dtype": None, "quantization": None},
+        dtype,
         bar=parity.SAME if same else parity.ROUNDED,
         numbers=(
             REQUANTISED if quantised and how.onto == "original" else "" if same else ROUNDING.format(dtype)
@@ -160,10 +175,109 @@ def _merged(work: Work) -> Plan:
     )
 
 
+def _gguf(work: Work) -> Plan:
+    types = llama_cpp.types(work.asked.types)
+    tools = llama_cpp.found(work.asked.llama_cpp)
+    llama_cpp.check(tools, types)
+    whole = [one for one in types if one != "lora"]
+    how = merged.plan(work.saved, work.base, work.asked.dtype, work.asked.onto) if whole else None
+
+    def fill(folder: Path) -> None:
+        model, lora = folder / "merged", folder / "adapter"
+        if how is not None:
+            model.mkdir()
+            merged.fill(how, work.saved, work.chat, model, merged.SHARD, work.tell("write", "gguf"))
+        if "lora" in types:
+            lora.mkdir()
+            adapter.fill(work.saved, work.chat, work.base, lora)
+        work.tell("convert", "gguf")
+        gguf.fill(tools, types, model, lora, work.base, folder, work.cancelled)
+        for scratch in (model, lora):
+            shutil.rmtree(scratch, ignore_errors=True)
+        _describe(work, "gguf", [], folder)
+
+    needed = sizes.forecast(work.run, "gguf", tuple(types))
+    if how is not None:  # the merged model and an f16 file stand beside it while it is made
+        needed += 2 * sizes.forecast(work.run, "merged", dtype_bytes=how.dtype.itemsize)
+    unchecked = "llama.cpp was not asked what it answers: compare a few answers yourself"
+    return Plan(fill, needed, unchecked=unchecked, settings={"types": types})
+
+
+def _ollama(work: Work) -> Plan:
+    how = merged.plan(work.saved, work.base, work.asked.dtype, work.asked.onto)
+    plan = _merged(work)
+    licence = models.describe(work.run.recipe().model.id).licence
+    context = json.loads((work.base / "config.json").read_text("utf-8")).get("max_position_embeddings", 2048)
+    text = ollama.modelfile(parts.asking(work.chat), f"./{MODEL}", context, licence)
+
+    def fill(folder: Path) -> None:
+        (folder / MODEL).mkdir()
+        merged.fill(how, work.saved, work.chat, folder / MODEL, merged.SHARD, work.tell("write", "ollama"))
+        (folder / "Modelfile").write_text(text, "utf-8")
+
+    notes = [
+        *how.notes,
+        f"template and stop tokens were checked by rendering {len(ollama.SAMPLES)} conversations, the weights"
+        " by transformers; Ollama itself was not asked",
+        "make it known to Ollama with `ollama create NAME -f Modelfile`",
+    ]
+    return dataclasses.replace(plan, fill=fill, notes=notes, below=MODEL)
+
+
+def _hub(work: Work) -> Plan:
+    asked = work.asked
+    found = upload.ready(work.run, asked.of, asked.checkpoint, asked.repo)
+
+    def send() -> dict[str, Any]:
+        if asked.dry_run:
+            why = "a dry run: nothing went up"
+            return {"status": "not checked", "why": why, **upload.planned(found, asked.repo, asked.public)}
+        work.tell("upload", "hub")
+        why = "what is on the hub now was not loaded back; the folder it came from had passed"
+        return {"status": "not checked", "why": why, **upload.upload(found, asked.repo, asked.public)}
+
+    return Plan(lambda folder: None, 0, in_place=send)
+
+
+def _script(work: Work) -> Plan:
+    return _retrained(work, "script", retraining.as_script)
+
+
+def _axolotl(work: Work) -> Plan:
+    def fill(saved: Saved, told: retraining.Trained, folder: Path) -> None:
+        retraining.as_axolotl(saved, told, work.chat.template, folder)
+
+    return _retrained(work, "axolotl", fill)
+
+
+def _llamafactory(work: Work) -> Plan:
+    return _retrained(work, "llamafactory", retraining.as_llamafactory)
+
+
+def _retrained(work: Work, kind: str, fill: Callable[[Saved, retraining.Trained, Path], None]) -> Plan:
+    told = retraining.trained(work.saved)
+    unchecked = "it trains anew and was not run; script prints each step's loss, to be held against the run's"
+    return Plan(
+        lambda folder: fill(work.saved, told, folder),
+        sizes.forecast(work.run, kind),
+        unchecked=unchecked,
+        notes=told.remarks,
+    )
+
+
 def _describe(work: Work, kind: str, notes: list[str], folder: Path) -> None:
     copied = [file.name for pattern in parts.LICENCES for file in sorted(folder.glob(pattern))]
     described = about.gathered(work.saved, work.chat, kind, notes, copied, work.asked.with_rows)
     about.write(described, folder)
 
 
-PLANS: dict[str, Callable[[Work], Plan]] = {"adapter": _adapter, "merged": _merged}
+PLANS: dict[str, Callable[[Work], Plan]] = {
+    "adapter": _adapter,
+    "merged": _merged,
+    "gguf": _gguf,
+    "ollama": _ollama,
+    "script": _script,
+    "axolotl": _axolotl,
+    "llamafactory": _llamafactory,
+    "hub": _hub,
+}

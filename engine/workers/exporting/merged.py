@@ -1,4 +1,4 @@
-"""The whole model with the adapter in it: 16-bit safetensors that transformers and vLLM load by themselves."""
+"""The whole model with the adapter in it: safetensors that transformers and vLLM load by themselves."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ LICENCES = ("LICENSE*", "LICENCE*", "NOTICE*", "USE_POLICY*", "COPYING*")
 ASKED: list[Message] = [{"role": "user", "content": "Hello"}]
 
 NOT_THINKING = "{%- if enable_thinking is not defined %}{%- set enable_thinking = false %}{%- endif %}\n"
-"""For templates whose prompt leaves a thought open unless they are told not to: in training none was thought."""
+"""For templates whose prompt leaves a thought open unless told not to: in training none was thought."""
 
 
 def tokenizer(chat: ChatFormat, saved: Path, base: Path | None, out: Path) -> None:

@@ -1,4 +1,4 @@
-"""An export's folder: filled beside its final name, looked at there, and renamed when all of it is on disk."""
+"""An export's folder: filled beside its final name, looked at there, renamed when all is on disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 from engine import exports
 from engine.errors import UserError
-from engine.exports import sizes
 from engine.workers import durable
 
 
