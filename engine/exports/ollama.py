@@ -39,23 +39,22 @@ SAMPLES: tuple[tuple[tuple[str, str], ...], ...] = (
 
 def template(chat: ChatFormat) -> str:
     """The Go template. Raises UserError where there is none that writes the same."""
-    with_system, without = _around(chat, MARKS), _around(chat, MARKS[1:])
-    first, system_to_user, *rest = with_system
-    if rest != without[1:]:
-        raise UserError(REFUSED.format("a system prompt changes what is written around later turns"))
-    to_answer, to_question, asking = rest
-    if asking != to_answer:
-        raise UserError(REFUSED.format("its generation prompt is not what stands before an answer"))
-    pieces = [_bare(chat, first), system_to_user, _bare(chat, without[0]), to_answer, to_question]
+    first, to_answer, to_question, asking = _around(chat, MARKS[1:])
+    begin = _bare(chat, first)
+    if takes_system(chat):
+        with_system, to_user, *rest = _around(chat, MARKS)
+        if rest != [to_answer, to_question, asking]:
+            raise UserError(REFUSED.format("a system prompt changes what is written around later turns"))
+        before = _bare(chat, with_system)
+        begin = f"{{{{ if .System }}}}{before}{{{{ .System }}}}{to_user}{{{{ else }}}}{begin}{{{{ end }}}}"
+    pieces = (first, *_around(chat, MARKS)) if takes_system(chat) else (first, to_answer, to_question, asking)
     if any("{{" in piece or '"""' in piece for piece in pieces):
         raise UserError(REFUSED.format('it writes {{ or """'))
-    begin, after_system, alone, to_answer, to_question = pieces
+    # What stands before an answer that was given may be another text than what asks for one.
     made = (
-        f"{{{{ if .System }}}}{begin}{{{{ .System }}}}{after_system}{{{{ else }}}}{alone}{{{{ end }}}}"
-        "{{ range .Messages }}"
-        f'{{{{ if eq .Role "user" }}}}{{{{ .Content }}}}{to_answer}'
-        f'{{{{ else if eq .Role "assistant" }}}}{{{{ .Content }}}}{to_question}{{{{ end }}}}'
-        "{{ end }}"
+        f'{begin}{{{{ range .Messages }}}}{{{{ if eq .Role "user" }}}}{{{{ .Content }}}}'
+        f'{{{{ else if eq .Role "assistant" }}}}{to_answer}{{{{ .Content }}}}{to_question}{{{{ end }}}}'
+        f"{{{{ end }}}}{asking}"
     )
     if wrong := differing(chat, made):
         raise UserError(
@@ -64,13 +63,28 @@ def template(chat: ChatFormat) -> str:
     return made
 
 
+def takes_system(chat: ChatFormat) -> bool:
+    """Whether the chat template has a place for a system prompt; Gemma's, for one, refuses any."""
+    try:
+        text = chat.written([_turn("system", MARKS[0]), _turn("user", MARKS[1])])[0]
+    except Unusable:
+        return False
+    return MARKS[0] in text
+
+
 def differing(chat: ChatFormat, made: str) -> int:
-    """For how many of the sample conversations the Go template writes another text than the chat template."""
+    """For how many of the sample conversations the Go template writes another text than the chat template.
+
+    Those that the chat template has no place for do not count: Ollama leaves their system prompt out.
+    """
+    with_system = takes_system(chat)
     wrong = 0
     for sample in SAMPLES:
-        messages: list[Message] = [{"role": role, "content": text} for role, text in sample]  # type: ignore[typeddict-item]
         system = "\n\n".join(text for role, text in sample if role == "system")
+        if system and not with_system:
+            continue
         said = go_template.rendered(made, system, [{"role": role, "content": text} for role, text in sample])
+        messages = [_turn(role, text) for role, text in sample]
         wrong += said != _bare(chat, chat.written(messages, asking=True)[0])
     return wrong
 
@@ -104,10 +118,7 @@ def parts(text: str) -> Mapping[str, list[str]]:
 def _around(chat: ChatFormat, marks: Sequence[str]) -> list[str]:
     """What the template writes before each mark and behind the last. Raises UserError."""
     roles = ("system", "user", "assistant", "user")[-len(marks) :]
-    messages: list[Message] = [
-        {"role": role, "content": mark}  # type: ignore[typeddict-item]
-        for role, mark in zip(roles, marks, strict=True)
-    ]
+    messages = [_turn(role, mark) for role, mark in zip(roles, marks, strict=True)]
     try:
         text = chat.written(messages, asking=True)[0]
     except Unusable as error:
@@ -119,6 +130,11 @@ def _around(chat: ChatFormat, marks: Sequence[str]) -> list[str]:
             raise UserError(REFUSED.format("it leaves a turn out, or puts it elsewhere"))
         found.append(before)
     return [*found, text]
+
+
+def _turn(role: str, text: str) -> Message:
+    message: Message = {"role": role, "content": text}
+    return message
 
 
 def _bare(chat: ChatFormat, text: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from engine import recipe
+from engine import RECIPES, recipe
 from engine.dataset import Sample
 from engine.exports import card, curve
 from engine.exports.card import About, Source
@@ -92,7 +92,12 @@ def sources(run: Run) -> list[Source]:
             counts = Counter(stream.read_all()["file"].to_pylist())
     except (OSError, ValueError, pa.ArrowInvalid):
         return []  # a run that has been put away without its rows
-    return [Source(Path(name).name, counts[i], _digest(Path(name))) for i, name in enumerate(files)]
+    return [Source(_bare(Path(name)), counts[i], _digest(Path(name))) for i, name in enumerate(files)]
+
+
+def _bare(file: Path) -> str:
+    """A file's name without its folder, which is nobody's business; of a bundled set with that."""
+    return f"{file.parent.name}/{file.name}" if file.is_relative_to(RECIPES) else file.name
 
 
 def _digest(file: Path) -> str:

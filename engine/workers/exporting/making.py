@@ -219,6 +219,7 @@ def _ollama(work: Work) -> Plan:
         *how.notes,
         f"template and stop tokens were checked by rendering {len(ollama.SAMPLES)} conversations, the weights"
         " by transformers; Ollama itself was not asked",
+        *([] if ollama.takes_system(work.chat) else ["its template has no system prompt: one is left out"]),
         "make it known to Ollama with `ollama create NAME -f Modelfile`",
     ]
     return dataclasses.replace(plan, fill=fill, notes=notes, below=MODEL)

@@ -17,9 +17,12 @@ from engine.errors import UserError
 from engine.exports import axolotl, llamafactory, script
 from engine.recipe import Recipe, Settled
 from engine.runs import Run
+from engine.sources import Part
 from engine.workers import amends
 from engine.workers.adapters import Saved
 from engine.workers.exporting import adapter
+
+PARTS: tuple[Part, ...] = ("train",)
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def _conversations(plan: Recipe) -> Iterator[list[dict[str, str]]]:
         data = dataset.opened(plan)
         with TemporaryDirectory() as folder:
             counted = usable.surveyed(data, Path(folder))
-            for _, sample in usable.samples(data, counted, ("train",)):
+            for _, sample in usable.samples(data, counted, PARTS):
                 if sample.messages:
                     yield [{"role": one["role"], "content": one["content"]} for one in sample.messages]
     except UserError:
