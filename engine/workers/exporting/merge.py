@@ -60,6 +60,8 @@ def pairs(adapter: Path) -> dict[str, Pair]:
         for key in file.keys():  # noqa: SIM118  (safe_open is no mapping)
             layer, _, part = key.removeprefix(PREFIX).rpartition(".lora_")
             if part not in ("A.weight", "B.weight"):
+                if key.endswith(".base_layer.weight"):
+                    continue  # PEFT saves an output head beside LoRA on it, as it was
                 raise UserError(f"{key}: not LoRA on a linear layer, and cannot be merged")
             found.setdefault(f"{layer}.weight", {})[part[0]] = file.get_tensor(key)
     return {
