@@ -1,0 +1,193 @@
+"""Keeping house among the runs: what each takes on disk, archived and brought back, removed for good.
+
+A run is moved and removed under its own lock, so that no worker can start in it meanwhile. The archive is a
+folder beside that of the runs; what is to be removed is first renamed into TRASH, of which nothing is listed:
+a removal that is interrupted leaves no half run behind, and the next one ends it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine import lock, private, runs
+from engine.errors import RunFailed, UserError
+from engine.runs import Run
+
+PARTS = ("adapter", "checkpoints", "exports", "evals", "rows")
+"""Folders of a run that are told apart; what is in none of them is OTHER."""
+OTHER = "log and events"
+
+TRASH = ".trash"
+"""Beside the runs, so on their disk: a rename into it never copies."""
+
+
+def disk(run: Run) -> dict[str, int]:
+    """Bytes that a run takes, by part; parts that are not there are left out."""
+    seen = set[tuple[int, int]]()
+    found = {part: _size(run.path / part, seen) for part in PARTS}
+    found[OTHER] = _size(run.path, seen)
+    return {part: size for part, size in found.items() if size}
+
+
+def archived() -> list[Run]:
+    """The runs in the archive, newest first."""
+    folder = _archive()
+    if not folder.is_dir():
+        return []
+    return [Run(path) for path in sorted(folder.iterdir(), reverse=True) if (path / "recipe.toml").is_file()]
+
+
+def find_archived(name: str) -> Run:
+    """An archived run by its name or a part of it that only one has. Raises UserError."""
+    known = archived()
+    matches = [run for run in known if run.name == name] or [
+        run for run in known if name and name in run.name
+    ]
+    if not matches:
+        raise UserError(f"{name}: no such run in the archive; `ift-tui runs --archived` lists them")
+    if len(matches) > 1:
+        raise UserError(
+            f"{name}: {len(matches)} archived runs match ({matches[0].name}, {matches[1].name} ...); say more"
+        )
+    return matches[0]
+
+
+def archive(run: Run) -> Run:
+    """Take a run out of the list, whole. Raises UserError where it lives, or cannot be moved."""
+    with _held(run):
+        return _moved(run, private.folder(_archive()) / run.name)
+
+
+def unarchive(run: Run) -> Run:
+    """Put an archived run back into the list. Raises UserError where one of its name stands there."""
+    with _held(run):
+        return _moved(run, private.folder(_listed()) / run.name)
+
+
+def delete(run: Run) -> int:
+    """Remove a run for good, listed or archived; the bytes that it had taken.
+
+    Raises UserError where it lives, RunFailed where some of it could not be removed: it is gone from the list.
+    """
+    with _held(run):
+        return _removed(run, run.path, run.name)
+
+
+def drop_checkpoints(run: Run) -> int:
+    """Remove a run's checkpoints, and keep the rest; the bytes that they had taken.
+
+    Raises UserError where it lives, or has no adapter: its checkpoints are then all that it has learned.
+    """
+    with _held(run):
+        if not (run.adapter / "adapter_config.json").is_file():
+            raise UserError(
+                f"{run.name} has no adapter, its checkpoints are all that it has learned; resume or delete it"
+            )
+        if not run.checkpoints.is_dir() or run.checkpoints.is_symlink():
+            raise UserError(f"{run.name} has no checkpoints of its own; nothing was removed")
+        return _removed(run, run.checkpoints, f"{run.name}-checkpoints")
+
+
+def lost(run: Run) -> list[str]:
+    """What goes with a run, for the question before it is removed: "an adapter", "3 checkpoints"."""
+    parts = ["its adapter"] if (run.adapter / "adapter_config.json").is_file() else []
+    for folder, noun in (
+        (run.checkpoints.glob("step-*"), "checkpoint"),
+        ((run.path / "evals").glob("*.jsonl"), "evaluation"),
+        ((run.path / "exports").glob("*/export.json"), "export"),
+    ):
+        if count := sum(1 for _ in folder):
+            parts.append(f"{count} {noun}{'' if count == 1 else 's'}")
+    return [*parts, *(["its votes"] if (run.path / "votes.jsonl").is_file() else [])]
+
+
+@contextmanager
+def _held(run: Run) -> Iterator[None]:
+    """The run with its locks taken, so that nobody works in it. Raises UserError."""
+    if run.path.parent.resolve() not in (_listed().resolve(), _archive().resolve()):
+        raise UserError(f"{run.path} is not in the list of runs; move or remove its folder yourself")
+    if run.path.is_symlink():
+        raise UserError(f"{run.name} is a link to another place; remove it yourself, nothing was touched")
+    held = list[int]()
+    try:
+        for file, busy in (
+            (run.path / "lock", "is alive, or waits for its turn; stop it first"),
+            (run.path / "exports" / "lock", "is being exported; wait for that, or cancel it"),
+        ):
+            if file.parent.is_symlink() or not file.parent.is_dir():
+                continue
+            held.append(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+            if not lock.acquire(held[-1]):
+                raise UserError(f"{run.name} {busy}; nothing was changed")
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{run.name}: its folder cannot be changed ({error.strerror}); it was left as it was"
+        ) from None
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+
+
+def _moved(run: Run, target: Path) -> Run:
+    if target.exists():
+        raise UserError(f"{target}: a run of this name stands there; rename one of them, nothing was moved")
+    try:
+        run.path.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        raise UserError(
+            f"{target.parent} is on another disk than the run; put both on one, nothing was moved"
+        ) from None
+    return Run(target)
+
+
+def _removed(run: Run, path: Path, name: str) -> int:
+    """Remove a folder by way of the trash, with what an interrupted removal has left there."""
+    size = _size(path, set())
+    trash = private.folder(run.path.parent / TRASH)
+    target = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=trash)) / path.name
+    path.rename(target)
+    shutil.rmtree(trash, ignore_errors=True)  # does not follow links: what they point to stays
+    if target.exists():
+        raise RunFailed(
+            f"{name} is gone, but some of its files could not be removed; remove {trash} yourself"
+        )
+    return size
+
+
+def _size(path: Path, seen: set[tuple[int, int]]) -> int:
+    """Bytes below a path that were not counted before; a file with two names is one, no link is followed."""
+    size, folders = 0, [] if path.is_symlink() else [path]
+    while folders:
+        try:
+            entries = list(os.scandir(folders.pop()))
+        except OSError:  # not there, or not ours to read
+            continue
+        for entry in entries:
+            try:
+                facts = entry.stat(follow_symlinks=False)
+            except OSError:  # a file that a living run has just replaced
+                continue
+            if stat.S_ISDIR(facts.st_mode):
+                folders.append(Path(entry.path))
+            elif (key := (facts.st_dev, facts.st_ino)) not in seen:
+                seen.add(key)
+                size += facts.st_size
+    return size
+
+
+def _listed() -> Path:
+    return runs.home() / "runs"
+
+
+def _archive() -> Path:
+    return runs.home() / "archive"
