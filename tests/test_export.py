@@ -74,7 +74,7 @@ def test_the_card_runs_as_it_says(run: Run, exported: dict[str, Any]) -> None:
     """Its four lines of Python, by a process that knows nothing of this program."""
     folder = exports.place(run, "merged")
     card = (folder / "README.md").read_text("utf-8")
-    assert "| products/train.jsonl | 600 |" in card and "public domain" in card and "Differences are" in card
+    assert "| products/train.jsonl | 600 |" in card and "public domain" in card
     code = card.split("```python\n")[1].split("```")[0].replace("FOLDER", str(folder))
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd="/")
     assert done.returncode == 0 and done.stdout.strip(), done.stderr
@@ -116,27 +116,6 @@ def test_a_sabotaged_export_is_found_out(
     assert not found["passed"] and found["differs"][0].startswith(word), found
 
 
-def test_a_failed_export_is_named_so_and_exits_with_1(
-    run: Run,
-    exported: dict[str, Any],
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
-    """A run whose template was broken after training: the adapter's own answers cannot be had any more."""
-    broken = tmp_path / "runs" / run.name
-    shutil.copytree(run.path, broken)
-    template = broken / "adapter" / "tokenizer_config.json"
-    facts = json.loads(template.read_text())
-    # transformers takes the class by this name, and there is none.
-    template.write_text(json.dumps({**facts, "tokenizer_class": "NoSuchTokenizer", "auto_map": {}}))
-    out = tmp_path / "out"
-    assert main(["export", str(broken), "--to", "merged", "--out", str(out), "--rows", "1"]) == 1
-    said = capsys.readouterr()
-    assert "out.failed" in said.err and not out.exists()
-    assert exports.read(tmp_path / "out.failed").status == "failed"
-
-
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -144,7 +123,8 @@ def test_a_failed_export_is_named_so_and_exits_with_1(
         (["--to", "adapter", "--checkpoint", "7"], "--checkpoint 7: no such checkpoint"),
         (["--to", "gguf"], "git clone"),
         (["--to", "hub", "--repo", "nobody"], "--repo: name where it goes, as ORG/NAME"),
-        (["--to", "adapter", "--out", "/proc/1"], "/proc/1"),
+        (["--to", "hub", "--repo", "me/mine", "--of", "gguf"], "HF_HUB_OFFLINE forbids"),
+        (["--to", "adapter", "--out", "/dev/null"], "/dev/null is a file"),
     ],
 )
 def test_what_was_asked_wrongly_is_said_in_a_sentence(

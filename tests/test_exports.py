@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml as pyyaml
@@ -22,11 +25,13 @@ from engine.exports import (
     ollama,
     script,
     serving,
+    sizes,
 )
 from engine.exports import yaml as written
 from engine.exports.parity import Answer, Logits, Side, judged
 from engine.recipe import Settled
 from engine.render.load import LAYOUTS, layouts
+from engine.runs import Run
 from tests.render_stage import knowing_all, templates
 
 RUN = [Answer([1, 2, 3], [7, 8, 9], True), Answer([1, 4], [5, 5], True), Answer([9], [4] * 6, False)]
@@ -262,3 +267,65 @@ def test_what_llama_cpp_lacks_is_said(
         stand_in(checkout, llama_cpp.CONVERT, body)
         with pytest.raises(RunFailed, match=word):
             gguf.fill(tools, ["f16"], tmp_path, None, tmp_path, tmp_path, lambda: False)
+
+
+def fill(status: str) -> Callable[[Path], dict[str, Any]]:
+    def filled(folder: Path) -> dict[str, Any]:
+        (folder / "below").mkdir()
+        (folder / "below" / "file").write_text("file")
+        return {"status": status, "kind": "merged"}
+
+    return filled
+
+
+def test_an_export_stands_whole_under_its_name_or_as_failed(tmp_path: Path) -> None:
+    from engine.workers.exporting.placing import placed
+
+    target = tmp_path / "exports" / "merged"
+    folder, facts = placed(target, fill("passed"))
+    assert folder == target and facts["bytes"] == 4 and facts["files"] == {"below/file": 4}
+    failed, _ = placed(target, fill("failed"))
+    assert failed.name == "merged.failed" and exports.read(target).status == "passed"
+    assert [one.status for one in exports.listed(Run(tmp_path))] == ["passed", "failed"]
+    placed(target, fill("not checked"))
+    assert [one.folder.name for one in exports.listed(Run(tmp_path))] == ["merged"]
+
+
+def test_what_is_cancelled_leaves_nothing_and_takes_nothing(tmp_path: Path) -> None:
+    from engine.workers.exporting.placing import placed
+    from engine.workers.io import Stopped
+
+    target = tmp_path / "merged"
+    placed(target, fill("passed"))
+
+    def cancelled(folder: Path) -> dict[str, Any]:
+        (folder / "half").write_text("x")
+        raise Stopped("cancelled")
+
+    with pytest.raises(Stopped):
+        placed(target, cancelled)
+    assert [path.name for path in tmp_path.iterdir()] == ["merged"]
+    assert exports.read(target).status == "passed"
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
+    from engine.workers.exporting.placing import placed
+
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    with pytest.raises(UserError, match="something else"):
+        placed(tmp_path / "mine", fill("passed"))
+    with pytest.raises(UserError, match="is a file"):
+        placed(tmp_path / "mine" / "thesis.txt", fill("passed"))
+
+
+def test_the_disk_is_asked_before(tmp_path: Path) -> None:
+    sizes.check_room(tmp_path / "new" / "er", 1)
+    with pytest.raises(UserError, match="nothing was written; free some space"):
+        sizes.check_room(tmp_path / "new" / "er", 10**18)
+
+
+def test_the_light_half_of_exports_loads_nothing_heavy() -> None:
+    code = "from engine.exports import card, ollama, sizes, script; import sys; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "transformers", "numpy", "peft", "textual", "rich", "tui"} & set(done.stdout.split())

@@ -26,8 +26,9 @@ from typing import Any
 
 from engine import exports, lock, resume
 from engine.errors import RunFailed, UserError
-from engine.exports import sizes
+from engine.exports import llama_cpp, sizes
 from engine.runs import Run
+from engine.workers.exporting import placing, upload
 from engine.workers.io import Channel, Stopped
 
 ROWS = 16
@@ -80,6 +81,7 @@ def _listen(channel: Channel, cancel: threading.Event) -> None:
 def export(run: Run, asked: argparse.Namespace, channel: Channel, cancelled: Callable[[], bool]) -> int:
     """Make all that was asked for, one after the other. Raises what went wrong."""
     kinds = exports.kinds(asked.to)
+    check(run, asked, kinds)
     held = _locked(run)
     if asked.out is None:
         os.umask(0o077)  # in the run's folder everything is private
@@ -95,9 +97,21 @@ def export(run: Run, asked: argparse.Namespace, channel: Channel, cancelled: Cal
     return int(failed > 0)
 
 
+def check(run: Run, asked: argparse.Namespace, kinds: Sequence[str]) -> None:
+    """What can be known to go wrong before anything heavy is loaded. Raises UserError."""
+    if "gguf" in kinds:
+        llama_cpp.check(llama_cpp.found(asked.llama_cpp), llama_cpp.types(asked.types))
+    if "hub" in kinds:
+        upload.check(asked.repo, asked.dry_run)
+        if asked.of not in kinds:
+            upload.ready(run, asked.of, asked.checkpoint)
+    if asked.out is not None:
+        placing.check(asked.out)
+
+
 def _made(work: Any, kind: str, asked: argparse.Namespace, channel: Channel, several: bool) -> dict[str, Any]:
     """One export, from its forecast to its final name; its facts with the folder."""
-    from engine.workers.exporting import making, placing
+    from engine.workers.exporting import making
 
     began = time.perf_counter()
     run: Run = work.run
@@ -127,14 +141,15 @@ def _made(work: Any, kind: str, asked: argparse.Namespace, channel: Channel, sev
             "versions": resume.facts(run)["versions"],
         }
 
-    if plan.in_place:  # nothing is written: an upload, a dry run
+    folder = None
+    if plan.in_place:  # an upload: nothing is written
         facts = {"kind": kind, "name": kind, "run": run.name, **plan.in_place()}
-        channel.say("exported", export=kind, folder=None, **facts)
-        return {"folder": None, **facts}
-    folder, facts = placing.placed(target, fill)
-    told = {key: value for key, value in facts.items() if key != "kind"}
-    channel.say("exported", export=kind, folder=str(folder), **told)
-    return {"folder": str(folder), **facts}
+    else:
+        written, facts = placing.placed(target, fill)
+        folder = str(written)
+    told = {"folder": folder, **{key: value for key, value in facts.items() if key != "kind"}}
+    channel.say("exported", export=kind, **told)
+    return {"kind": kind, **told}
 
 
 def _locked(run: Run) -> int:

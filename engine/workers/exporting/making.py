@@ -227,7 +227,7 @@ def _ollama(work: Work) -> Plan:
 
 def _hub(work: Work) -> Plan:
     asked = work.asked
-    found = upload.ready(work.run, asked.of, asked.checkpoint, asked.repo)
+    found = upload.ready(work.run, asked.of, asked.checkpoint)
 
     def send() -> dict[str, Any]:
         if asked.dry_run:

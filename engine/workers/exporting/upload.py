@@ -16,10 +16,20 @@ LEFT_OUT = [".cache/**"]
 """What huggingface_hub keeps there of an upload under way."""
 
 
-def ready(run: Run, kind: str, step: int | None, repo: str | None) -> Export:
-    """The export that is to go up. Raises UserError where none has passed, or no place is named."""
+def check(repo: str | None, dry_run: bool) -> None:
+    """Raise UserError where no place is named, or nothing can go there."""
     if not repo or repo.count("/") != 1 or not hub.ID.fullmatch(repo):
         raise UserError("--repo: name where it goes, as ORG/NAME")
+    if dry_run:
+        return
+    if variable := hub.offline():
+        raise UserError(f"{variable} forbids to go to the hub; unset it")
+    if not os.environ.get(TOKEN):
+        raise UserError(f"{TOKEN} is not set; put a token that may write into that variable")
+
+
+def ready(run: Run, kind: str, step: int | None) -> Export:
+    """The export that is to go up. Raises UserError where none has passed."""
     folder = exports.place(run, kind, step)
     try:
         found = exports.read(folder)
@@ -38,16 +48,11 @@ def listed(found: Export) -> list[dict[str, Any]]:
 
 
 def upload(found: Export, repo: str, public: bool) -> dict[str, Any]:
-    """Send it. Raises UserError without a token or with the hub switched off, RunFailed where it says no."""
-    if variable := hub.offline():
-        raise UserError(f"{variable} forbids to go to the hub; unset it")
-    token = os.environ.get(TOKEN)
-    if not token:
-        raise UserError(f"{TOKEN} is not set; put a token that may write into that variable")
+    """Send it. Raises UserError for a name that is taken otherwise, RunFailed where the hub says no."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
-    api = HfApi(token=token)
+    api = HfApi(token=os.environ[TOKEN])
     try:
         api.create_repo(repo, private=not public, exist_ok=True)
         is_private = bool(api.model_info(repo).private)
