@@ -45,6 +45,12 @@ def read(run: Run, name: str) -> Evaluation:
         raise UserError(f"{summary}: cannot be read ({error}); evaluate again") from None
 
 
+def names(run: Run) -> list[str]:
+    """Names of the evaluations of a run, the newest first."""
+    found = [path for path in (run.path / "evals").glob("*.json") if path.with_suffix(".jsonl").is_file()]
+    return [path.stem for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
+
+
 def kind_of(file: Path) -> str:
     """md, csv or json, by the name's end. Raises UserError."""
     kind = file.suffix.removeprefix(".").lower()

@@ -74,7 +74,7 @@ def unarchive(run: Run) -> Run:
 def delete(run: Run) -> int:
     """Remove a run for good, listed or archived; the bytes that it had taken.
 
-    Raises UserError where it lives, RunFailed where some of it could not be removed: it is gone from the list.
+    Raises UserError where it lives, RunFailed where some of it could not be removed; it is not listed then.
     """
     with _held(run):
         return _removed(run, run.path, run.name)

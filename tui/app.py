@@ -41,8 +41,10 @@ from tui.screens.messages import (
     DataChosen,
     DataLeft,
     EvaluationAsked,
+    ExportAsked,
     ModelChosen,
     RecipeChanged,
+    ResultsAsked,
     ResumeAsked,
     RunBegun,
     RunOpened,
@@ -367,7 +369,7 @@ class IftTui(App[None]):
 
         chat = Dialogue(self.edges.child("chat", str(message.run.path)))
         rows = RowsFeed(self.edges.child)
-        self.push_screen(CompareScreen(message.run, chat, rows, self.edges.clock))
+        self.push_screen(CompareScreen(message.run, chat, rows, self.edges.clock, message.vote))
 
     def on_evaluation_asked(self, message: EvaluationAsked) -> None:
         from tui.screens.compare import CompareScreen
@@ -376,6 +378,16 @@ class IftTui(App[None]):
         if isinstance(self.screen, CompareScreen):
             self.pop_screen()  # its model leaves memory before another copy is loaded
         self.push_screen(EvaluationScreen(message.run, self.edges))
+
+    def on_results_asked(self, message: ResultsAsked) -> None:
+        from tui.screens.results import ResultsScreen
+
+        self.push_screen(ResultsScreen(message.run, self.edges))
+
+    def on_export_asked(self, message: ExportAsked) -> None:
+        from tui.screens.export import ExportScreen
+
+        self.push_screen(ExportScreen(message.run, self.edges))
 
     # --- keys that work everywhere ---
 

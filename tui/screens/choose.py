@@ -120,10 +120,16 @@ class AskScreen(ModalScreen[str | None]):
     ]
 
     def __init__(
-        self, question: str, value: str, does: str = "writes", check: Callable[[str], str] = lambda _: ""
+        self,
+        question: str,
+        value: str,
+        does: str = "writes",
+        check: Callable[[str], str] = lambda _: "",
+        explanation: str = "",
     ) -> None:
         super().__init__()
         self._question = question
+        self._explanation = explanation
         self._value = value
         self._does = does
         self._check = check
@@ -132,6 +138,8 @@ class AskScreen(ModalScreen[str | None]):
         with Vertical(classes="dialog") as box:
             box.border_title = Content(clean(self._question, newlines=False))
             box.border_subtitle = Content(clean(f"enter {self._does} · esc cancels", newlines=False))
+            if self._explanation:
+                yield Static(clean(self._explanation), markup=False)
             yield OneLine(self._value)
             yield Quiet("", id="wrong")
 

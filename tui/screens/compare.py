@@ -65,8 +65,12 @@ class CompareScreen(TalkScreen):
         Binding("escape", "cancel_or_back", "Back", id="compare.back", tooltip="Stop the answer, or leave"),
     ]  # fmt: skip
 
-    def __init__(self, run: Run, chat: Dialogue, rows: RowsFeed, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, run: Run, chat: Dialogue, rows: RowsFeed, clock: Callable[[], float], vote: bool = False
+    ) -> None:
+        """vote: begin a blind vote as soon as there are rows and a model to ask."""
         super().__init__(run, chat, rows, clock)
+        self._vote_asked = vote
         self._editing = False
         self._held_out = HeldOut("")
         self._index, self._set = -1, None
@@ -89,6 +93,16 @@ class CompareScreen(TalkScreen):
             held_out_part(opened, plan), tuple(source["path"] for source in opened["sources"])
         )
         self.refresh_bindings()
+        self._vote_if_asked()
+
+    def idle(self, more: str = "") -> None:
+        super().idle(more)
+        self._vote_if_asked()
+
+    def _vote_if_asked(self) -> None:
+        if self._vote_asked and self.check_action("vote", ()):
+            self._vote_asked = False
+            self.action_vote()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         free = self.loaded is not None and not self.busy

@@ -113,7 +113,7 @@ class EvaluationScreen(StepScreen):
     @work(group="open", exclusive=True)
     async def _open(self, name: str | None) -> None:
         """One that is saved; the newest where none is named."""
-        self._saved = await asyncio.to_thread(saved, self._run)
+        self._saved = await asyncio.to_thread(evals.names, self._run)
         if not self._saved:
             self._say(f"{self._run.name} · n measures")
             return
@@ -231,12 +231,6 @@ class EvaluationScreen(StepScreen):
 
 
 MEASURES = "n measures anew · tab goes to the rows"
-
-
-def saved(run: Run) -> list[str]:
-    """Names of the evaluations of a run, the newest first."""
-    found = [path for path in (run.path / "evals").glob("*.json") if path.with_suffix(".jsonl").is_file()]
-    return [path.stem for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
 
 
 def told(message: dict[str, Any]) -> str:

@@ -14,8 +14,16 @@ from textual.widgets import DataTable
 
 from tui.feed import Edges, RunLine, RunsFeed
 from tui.safe import clean
+from tui.screens import tidying
 from tui.screens.choose import ChooseScreen
-from tui.screens.messages import CompareAsked, EvaluationAsked, ResumeAsked, RunBegun, RunOpened
+from tui.screens.messages import (
+    CompareAsked,
+    EvaluationAsked,
+    ResultsAsked,
+    ResumeAsked,
+    RunBegun,
+    RunOpened,
+)
 from tui.screens.step import StepScreen
 from tui.widgets.quiet import Quiet
 from tui.widgets.run_table import RunTable
@@ -25,6 +33,8 @@ GUIDED = "first-steps"
 """The bundled recipe that needs neither network nor GPU."""
 
 SECONDS_BETWEEN_LOOKS = 1.0
+
+ALIVE = ("starting", "waiting", "running")
 
 WELCOME = Content.assemble(
     ("Fine-tune a language model to follow your instructions.\n\n", "bold"),
@@ -53,7 +63,9 @@ class HomeScreen(StepScreen):
         "A crashed run is one whose worker ended without a last word; open it to see the end of its log. "
         "r takes up a run that was stopped, has failed or crashed, at its newest whole checkpoint.\n\n"
         "One run trains at a time. The others wait in a line: K and J (or shift with the arrow keys) move "
-        "the run under the cursor in it, x takes it out."
+        "the run under the cursor in it, x takes it out.\n\n"
+        "f7 shows what came out of a run, and exports it. a puts one into the archive, whole; A brings one "
+        "back. D removes one for good, once you have typed its name."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -75,10 +87,34 @@ class HomeScreen(StepScreen):
             id="home.evaluation",
             tooltip="Evaluate base against tuned on held-out rows",
         ),
+        Binding(
+            "f7",
+            "results",
+            "Results",
+            id="home.results",
+            tooltip="See all that came out of it, and export it",
+        ),
         Binding("r", "resume", "Resume", id="home.resume", tooltip="Resume at the newest checkpoint"),
         Binding("K,shift+up", "move(-1)", "Sooner", id="home.sooner", tooltip="Let it train earlier"),
         Binding("J,shift+down", "move(1)", "Later", id="home.later", tooltip="Let it train later"),
         Binding("x,delete", "take_out", "Take out", id="home.out", tooltip="Take it out of the line"),
+        Binding(
+            "a",
+            "archive",
+            "Archive",
+            id="home.archive",
+            show=False,
+            tooltip="Archive it: out of the list, whole",
+        ),
+        Binding(
+            "A",
+            "unarchive",
+            "From the archive",
+            id="home.unarchive",
+            show=False,
+            tooltip="Bring a run back from the archive",
+        ),
+        Binding("D", "delete", "Delete", id="home.delete", show=False, tooltip="Delete it for good"),
         Binding("escape", "back", "Back", id="step.back", show=False, tooltip="Go back"),
     ]
 
@@ -142,12 +178,14 @@ class HomeScreen(StepScreen):
         if action in ("first", "tour"):
             return self._listed and not self._lines
         line = self._highlighted() if self._lines else None
-        if action in ("compare", "evaluation"):
+        if action in ("compare", "evaluation", "results"):
             return line is not None and line.saved
         if action == "resume":
             return line is not None and line.resumable
         if action in ("move", "take_out"):
             return line is not None and line.status == "waiting"
+        if action in ("archive", "delete"):
+            return line is not None and line.status not in ALIVE
         return action != "back"
 
     def on_data_table_row_selected(self, _: DataTable.RowSelected) -> None:
@@ -174,6 +212,11 @@ class HomeScreen(StepScreen):
         if line is not None:
             self.post_message(EvaluationAsked(line.run))
 
+    def action_results(self) -> None:
+        line = self._highlighted()
+        if line is not None:
+            self.post_message(ResultsAsked(line.run))
+
     def action_resume(self) -> None:
         line = self._highlighted()
         if line is not None:
@@ -190,6 +233,23 @@ class HomeScreen(StepScreen):
         line = self._highlighted()
         if line is not None and await asyncio.to_thread(self._edges.stop, line.run):
             self.notify(f"{clean(line.name)} leaves the line; r takes it up again", markup=False)
+
+    @work(group="keep")
+    async def action_archive(self) -> None:
+        line = self._highlighted()
+        if line is not None and await tidying.archive(self, line):
+            self._follow()
+
+    @work(group="keep")
+    async def action_unarchive(self) -> None:
+        if await tidying.unarchive(self):
+            self._follow()
+
+    @work(group="keep")
+    async def action_delete(self) -> None:
+        line = self._highlighted()
+        if line is not None and await tidying.delete(self, line):
+            self._follow()
 
     def action_new(self) -> None:
         from engine import recipe

@@ -65,9 +65,22 @@ class ResumeAsked(Message):
 
 @dataclass
 class CompareAsked(Message):
+    """vote: a blind vote is to begin as soon as the model is there."""
+
     run: Run
+    vote: bool = False
 
 
 @dataclass
 class EvaluationAsked(Message):
+    run: Run
+
+
+@dataclass
+class ResultsAsked(Message):
+    run: Run
+
+
+@dataclass
+class ExportAsked(Message):
     run: Run

@@ -1,4 +1,4 @@
-"""All that a run had to say beside figures, in full."""
+"""A page over a screen: all that a run had to say beside figures, or that is known of an export."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 
+from tui.safe import clean
 from tui.widgets.quiet import Quiet
 
 
 class NotesScreen(ModalScreen[None]):
-    """A page over the train screen; the arrow keys scroll it."""
+    """The arrow keys scroll it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,w,enter,q", "dismiss", "Close", id="notes.close", tooltip="Close the notes"),
+        Binding("escape,w,enter,q", "dismiss", "Close", id="notes.close", tooltip="Close the page"),
     ]
 
-    def __init__(self, notes: Sequence[Content]) -> None:
+    def __init__(self, notes: Sequence[Content], title: str = "Notes") -> None:
         super().__init__()
+        self._title = title
         self._notes = notes
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog notes") as box:
-            box.border_title = "Notes"
+            box.border_title = Content(clean(self._title, newlines=False))
             box.border_subtitle = "esc closes"
             yield Quiet(Content("\n\n").join(self._notes) if self._notes else "Nothing to note so far.")
 

@@ -17,7 +17,7 @@ from tui.feed import RESUMABLE, Edges, RunFeed, Snapshot
 from tui.safe import clean
 from tui.screens import control
 from tui.screens.choose import PickScreen
-from tui.screens.messages import CompareAsked, EvaluationAsked, ResumeAsked
+from tui.screens.messages import CompareAsked, EvaluationAsked, ResultsAsked, ResumeAsked
 from tui.screens.notes import NotesScreen
 from tui.screens.watching import WATCHING, WatchingScreen
 from tui.widgets.panels import notes, outcome, status_line
@@ -45,7 +45,8 @@ class TrainScreen(WatchingScreen):
         "so far. The samples are the same held-out prompts, asked again at each evaluation.\n\n"
         "s saves the adapter and stops; k saves a checkpoint and goes on; o has all else that it can be "
         "told, such as another learning rate. p holds the view still, not the run. A run that was stopped, "
-        "has failed or was killed goes on with r, at its newest whole checkpoint."
+        "has failed or was killed goes on with r, at its newest whole checkpoint. f7 has all that came out of "
+        "a run that is over, and exports it."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -56,6 +57,13 @@ class TrainScreen(WatchingScreen):
             "Evaluation",
             id="train.evaluation",
             tooltip="Evaluate base against tuned on held-out rows",
+        ),
+        Binding(
+            "f7",
+            "results",
+            "Results",
+            id="train.results",
+            tooltip="See all that came out of it, and export it",
         ),
         Binding("r", "resume", "Resume", id="train.resume", tooltip="Resume at the newest checkpoint"),
         Binding("s", "stop", "Stop", id="train.stop", tooltip="Save the adapter and stop"),
@@ -177,7 +185,7 @@ class TrainScreen(WatchingScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         latest = self._latest
-        if action in ("compare", "evaluation"):
+        if action in ("compare", "evaluation", "results"):
             return latest.state.saved and not latest.alive
         if action == "resume":
             return not latest.alive and latest.state.status in RESUMABLE
@@ -192,6 +200,9 @@ class TrainScreen(WatchingScreen):
 
     def action_evaluation(self) -> None:
         self.post_message(EvaluationAsked(self._run))
+
+    def action_results(self) -> None:
+        self.post_message(ResultsAsked(self._run))
 
     def action_resume(self) -> None:
         self.post_message(ResumeAsked(self._run))
