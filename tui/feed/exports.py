@@ -76,11 +76,12 @@ def choices(run: Run, options: Options) -> list[Choice]:
     gone = _gone(run)
     found = []
     for kind in exports.KINDS:
+        size, missing = None, gone
         try:
             size = None if kind == "hub" else _size(run, kind, options)
             missing = gone or _missing(run, kind, options)
         except UserError as error:
-            size, missing = None, gone or str(error)
+            missing = gone or str(error)
         whole = 2 * _weights(run, options) if kind == "gguf" and size is not None else 0
         found.append(Choice(kind, size, (size or 0) + whole, missing, made.get(kind)))
     return found
@@ -138,10 +139,8 @@ def _python(run: Run, export: Export) -> list[str]:
 def _missing(run: Run, kind: str, options: Options) -> str:
     """Why a kind cannot be made here with these options; "" where it can, as far as is seen here."""
     if kind == "gguf":
-        llama_cpp.check(
-            llama_cpp.found(_folder(options.llama_cpp) if options.llama_cpp else None),
-            llama_cpp.types(options.types),
-        )
+        tools = llama_cpp.found(_folder(options.llama_cpp) if options.llama_cpp else None)
+        llama_cpp.check(tools, llama_cpp.types(options.types))
     if kind == "hub":
         if not options.repo:
             return "where it goes is not said: o takes ORG/NAME"

@@ -51,9 +51,9 @@ class ExportScreen(StepScreen):
         "Space ticks what is to be made, e makes it. An adapter goes to PEFT and vLLM; merged is a whole "
         "model for transformers and vLLM; gguf is for llama.cpp, ollama for Ollama; script, axolotl and "
         "llamafactory train the same run again elsewhere; hub sends one of them up.\n\n"
-        "Before an adapter or a merged model is called done it is loaded the way its users load it, and asked "
-        "what the run was asked. If it does not answer as the run did, it is kept as NAME.failed, with what "
-        "differs. What could not be asked here is called not checked.\n\n"
+        "Before an adapter or a merged model is called done it is loaded the way its users load it, and "
+        "asked what the run was asked. If it does not answer as the run did, it is kept as NAME.failed, with "
+        "what differs. What could not be asked here is called not checked.\n\n"
         "o has the number of prompts, the number type, which GGUF files are made, where llama.cpp lies, and "
         "the place on the hub. escape ends an export under way: nothing half written is left. The line at "
         "the bottom is the same as a command."
@@ -120,7 +120,9 @@ class ExportScreen(StepScreen):
     # --- what is to be made ---
 
     def on_option_list_option_highlighted(self, _: OptionList.OptionHighlighted) -> None:
-        self._about()
+        if self._worker is None:
+            self._told = []  # it was read: what came out of each kind stands with the kind
+            self._about()
 
     def on_selection_list_selected_changed(self, _: SelectionList.SelectedChanged[str]) -> None:
         self._idle()
@@ -237,11 +239,16 @@ class ExportScreen(StepScreen):
             export = finished(message)
             lines = await asyncio.to_thread(how_to_run, self._run, export)
             self._told.append(detail(export, lines))
-        elif message["kind"] != "done" and not self._ending:
-            self._say(f"{doing(message)} · {ESCAPE}")
-        if self.stands and message["kind"] != "done":
-            left = f"{counted(len(kinds) - len(self._told), 'export')} to come: {doing(message)}"
-            self._page("Exporting", Content("\n\n").join([*self._told, Content(left)]))
+            words = []
+        elif message["kind"] != "done":
+            words = [doing(message)]
+            if not self._ending:
+                self._say(f"{doing(message)} · {ESCAPE}")
+        else:
+            return
+        if self.stands:
+            left = " · ".join([f"{counted(len(kinds) - len(self._told), 'export')} to come", *words])
+            self._page("Exporting", Content("\n\n").join([*self._told, Content(clean(left))]))
 
     @work(group="cancel", exclusive=True)
     async def action_cancel_or_back(self) -> None:

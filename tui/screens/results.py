@@ -62,6 +62,7 @@ class ResultsScreen(StepScreen):
             "drop",
             "Drop checkpoints",
             id="results.drop",
+            show=False,
             tooltip="Remove the checkpoints, and keep the adapter",
         ),
         Binding(

@@ -45,8 +45,8 @@ class TrainScreen(WatchingScreen):
         "so far. The samples are the same held-out prompts, asked again at each evaluation.\n\n"
         "s saves the adapter and stops; k saves a checkpoint and goes on; o has all else that it can be "
         "told, such as another learning rate. p holds the view still, not the run. A run that was stopped, "
-        "has failed or was killed goes on with r, at its newest whole checkpoint. f7 has all that came out of "
-        "a run that is over, and exports it."
+        "has failed or was killed goes on with r, at its newest whole checkpoint. f7 has all that came out "
+        "of a run that is over, and exports it."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from textual.content import Content
-from textual.widgets import SelectionList
+from textual.widgets import OptionList, SelectionList
 from textual.widgets.selection_list import Selection
 
 from engine import exports
@@ -40,10 +40,10 @@ class KindList(TickList):
         """List these; what is ticked stays so. Nothing is told to anyone."""
         ticked, at = set(self.selected), self.highlighted
         self.choices = list(choices)
-        with self.prevent(SelectionList.SelectedChanged):
+        with self.prevent(SelectionList.SelectedChanged, OptionList.OptionHighlighted):
             self.clear_options()
             self.add_options(Selection(_line(one), one.kind, one.kind in ticked) for one in choices)
-        self.highlighted = at if at is not None else 0
+            self.highlighted = at if at is not None else 0
 
     @property
     def taken(self) -> list[Choice]:
@@ -60,7 +60,9 @@ def _line(choice: Choice) -> Content:
     mark, style = MARKS.get(choice.made.status, UNKNOWN) if choice.made is not None else (" ", "")
     says = exports.KINDS[choice.kind]
     if choice.missing:
-        return Content.assemble(name, " ", (mark, style), " ", ("! not here yet", "$text-warning"))
+        return Content.assemble(
+            name, " ", (mark, style), " ", (f"! {clean(choice.missing, newlines=False)}", "$text-warning")
+        )
     return Content.assemble(name, " ", (mark, style), " ", (says, "$foreground-muted"))
 
 
@@ -135,7 +137,7 @@ def _parity(parity: dict[str, Any]) -> Iterator[str]:
     """What was compared, in sentences."""
     prompts = clean(counted(parity["rows"], f"{parity['part']} prompt"))
     yield f"Of {prompts}, {parity['identical']:,} were answered word for word as by the run;"
-    yield f"{parity['share']:.1%} of the tokens come before a difference, where {parity['bar']:.0%} are asked for."
+    yield f"{parity['share']:.1%} of the tokens come before any difference ({parity['bar']:.0%} must)."
     ended = parity["ended"]
     if ended["missed"]:
         yield f"It did not end {ended['missed']:,} of the {ended['run']:,} answers that the run ended."

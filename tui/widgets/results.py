@@ -18,6 +18,8 @@ from tui.widgets.samples import sample_text
 NAME, SIZE = 16, 10
 """Cells of a part's name and of its size."""
 MOST_OTHERS = 6
+MOST_LINES = 14
+"""Of a prompt with its answers."""
 FIGURES = ("right", "exact", "rougeL", "loss")
 """Differences that are told, where an evaluation has them; the rest is one key away."""
 
@@ -41,7 +43,7 @@ def samples(found: Results, width: int) -> Content:
     state = found.state
     if not state.prompts:
         return Content.styled("No prompt was asked while it trained (evaluate.samples).", "$foreground-muted")
-    parts = [sample_text(state, place, None, width) for place in range(len(state.prompts))]
+    parts = [sample_text(state, place, None, width, MOST_LINES) for place in range(len(state.prompts))]
     return Content("\n\n").join(parts)
 
 
