@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import OptionList, SelectionList
+from textual.widgets import SelectionList
 
 from engine.errors import RunFailed, UserError
 from engine.exports import llama_cpp
@@ -48,9 +48,9 @@ class ExportScreen(StepScreen):
 
     STEP = 6
     HELP = (
-        "Space ticks what is to be made, e makes it. An adapter goes to PEFT and vLLM; merged is a whole "
-        "model for transformers and vLLM; gguf is for llama.cpp, ollama for Ollama; script, axolotl and "
-        "llamafactory train the same run again elsewhere; hub sends one of them up.\n\n"
+        "e makes the kind under the cursor, or all that space has ticked. An adapter goes to PEFT and vLLM; "
+        "merged is a whole model for transformers and vLLM; gguf is for llama.cpp, ollama for Ollama; script,"
+        " axolotl and llamafactory train the same run again elsewhere; hub sends one of them up.\n\n"
         "Before an adapter or a merged model is called done it is loaded the way its users load it, and "
         "asked what the run was asked. If it does not answer as the run did, it is kept as NAME.failed, with "
         "what differs. What could not be asked here is called not checked.\n\n"
@@ -60,7 +60,13 @@ class ExportScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("e", "export", "Export", id="export.make", tooltip="Make what is ticked"),
+        Binding(
+            "e",
+            "export",
+            "Export",
+            id="export.make",
+            tooltip="Make what is ticked, or the one under the cursor",
+        ),
         Binding(
             "o", "options", "Options", id="export.options", tooltip="Change prompts, number type, places"
         ),
@@ -91,7 +97,7 @@ class ExportScreen(StepScreen):
         with Container(id="export"):
             with Vertical(classes="panel", id="export-kinds") as panel:
                 panel.border_title = Content(f"Export · {clean(self._run.name, newlines=False)}")
-                panel.border_subtitle = "space ticks"
+                panel.border_subtitle = "space ticks several · e makes"
                 yield KindList()
             with VerticalScroll(classes="panel", id="export-page") as panel:
                 panel.border_title = "About it"
@@ -119,10 +125,10 @@ class ExportScreen(StepScreen):
 
     # --- what is to be made ---
 
-    def on_option_list_option_highlighted(self, _: OptionList.OptionHighlighted) -> None:
+    def on_selection_list_selection_highlighted(self, _: SelectionList.SelectionHighlighted[str]) -> None:
         if self._worker is None:
             self._told = []  # it was read: what came out of each kind stands with the kind
-            self._about()
+            self._idle()
 
     def on_selection_list_selected_changed(self, _: SelectionList.SelectedChanged[str]) -> None:
         self._idle()
@@ -134,11 +140,8 @@ class ExportScreen(StepScreen):
         if self._worker is not None:
             return
         taken = self.query_one(KindList).taken
-        if taken:
-            words = " ".join(self._options.words([one.kind for one in taken]))
-            self._say(f"{_takes(taken)} · {size(self._free)} free · ift-tui export {self._run.name} {words}")
-        else:
-            self._say(f"{size(self._free)} free · space ticks what is to be made")
+        words = " ".join(self._options.words([one.kind for one in taken]))
+        self._say(f"{_takes(taken)} · {size(self._free)} free · ift-tui export {self._run.name} {words}")
 
     def _about(self) -> None:
         if self._told or self._worker is not None or not self.stands:
@@ -194,9 +197,7 @@ class ExportScreen(StepScreen):
         asked = self.query_one(KindList).taken
         needs = sum(one.needs for one in asked) * ROOM
         missing = next((one for one in asked if one.missing), None)
-        if not asked:
-            self.refuse("nothing is ticked; space ticks the kind under the cursor")
-        elif missing is not None:
+        if missing is not None:
             self.refuse(f"{missing.kind}: {missing.missing}")
         elif needs > self._free:
             self.refuse(

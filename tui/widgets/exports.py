@@ -47,7 +47,9 @@ class KindList(TickList):
 
     @property
     def taken(self) -> list[Choice]:
-        return [one for one in self.choices if one.kind in self.selected]
+        """Those that are ticked; the one under the cursor where none is."""
+        ticked = [one for one in self.choices if one.kind in self.selected]
+        return ticked or [one for one in (self.pointed_at,) if one is not None]
 
     @property
     def pointed_at(self) -> Choice | None:
