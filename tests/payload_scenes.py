@@ -12,6 +12,7 @@ from payload_stage import check, unlike
 from payloads import Dose
 from recorded import whole
 from test_tui_evaluation import evaluated
+from test_tui_results import SABOTAGED, exported, facts_of
 from textual.content import Content
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, OptionList, TextArea
@@ -513,6 +514,82 @@ async def evaluation(on: Set) -> None:
     await on.press("escape", "n")
 
 
+async def results(on: Set) -> None:
+    from tui.screens.results import ResultsScreen
+
+    run = _with_exports(on.dose)
+    evaluated(run, on.dose.name("test"))
+    (run.path / "evals" / "torn.json").write_text("{")
+    (run.path / "evals" / "torn.jsonl").write_text("")
+    run_of(on.dose)
+    screen = ResultsScreen(run, on.app.edges)
+    await on.open(screen)
+    await on.settle(lambda: screen._found is not None)
+    await on.press("pagedown", "pagedown")
+    await on.press("tab", "pagedown")
+    for downs in range(3):
+        await on.press("o", *["down"] * downs)
+        await on.press("enter")
+        await on.settle(lambda: isinstance(on.app.screen, NotesScreen))
+        await on.press("pagedown")
+        await on.close()
+
+
+async def export(on: Set) -> None:
+    from tui.screens.export import ExportScreen
+    from tui.widgets.exports import KindList
+
+    screen = ExportScreen(_with_exports(on.dose), on.app.edges)
+    await on.open(screen)
+    await on.settle(lambda: bool(screen.query_one(KindList).choices))
+    for _ in range(8):
+        await on.press("down")
+    await on.press("o")
+    await on.press("escape", "e")
+    await on.settle(lambda: screen._worker is None or screen._hears)
+    worker = on.stage.children[-1]
+    for phase in ("write", on.dose.text("a phase")):
+        worker.say(kind="phase", phase=phase, export=on.dose.text("merged"))
+        worker.say(kind="progress", phase=phase, done=1, total=2)
+        await on.settle()
+    kept = ("kind", "status", "made", "parity")
+    told = on.dose.everywhere(facts_of("merged", "failed", **SABOTAGED), but=kept)
+    worker.say(**{**told, "kind": "exported", "export": "merged", "folder": on.dose.text("/a/folder")})
+    await on.settle()
+    worker.say(kind="error", message=on.dose.text("it failed"))
+    await worker.close()
+    await on.settle(lambda: screen._worker is None)
+
+
+async def tidying(on: Set) -> None:
+    run_of(on.dose, plan=False)
+    run_of(on.dose)
+    await on.settle(lambda: count(on, "RunTable") == 2)
+    await on.press("D")
+    await on.settle(lambda: isinstance(on.app.screen, choose.AskScreen))
+    await on.press("x", "enter")
+    await on.press("escape")
+    await on.press("a")
+    await on.settle(lambda: count(on, "RunTable") == 1)
+    await on.press("A")
+    await on.settle(lambda: isinstance(on.app.screen, choose.PickScreen))
+
+
+def _with_exports(dose: Dose) -> Run:
+    """A run whose exports were described by a stranger."""
+    run = run_of(dose)
+    for kind, status in (("adapter", "passed"), ("merged", "failed"), ("script", "not checked")):
+        told = dose.everywhere(
+            facts_of(kind, status, **(SABOTAGED if status == "failed" else {"notes": ["a note"]})),
+            but=("kind", "status", "made"),
+        )
+        folder = exported(
+            run, kind, status, **{k: v for k, v in told.items() if k not in ("kind", "status", "run")}
+        )
+        (folder / "README.md").write_text(f"```python\n{dose.stored('a line')}\n```\n", "utf-8")
+    return run
+
+
 def _measured(dose: Dose) -> Run:
     run = run_of(dose)
     for number in range(2):
@@ -560,7 +637,11 @@ async def choose_(on: Set) -> None:
         choose.ChooseScreen(on.dose.text("which?"), many),
         choose.PickScreen(on.dose.text("which?"), many),
         choose.AskScreen(
-            on.dose.text("what?"), on.dose.text("value"), "does", lambda _: on.dose.text("wrong")
+            on.dose.text("what?"),
+            on.dose.text("value"),
+            "does",
+            lambda _: on.dose.text("wrong"),
+            on.dose.text("because"),
         ),
         choose.ConfirmScreen(on.dose.text("sure?"), on.dose.text("because")),
     ):
@@ -602,11 +683,11 @@ async def toasts(on: Set) -> None:
 
 SCENES: dict[str, Callable[[Set], Any]] = {
     "begin": begin_, "choose": choose_, "columns": columns, "compare": compare, "control": control,
-    "data": data, "entries": entries, "evaluation": evaluation, "forecast": forecast, "form": form,
-    "help": help, "home": home, "hunt": hunt, "inspect": inspect, "judged": judged, "keeping": keeping,
-    "ledger": ledger, "manner": manner, "model": model, "notes": notes, "recipe": recipe_,
-    "report": report, "run_ledger": run_ledger, "source": source, "template": template, "train": train,
-    "vote": vote, "write": write,
+    "data": data, "entries": entries, "evaluation": evaluation, "forecast": forecast,
+    "form": form, "help": help, "home": home, "hunt": hunt, "inspect": inspect, "judged": judged,
+    "keeping": keeping, "ledger": ledger, "manner": manner, "model": model, "notes": notes, "recipe": recipe_,
+    "report": report, "run_ledger": run_ledger, "source": source, "template": template,
+    "train": train, "vote": vote, "write": write, "export": export, "results": results, "tidying": tidying,
 }  # fmt: skip
 """By the file in tui/screens."""
 

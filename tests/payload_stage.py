@@ -135,6 +135,10 @@ def _comparable(line: str) -> str:
     return "".join(c for c in plain if get_character_cell_size(c) and not c.isspace())
 
 
+EDGES = "│┃║▌▎▏█▐┊"
+"""What a line of a panel begins with."""
+
+
 def swallowed(app: IftTui) -> list[str]:
     """Places where a sentinel stands on the screen and its payload, in its visible form, does not."""
     found = []
@@ -142,8 +146,8 @@ def swallowed(app: IftTui) -> list[str]:
         for match in re.finditer(SENTINEL, line):
             before = line[: match.start()]
             edge = before.rstrip()
-            if not edge or edge[-1] in "│┃║▌▎▏█▐┊":
-                continue  # the payload stands in the line above
+            if not edge or edge[-1] in EDGES or edge[:-1].rstrip()[-1:] in EDGES:
+                continue  # the payload stands in the line above, but perhaps for its last character
             if not any(before.endswith(end) for end in ENDS):
                 found.append(line)
     return found

@@ -17,6 +17,7 @@ from engine.runs import Run
 from tui.feed import RESUMABLE, Edges
 from tui.feed.exports import how_to_run
 from tui.feed.results import Results, gathered
+from tui.safe import clean
 from tui.screens.choose import ConfirmScreen, PickScreen
 from tui.screens.messages import CompareAsked, EvaluationAsked, ExportAsked
 from tui.screens.notes import NotesScreen
@@ -105,7 +106,9 @@ class ResultsScreen(StepScreen):
         if not self.stands:
             return
         self._found = found
-        self.query_one("#results-page").border_title = Content(f"Results · {self._run.name}")
+        self.query_one("#results-page").border_title = Content(
+            f"Results · {clean(self._run.name, newlines=False)}"
+        )
         self.call_after_refresh(self._draw)
         self.refresh_bindings()
 
