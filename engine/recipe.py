@@ -179,6 +179,9 @@ class Train(Table):
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     optimizer: Literal["adamw", "adamw_8bit"] = "adamw"
     gradient_checkpointing: bool = True
+    # Lay the rows of a micro-batch behind one another in one sequence instead of padding them: same rows, same
+    # steps, no padding. No row sees another; a model that cannot keep them apart is refused (workers/batches.py).
+    packing: bool = False
     eval_every: Annotated[int, Field(ge=0)] = 0
     # Steps between checkpoints; 0: only at the end and where the run is stopped.
     save_every: Annotated[int, Field(ge=0)] = 100
