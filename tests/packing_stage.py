@@ -1,4 +1,4 @@
-"""Run by itself (`python -m tests.packing_stage FOLDER`): what becomes of rows that share a sequence, as JSON.
+"""Run by itself (`python -m tests.packing_stage FOLDER`): what rows that share a sequence do, as JSON.
 
 In a process of its own because Unsloth changes the libraries that other tests look at. The model is loaded by
 the worker's own function, its adapter is filled with noise, and rows of very different lengths go through it.

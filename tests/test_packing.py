@@ -1,4 +1,4 @@
-"""Rows behind one another in one sequence: each has the loss and the gradient it has alone, or it is refused."""
+"""Rows behind one another in one sequence: each has the loss and gradient it has alone, or is refused."""
 
 from __future__ import annotations
 

@@ -1,17 +1,17 @@
 """How rows become a batch: side by side with padding, or behind one another in one sequence without any.
 
-Behind one another (`train.packing`; the libraries say padding-free) a batch has the same rows as side by side,
-so that steps, their order and what a resumed run goes on with are the same. Each row's positions begin anew,
-and no row may see another. Who keeps them apart:
+Behind one another (`train.packing`; the libraries say padding-free) a batch has the same rows as side by
+side, so that steps, their order and what a resumed run goes on with are the same. Each row's positions begin
+anew, and no row may see another. Who keeps them apart:
 
-- transformers 5.17 (read; measured on CPU): the mask is made from `position_ids` that begin anew, if there is no
-  `attention_mask` and no cache of keys and values; eager, sdpa and flex attention take it, flash attention has
-  the lengths from the positions.
+- transformers 5.17 (read; measured on CPU): the mask is made from `position_ids` that begin anew, if there is
+  no `attention_mask` and no cache of keys and values; eager, sdpa and flex attention take it, flash attention
+  has the lengths from the positions.
 - Unsloth 2026.10.9's own forwards on CUDA (read): by `packed_seq_lengths`. flash-attn or xformers do it where
   they are installed, torch's own kernel for rows of different lengths from torch 2.12 on, else sdpa row after
   row; none of them is needed. The key also lifts the cut at max_seq_length, which all rows together exceed.
-- An `attention_mask`, of ones even, undoes all of it without a word. So does a model that carries a state from
-  token to token, or that does not know these keys: `kept_apart` looks at what really happens.
+- An `attention_mask`, of ones even, undoes all of it without a word. So does a model that carries a state
+  from token to token, or that does not know these keys: `kept_apart` looks at what really happens.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ Row = Mapping[str, Any]
 """`input_ids` and `labels`: as many integers each, in a list or a tensor."""
 
 LENGTHS = (150, 24)
-"""Tokens of the two rows that are tried: together more than a block of any attention kernel, and the second one
-short, so that what leaks into its first tokens alone weighs in its loss."""
+"""Tokens of the two rows that are tried: together more than a block of an attention kernel, and the second
+one short, so that what leaks into its first tokens alone weighs in its loss."""
 EQUAL = 1e-3
 """Relative: what a row's loss may move when its neighbour changes. Nothing, but for experts that round."""
 ALIKE = 2e-2
@@ -115,7 +115,7 @@ def kept_apart(model: Any) -> None:
 
 
 def _loss(model: Any, *rows: torch.Tensor) -> float:
-    """The loss of the last of these rows, with all of them in one sequence. The same random numbers each time."""
+    """The loss of the last of these rows, all of them in one sequence, with the same random numbers each time."""
     batch = Collator(0, packing=True)(
         [
             {"input_ids": row, "labels": row if row is rows[-1] else torch.full_like(row, render.IGNORED)}
