@@ -179,8 +179,8 @@ class Train(Table):
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     optimizer: Literal["adamw", "adamw_8bit"] = "adamw"
     gradient_checkpointing: bool = True
-    # The rows of a micro-batch lie behind one another in one sequence instead of being padded: same rows, same
-    # steps, no padding. No row sees another; a model that cannot keep them apart is refused.
+    # The rows of a micro-batch lie behind one another in one sequence instead of being padded: the same steps
+    # without padding. No row sees another; a model that cannot keep them apart is refused.
     packing: bool = False
     eval_every: Annotated[int, Field(ge=0)] = 0
     # Steps between checkpoints; 0: only at the end and where the run is stopped.

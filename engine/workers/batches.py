@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from engine import render
@@ -82,7 +83,7 @@ class Collator:
         }
 
 
-def places(lengths: Sequence[int], packing: bool) -> int:
+def places(lengths: Sequence[int] | np.ndarray, packing: bool) -> int:
     """Tokens that a batch of rows of these lengths has, padding among them."""
     return int(sum(lengths)) if packing else len(lengths) * int(max(lengths))
 
@@ -115,7 +116,7 @@ def kept_apart(model: Any) -> None:
 
 
 def _loss(model: Any, *rows: torch.Tensor) -> float:
-    """The loss of the last of these rows, all of them in one sequence, with the same random numbers each time."""
+    """The loss of the last of these rows, all in one sequence, with the same random numbers each time."""
     batch = Collator(0, packing=True)(
         [
             {"input_ids": row, "labels": row if row is rows[-1] else torch.full_like(row, render.IGNORED)}
