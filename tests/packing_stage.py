@@ -1,4 +1,4 @@
-"""Run by itself (`python -m tests.packing_stage FOLDER`): what rows that share a sequence do, as JSON.
+"""Run by itself (`python -m tests.packing_stage FOLDER [MODEL]`): rows that share a sequence, as JSON.
 
 In a process of its own because Unsloth changes the libraries that other tests look at. The model is loaded by
 the worker's own function, its adapter is filled with noise, and rows of very different lengths go through it.
@@ -22,11 +22,12 @@ LENGTHS = (61, 9, 140, 2, 33)
 def main() -> None:
     folder = Path(sys.argv[1])
     train.warm()
-    told = {bits: told_of(bits == "4-bit", folder) for bits in ("4-bit", "32-bit")}
+    base = sys.argv[2] if len(sys.argv) > 2 else "builtin:tiny"
+    told = {bits: told_of(bits == "4-bit", base, folder) for bits in ("4-bit", "32-bit")}
     (folder / "told.json").write_text(json.dumps(told), "utf-8")
 
 
-def told_of(four_bit: bool, folder: Path) -> dict[str, Any]:
+def told_of(four_bit: bool, base: str, folder: Path) -> dict[str, Any]:
     import torch
 
     from engine.workers import batches, model
@@ -34,7 +35,7 @@ def told_of(four_bit: bool, folder: Path) -> dict[str, Any]:
 
     plan = recipe.changed(
         recipe.load("first-steps"),
-        model={"id": "builtin:tiny", "load_in_4bit": four_bit},
+        model={"id": base, "load_in_4bit": four_bit},
         lora={"rank": 8},
         train={"gradient_checkpointing": True},
     )
@@ -56,6 +57,7 @@ def told_of(four_bit: bool, folder: Path) -> dict[str, Any]:
 
     def passed(batch: dict[str, Any]) -> Any:
         batch.pop("size")
+        batch = {name: value.to(tuned.device) for name, value in batch.items()}
         return tuned(**batch, num_items_in_batch=(batch["labels"][:, 1:] != render.IGNORED).sum()).loss
 
     def only(trained: int) -> list[dict[str, Any]]:
