@@ -99,7 +99,7 @@ def resume(here: Place) -> dict[str, Any]:
 
 
 def memory_runs_out(here: Place) -> dict[str, Any]:
-    """A real CUDA out-of-memory (on a CPU: one that is ordered): our sentence, and the run goes on smaller."""
+    """A real CUDA out-of-memory (on a CPU an ordered one): our sentence, and the run goes on smaller."""
     length = here.of(4096, 64)
     place.write_rows(here.folder / "train.jsonl", place.whole_rows(here.of(256, 32), length))
     batch = here.of(256, 8)
