@@ -22,13 +22,12 @@ class Cell(NamedTuple):
     run: Callable[[Place], dict[str, Any]]
     minutes: float
     asked: str
-    small: bool = False
-    """Whether the default tests run it with tiny shapes."""
 
 
 CELLS = [
     Cell("trains", "proof", proof.trains, 3, "patches, labels as rendered, loss falls, adapter in PEFT"),
-    Cell("rows apart", "proof", proof.apart, 3, "a packed row's loss as alone, within 2e-3", small=True),
+    Cell("rows apart", "proof", proof.apart, 3, "a packed row's loss as alone, within 2e-3"),
+    Cell("packed run", "proof", proof.packed_run, 4, "a run with rows packed: losses as padded"),
     Cell("full rows", "train", training.full_rows, 9, "8B, rows of 4,096: at least 1.00 of bare Unsloth"),
     Cell("short rows", "train", training.short_rows, 9, "8B, 150 tokens: at least 5 times stock TRL"),
     Cell("fastest", "train", training.fastest, 7, "8B, rows of 4,096: goal 14,500 tokens/s"),
@@ -39,7 +38,7 @@ CELLS = [
     Cell("resume", "proof", proof.resume, 4, "SIGKILL: loss path within 1e-3"),
     Cell("out of memory", "proof", proof.memory_runs_out, 6, "a real one: our sentence, a smaller batch"),
     Cell("probe", "proof", proof.probe, 3, "probe and forecast of a real run"),
-    Cell("nvml", "proof", proof.nvml, 1, "our figures against nvidia-smi's", small=True),
+    Cell("nvml", "proof", proof.nvml, 1, "our figures against nvidia-smi's"),
     Cell("watched", "train", training.watched, 5, "being watched costs at most 0.5%"),
     Cell("walk", "proof", proof.walk, 8, "recipe to comparison, Qwen3-4B's shape, real instructions"),
     *(
