@@ -16,6 +16,7 @@ import pytest
 from benchmarks.cuda import __main__ as suite
 from benchmarks.cuda import bounds, cells, place, report, shapes, turns
 from benchmarks.cuda.turns import Arm, Step
+from engine import hardware
 from engine import shapes as known
 from engine.shapes import Shapes
 
@@ -152,7 +153,7 @@ def asked(folder: Path, **more: Any) -> Any:
     return SimpleNamespace(**{**named, "parts": [], "cells": ["nvml"], "again": False, **more})
 
 
-@pytest.mark.skipif(place.on_gpu(), reason="there is a GPU, and the cell would run")
+@pytest.mark.skipif(bool(hardware.gpus()), reason="there is a GPU, and the cell would run")
 def test_a_file_that_is_there_is_gone_on_with(tmp_path: Path) -> None:
     kept = {"cells": {"idle": {"status": "measured", "figures": {}, "bars": []}}}
     (tmp_path / "out.json").write_text(json.dumps(kept))

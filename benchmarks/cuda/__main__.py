@@ -97,7 +97,7 @@ def all_of(asked: argparse.Namespace) -> int:
     document |= heading()
     deadline = time.monotonic() + 60 * asked.minutes if asked.minutes else float("inf")
     bad = 0
-    for cell in cells.chosen(asked.parts, asked.cells):
+    for cell in cells.chosen(asked.parts, asked.cells, asked.tiny):
         known = document["cells"].get(cell.name, {})
         if known.get("status") == "measured" and not asked.again:
             continue

@@ -252,21 +252,25 @@ def trained_here(path: str, out: str) -> None:
     train.warm()
     import torch
 
-    from engine.workers import batches, trainer
+    from engine.workers import trainer
 
     built: list[Any] = []
-    build, call = trainer.build, batches.Collator.__call__
+    build = trainer.build
     seen: Counter[str] = Counter()
 
-    def kept(*arguments: Any, **named: Any) -> Any:
-        built.append(build(*arguments, **named))
-        return built[-1]
+    def looked_at(*arguments: Any, **named: Any) -> Any:
+        made = build(*arguments, **named)
+        collate = made.data_collator
 
-    def looked_at(collator: Any, given: Sequence[Any]) -> dict[str, Any]:
-        seen.update(_digest(row) for row in given)
-        return call(collator, given)
+        def collated(given: Sequence[Any]) -> dict[str, Any]:
+            seen.update(_digest(row) for row in given)
+            return dict(collate(given))
 
-    trainer.build, batches.Collator.__call__ = kept, looked_at  # type: ignore[method-assign]
+        made.data_collator = collated
+        built.append(made)
+        return made
+
+    trainer.build = looked_at
     train.train(run, EventLog(run.events), StopFlag())
     from datasets import Dataset
 
