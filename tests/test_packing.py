@@ -77,5 +77,22 @@ def test_a_model_that_lets_rows_see_each_other_is_refused(told: dict[str, Any], 
         assert said.startswith("train.packing: this model") and said.endswith("set train.packing = false")
 
 
+def test_rows_are_read_by_their_number(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    from engine.workers import rows
+
+    count = 2 * rows.ROWS_A_BATCH
+    with rows.writer(tmp_path / "train.arrow") as write:
+        for number in range(count):
+            write([number] * (number % 7 + 1), [-100] * (number % 7) + [number], "rows.jsonl", number)
+    read = rows.Mapped(tmp_path / "train.arrow")
+    assert len(read) == count
+    for number in (0, 1, rows.ROWS_A_BATCH - 1, rows.ROWS_A_BATCH, count - 1):
+        found = {name: values.tolist() for name, values in read[number].items()}
+        assert found == {
+            "input_ids": [number] * (number % 7 + 1), "labels": [-100] * (number % 7) + [number],
+        }  # fmt: skip
+
+
 def test_the_key_is_off_unless_asked_for() -> None:
     assert recipe.load("first-steps").train.packing is False

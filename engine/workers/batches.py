@@ -28,7 +28,7 @@ from engine.errors import UserError
 from engine.workers import randomness
 
 Row = Mapping[str, Any]
-"""`input_ids` and `labels`: as many integers each, in a list or a tensor."""
+"""`input_ids` and `labels`: as many integers each, in a list, an array or a tensor."""
 
 LENGTHS = (150, 24)
 """Tokens of the two rows that are tried: together more than a block of an attention kernel, and the second
@@ -59,25 +59,27 @@ class Collator:
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Tensors of shape (rows, longest), or (1, tokens of all rows) with `packing`, and their Size."""
-        ids = [torch.as_tensor(row["input_ids"], dtype=torch.long) for row in rows]
-        labels = [torch.as_tensor(row["labels"], dtype=torch.long) for row in rows]
+        ids, labels = ([np.asarray(row[name]) for row in rows] for name in ("input_ids", "labels"))
         lengths = [len(one) for one in ids]
-        tokens, trained = sum(lengths), int((torch.cat(labels) != render.IGNORED).sum())
+        flat, tokens = np.concatenate(labels).astype(np.int64), sum(lengths)
+        trained = int(np.count_nonzero(flat != render.IGNORED))
         if not self.packing:
             length = max(lengths)
+            ones = [np.ones(each) for each in lengths]
             return {
                 "input_ids": _padded(ids, length, self.pad),
                 "labels": _padded(labels, length, render.IGNORED),
-                "attention_mask": _padded([torch.ones_like(one) for one in ids], length, 0),
+                "attention_mask": _padded(ones, length, 0),
                 "size": Size(len(rows), length, tokens, trained),
             }
-        places = torch.cat([torch.arange(length) for length in lengths])
-        # What a row begins with is not what the row before it goes on with.
-        flat = torch.cat(labels).masked_fill(places == 0, render.IGNORED)
+        positions = np.concatenate([np.arange(each) for each in lengths])
+        flat[positions == 0] = (
+            render.IGNORED
+        )  # a row's first token is not what the row before it goes on with
         return {
-            "input_ids": torch.cat(ids)[None],
-            "labels": flat[None],
-            "position_ids": places[None],
+            "input_ids": torch.from_numpy(np.concatenate(ids).astype(np.int64))[None],
+            "labels": torch.from_numpy(flat)[None],
+            "position_ids": torch.from_numpy(positions)[None],
             "packed_seq_lengths": torch.tensor(lengths, dtype=torch.int32),
             "size": Size(len(rows), -(-tokens // len(rows)), tokens, trained),
         }
@@ -133,9 +135,9 @@ def _loss(model: Any, *rows: torch.Tensor) -> float:
         randomness.restore(*random)
 
 
-def _padded(rows: Sequence[torch.Tensor], length: int, filling: int) -> torch.Tensor:
+def _padded(rows: Sequence[np.ndarray], length: int, filling: int) -> torch.Tensor:
     """On the right: Unsloth's forwards leave the mask out in training, which no other padding would stand."""
-    out = torch.full((len(rows), length), filling, dtype=torch.long)
+    out = np.full((len(rows), length), filling, dtype=np.int64)
     for number, row in enumerate(rows):
         out[number, : len(row)] = row
-    return out
+    return torch.from_numpy(out)

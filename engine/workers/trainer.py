@@ -228,7 +228,6 @@ def build(
     # What will be read must be what was rendered: libraries drop and cut rows in silence.
     if render.digest((row["input_ids"], row["labels"]) for row in trainer.train_dataset) != digest:
         raise RuntimeError("the trainer changed the rows it was given; this version of TRL is not supported")
-    trainer.train_dataset.set_format("numpy")  # lists of Python's integers take ten times as long to read
     # TRL turns the adapter of a 4-bit model to bfloat16, whose 8 bits of mantissa lose small updates.
     for parameter in model.parameters():
         if parameter.requires_grad:
