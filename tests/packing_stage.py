@@ -56,9 +56,11 @@ def told_of(four_bit: bool, base: str, folder: Path) -> dict[str, Any]:
     packed, padded = (Collator(tokenizer.pad_token_id, packing) for packing in (True, False))
 
     def passed(batch: dict[str, Any]) -> Any:
-        batch.pop("size")
+        size = batch.pop("size")
         batch = {name: value.to(tuned.device) for name, value in batch.items()}
-        return tuned(**batch, num_items_in_batch=(batch["labels"][:, 1:] != render.IGNORED).sum()).loss
+        return tuned(
+            **batch, **size.keys, num_items_in_batch=(batch["labels"][:, 1:] != render.IGNORED).sum()
+        ).loss
 
     def only(trained: int) -> list[dict[str, Any]]:
         hidden = [torch.full_like(one, render.IGNORED) for one in labels]

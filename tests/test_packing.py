@@ -33,12 +33,13 @@ def test_both_ways_to_make_a_batch() -> None:
     }
     numbers = [{name: np.array(value, np.int32) for name, value in row.items()} for row in rows]
     packed = Collator(3, packing=True)(numbers)
-    assert packed.pop("size") == Size(rows=3, length=2, tokens=6, trained=4)
+    size = packed.pop("size")
+    assert size == Size(rows=3, length=2, tokens=6, trained=4, lengths=(3, 1, 2))
+    assert size.keys["packed_seq_lengths"].tolist() == [3, 1, 2]
     assert {name: value.tolist() for name, value in packed.items()} == {
         "input_ids": [[5, 6, 7, 8, 9, 10]],
         "labels": [[-100, 6, 7, -100, -100, 10]],
         "position_ids": [[0, 1, 2, 0, 0, 1]],
-        "packed_seq_lengths": [3, 1, 2],
     }
     # The loss is a mean over as many tokens in both: a row's first label counts for nothing.
     counted = [(batch["labels"][:, 1:] != render.IGNORED).sum() for batch in (padded, packed)]

@@ -5,7 +5,7 @@
     python -m benchmarks.cuda --table [cuda.json]         every cell as a table, open ones too
 
 Each cell is a process of its own with a time limit; what it throws costs that cell alone. The file is written
-after each, and one that is there is gone on with: what was measured stays, the rest is tried again. With
+after each, what a cell printed lies in FILE.logs beside it, and one that is there is gone on with: what was measured stays, the rest is tried again. With
 --minutes cells that would not end in time are left for the next call. Models are made once, in --models. Real
 text for the walk is taken from the folder that IFT_TUI_CUDA_DATA names, if any.
 """
@@ -17,6 +17,7 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,6 +159,9 @@ def in_a_process(cell: Cell, asked: argparse.Namespace, seconds: float) -> dict[
                 late = f"not done after {seconds:.0f} s"
             finally:
                 _end(process, folder)
+        logs = asked.out.with_suffix(".logs")
+        logs.mkdir(exist_ok=True)
+        shutil.copyfile(folder / "said.log", logs / f"{cell.name.replace(' ', '-')}.log")
         found = folder / "found.json"
         if not late and found.is_file():
             told = json.loads(found.read_text("utf-8"))
@@ -190,7 +194,7 @@ def one(asked: argparse.Namespace) -> int:
         }
     except place.NotHere as error:
         told = {"status": "not run", "reason": str(error)}
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         traceback.print_exc()
         told = {"status": "failed", "reason": f"{type(error).__name__}: {error}"[:WHY]}
     (asked.folder / "found.part").write_text(json.dumps(told), "utf-8")

@@ -31,7 +31,7 @@ def longest(here: Place) -> dict[str, Any]:
     import torch
 
     place.write_rows(here.folder / "train.jsonl", place.whole_rows(4, 32))
-    most = here.of(1 << 20, 256)
+    most = here.of(1 << 19, 256)
     plan = place.plan(
         here.model("Llama-3.1-8B"), here.folder / "train.jsonl", most,
         train={"steps": 1, "batch_size": 1, "gradient_accumulation": 1, "probe": True},

@@ -48,6 +48,16 @@ class Size:
     length: int
     tokens: int
     trained: int
+    lengths: tuple[int, ...] = ()
+    """Of the rows, where they share a sequence."""
+
+    @property
+    def keys(self) -> dict[str, torch.Tensor]:
+        """What a forward wants besides the batch. It stays on the processor: Unsloth reads it there, and would
+        else wait for the GPU."""
+        if not self.lengths:
+            return {}
+        return {"packed_seq_lengths": torch.tensor(self.lengths, dtype=torch.int32)}
 
 
 @dataclass(frozen=True)
@@ -80,8 +90,7 @@ class Collator:
             "input_ids": torch.from_numpy(np.concatenate(ids).astype(np.int64))[None],
             "labels": torch.from_numpy(flat)[None],
             "position_ids": torch.from_numpy(positions)[None],
-            "packed_seq_lengths": torch.tensor(lengths, dtype=torch.int32),
-            "size": Size(len(rows), -(-tokens // len(rows)), tokens, trained),
+            "size": Size(len(rows), -(-tokens // len(rows)), tokens, trained, tuple(lengths)),
         }
 
 
@@ -125,12 +134,13 @@ def _loss(model: Any, *rows: torch.Tensor) -> float:
             for row in rows
         ]
     )
-    del batch["size"]
+    size = batch.pop("size")
     random = randomness.captured()
     torch.manual_seed(0)
     try:
         with torch.set_grad_enabled(model.training):  # a forward in training takes other ways with gradients
-            return float(model(**{name: value.to(model.device) for name, value in batch.items()}).loss)
+            there = {name: value.to(model.device) for name, value in batch.items()}
+            return float(model(**there, **size.keys).loss)
     finally:
         randomness.restore(*random)
 

@@ -17,7 +17,7 @@ from engine import render
 from engine.dataset import Sample
 from engine.recipe import Train
 from engine.workers import faults, pace, snapshot
-from engine.workers.batches import Collator, Row, kept_apart
+from engine.workers.batches import Collator, Row, Size, kept_apart
 from engine.workers.course import Course
 from engine.workers.order import Order, of_step
 from engine.workers.probing import PROBE
@@ -54,6 +54,8 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
     before: Callable[[], None]
     tried = Tried("the first step", 0, 0)
     """The latest batch, for what is said when memory runs out."""
+    size: Size
+    """Of the micro-batch under way."""
     waited = 0.0
     """Seconds that the step under way has waited for its rows."""
     losses: Sequence[torch.Tensor] = ()
@@ -72,8 +74,8 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         self, step: int | None, model: Any, inputs: dict[str, Any], *rest: Any, **named: Any
     ) -> Any:
         """Forward and backward of a micro-batch that the run's course does not count; None: in the probe."""
-        size = inputs.pop("size")
-        self.tried = Tried(f"step {step}" if step else PROBE, size.rows, size.length)
+        self.size = inputs.pop("size")
+        self.tried = Tried(f"step {step}" if step else PROBE, self.size.rows, self.size.length)
         faults.memory(step or "probe", shrunk=self.shrunk)
         return super().training_step(model, inputs, *rest, **named)
 
@@ -92,8 +94,8 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
             snapshot.load_optimizer(Path(checkpoint), self)
         return prepared
 
-    def compute_loss(self, *arguments: Any, **named: Any) -> Any:
-        loss = super().compute_loss(*arguments, **named)
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *rest: Any, **named: Any) -> Any:
+        loss = super().compute_loss(model, {**inputs, **self.size.keys}, *rest, **named)
         if faults.any_wanted():
             size, place = self.plan.batch_size, len(self.losses) * self.plan.batch_size
             rows = self.rows_of_step()[place : place + size]
@@ -165,7 +167,7 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
                 # The model predicts from the token before, so a row's first label counts for nothing.
                 tokens = int((batch["labels"][:, 1:] != render.IGNORED).sum())
                 batch = {name: value.to(self.model.device) for name, value in batch.items()}
-                total += float(self.model(**batch).loss) * tokens
+                total += float(self.model(**batch, **measured.keys).loss) * tokens
                 count += tokens
         self.model.train()
         return total / count
