@@ -53,8 +53,7 @@ class Size:
 
     @property
     def keys(self) -> dict[str, torch.Tensor]:
-        """What a forward wants besides the batch. It stays on the processor: Unsloth reads it there, and would
-        else wait for the GPU."""
+        """What a forward wants besides the batch; on the processor, where Unsloth reads it."""
         if not self.lengths:
             return {}
         return {"packed_seq_lengths": torch.tensor(self.lengths, dtype=torch.int32)}

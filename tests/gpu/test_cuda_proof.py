@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,10 @@ MODELS = Path(tempfile.gettempdir()) / "ift-tui-cuda-models"
 
 
 @pytest.mark.parametrize("cell", cells.chosen(["proof"], []), ids=lambda cell: cell.name)
-def test_it_holds(cell: Cell) -> None:
+def test_it_holds(cell: Cell, tmp_path: Path) -> None:
     if not place.on_gpu():
         pytest.skip("no CUDA device here; tests/test_cuda_suite.py runs its logic on a CPU")
-    found = suite.in_a_process(cell, SimpleNamespace(models=MODELS, tiny=False), 60 * cell.minutes)  # type: ignore[arg-type]
+    asked: Any = SimpleNamespace(models=MODELS, tiny=False, out=tmp_path / "cuda.json")
+    found = suite.in_a_process(cell, asked, 60 * cell.minutes)
     assert found["status"] == "measured", found["reason"]
     assert [bar for bar in found["bars"] if not bar["holds"]] == []
