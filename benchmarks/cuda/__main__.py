@@ -6,8 +6,8 @@
 
 Each cell is a process of its own with a time limit; what it throws costs that cell alone. The file is
 written after each, and one that is there is gone on with: what was measured stays, the rest is tried again.
-What a cell printed lies beside it, in FILE.logs. With --minutes, cells that would not end in time are left for
-the next call. Models are made once, in --models. Real text for the walk is taken from the folder that
+What a cell printed lies beside it, in FILE.logs. With --minutes, cells that would not end in time are left
+for the next call. Models are made once, in --models. Real text for the walk is taken from the folder that
 IFT_TUI_CUDA_DATA names, if any.
 """
 
