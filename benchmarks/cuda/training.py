@@ -74,6 +74,7 @@ def watched(here: Place) -> dict[str, Any]:
     run = runs.list_runs()[0]
     looking = [sys.executable, "-c", VIEWER, str(run.path)]
     rates: dict[str, list[float]] = {"watched": [], "alone": []}
+    viewer: subprocess.Popen[bytes] | None = None
     try:
         while len(arm.steps()) < turns.WARM and arm.alive():
             time.sleep(0.05)
@@ -81,15 +82,14 @@ def watched(here: Place) -> dict[str, Any]:
             for name in rates:
                 viewer = subprocess.Popen(looking) if name == "watched" else None
                 time.sleep(here.of(2, 1))  # until it has read the history
-                began = time.time()
-                time.sleep(here.of(10, 2))
-                own = [step for step in arm.steps() if step.ended > began]
+                rates[name].append(turns.watched(arm, here.of(10, 2), least=4))
                 if viewer:
                     viewer.kill()
                     viewer.wait()
-                rates[name].append(turns.rate(own))
     finally:
         turns.end([arm])
+        if viewer:
+            viewer.kill()
     lost = report.ratios(rates["alone"], rates["watched"])
     return {
         "figures": {"watched": report.figure(rates["watched"], "tokens/s"), "alone / watched": lost},

@@ -64,17 +64,23 @@ def end(arms: Sequence[Arm]) -> None:
             os.kill(arm.pid, signal.SIGKILL)
 
 
-def _turn(arm: Arm, seconds: float, least: int) -> float:
+def watched(arm: Arm, seconds: float, least: int) -> float:
+    """Tokens a second of an arm that runs, from now on for so long and until `least` steps count."""
     began = time.time()
 
     def whole() -> list[Step]:
-        # The first that ends in the turn had begun in an earlier one: it only says when the next one begins.
+        # The first that ends in this time had begun before it: it only says when the next one begins.
         return [step for step in arm.steps() if step.ended > began]
 
-    os.kill(arm.pid, signal.SIGCONT)
     _until(arm, lambda: time.time() - began >= seconds and len(whole()) > least)
-    os.kill(arm.pid, signal.SIGSTOP)
     return rate(whole())
+
+
+def _turn(arm: Arm, seconds: float, least: int) -> float:
+    os.kill(arm.pid, signal.SIGCONT)
+    found = watched(arm, seconds, least)
+    os.kill(arm.pid, signal.SIGSTOP)
+    return found
 
 
 def _until(arm: Arm, reached: Callable[[], Any]) -> None:
