@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 
 CUDA_OUT ?= cuda.json
 
-.PHONY: run test proofs harnesses cuda lint check clean figures screenshots
+.PHONY: run test proofs harnesses pictures cuda lint check clean figures screenshots docs
 
 run: $(VENV)/.app
 	@$(BIN)/ift-tui
@@ -26,6 +26,10 @@ harnesses: $(VENV)/.dev
 cuda: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.cuda --out $(CUDA_OUT) $(if $(MINUTES),--minutes $(MINUTES))
 
+# Every screen at three sizes, in light and in 16 colours too; contrast, signs, palette and sizes of each.
+pictures: $(VENV)/.dev
+	@$(BIN)/python -m pytest -m pictures -n 3
+
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -36,7 +40,12 @@ lint: $(VENV)/.dev
 figures: $(VENV)/.app
 	@$(BIN)/python benchmarks/default_recipe.py
 
-# The picture in the README, drawn by the app itself.
+# The pages that are written from the program: every key of a recipe, every sentence of an error.
+docs: $(VENV)/.dev
+	@$(BIN)/python scripts/recipe_page.py
+	@$(BIN)/python scripts/troubleshooting.py
+
+# The pictures in README and docs, drawn by the app itself on a real run.
 screenshots: $(VENV)/.dev
 	@$(BIN)/python scripts/screenshots.py
 

@@ -44,12 +44,14 @@ SECONDS_STOPPED = 1.0
 class Viewer:
     """`ift-tui` with a terminal of its own."""
 
-    def __init__(self, ignore_hangup: bool = False, arguments: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, ignore_hangup: bool = False, arguments: tuple[str, ...] = (), kind: str = "xterm-256color"
+    ) -> None:
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
             if ignore_hangup:
                 signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            environment = {**os.environ, "TERM": "xterm-256color"}
+            environment = {**os.environ, "TERM": kind}
             os.execve(sys.executable, [sys.executable, "-P", "-m", "tui", *arguments], environment)
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
 

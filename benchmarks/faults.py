@@ -249,9 +249,9 @@ def lived(chosen: Recipe, fault: str) -> Run:
 
 
 def rows_of(run: Run, step: int) -> list[int]:
-    plan = run.recipe().train
-    size = plan.batch_size * plan.gradient_accumulation
-    return order.of_step(22, size, plan.seed, step)
+    plan = run.plan()
+    assert plan is not None
+    return order.of_step(22, plan.rows_a_step, plan.seed, step)
 
 
 def places_of(run: Run, numbers: list[int]) -> list[str]:

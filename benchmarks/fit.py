@@ -23,8 +23,9 @@ from typing import Any
 
 from fit_cases import ON_CPU, ON_CUDA, Case
 
-from engine import RECIPES, fit, memory, recipe, runs, shapes
+from engine import RECIPES, auto, fit, memory, recipe, runs, shapes
 from engine.footprint import Device
+from engine.memory import Rows
 from engine.recipe import Recipe
 from engine.shapes import Shapes
 
@@ -73,7 +74,10 @@ def forecast(one: Case, device: Device) -> dict[str, Any]:
     found = shapes.read(one["config"])
     assert isinstance(found, Shapes), found
     held = one["length"] if one.get("evaluated") else 0
-    facts = memory.plan(plan(one, Path()), one["length"], one["length"], held)
+    asked = plan(one, Path())
+    settled = auto.known(asked.train, Path())
+    assert settled is not None, asked.train
+    facts = memory.plan(asked, settled, Rows(longest=one["length"], evaluated=held))
     made = memory.forecast(facts, found, device)
     terms = {term.name: term.bytes for term in made.terms}
     return {"parameters": found.count(), "forecast": made.total, "terms": terms}
@@ -151,6 +155,7 @@ def plan(one: Case, folder: Path) -> Recipe:
                 "batch_size": one["batch"],
                 "gradient_accumulation": 1,
                 "gradient_checkpointing": one.get("checkpointing", True),
+                "optimizer": "adamw",
             },
         }
     )

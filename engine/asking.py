@@ -59,10 +59,13 @@ def check(run: Run, state: RunState) -> None:
     state: as judged, with whether it is alive.
     """
     if state.status == "waiting":
-        raise UserError(f"{run.name} waits for its turn; it can be told nothing before it trains")
+        raise UserError(
+            f"{run.name} waits for its turn and can be told nothing before it trains; `ift-tui queue`"
+            " changes the line"
+        )
     if state.status in ("starting", "running") and state.phase != "train":
         what = "is at its end already" if state.step else "has not begun to train"
-        raise UserError(f"{run.name} {what}; such things can be told to it between two steps only")
+        raise UserError(f"{run.name} {what}; between two steps is when it can be told such things")
     if state.status not in ("starting", "running"):
         raise UserError(f"{run.name} is not running ({state.status}); resume it first")
 

@@ -247,13 +247,14 @@ def check(recipe: Recipe) -> None:
     variable = hub.offline()
     if variable and models.locate(recipe.model.id) is None:
         raise UserError(
-            f"{recipe.model.id}: its weights are not on this machine, and {variable} forbids to fetch them"
+            f"{recipe.model.id}: its weights are not on this machine, and {variable} forbids to fetch them;"
+            f" unset {variable}, or give a model's folder"
         )
     data = opened(recipe, chat)
     for one in data.sets:
         _check_set(data, one)
     if all(one.source.held_out for one in data.sets):
-        raise UserError("every set is held out; a run needs rows to train on")
+        raise UserError("every set is held out; take held_out from one of them: a run needs rows to train on")
 
 
 def _check_set(data: Opened, one: RowSet) -> None:
@@ -271,9 +272,9 @@ def _check_set(data: Opened, one: RowSet) -> None:
     total = refused.total()
     raise UserError(
         f"{one.source.path}: no row to train on; {total:,} row{'s' * (total > 1)} left out{commonest}"
-        f" (the first is {sets.place(first[0])})"
+        f" (the first is {sets.place(first[0])}); mend them, or see data.policy"
         if first
-        else f"{one.source.path}: no row to train on"
+        else f"{one.source.path}: no row to train on; name a set that has some"
     )
 
 

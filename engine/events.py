@@ -24,6 +24,7 @@ Kinds, with what each carries beside `kind`, `seq` (from 1) and `time` (Unix sec
     measured   part, file (of all answers), seconds, sets [{source, metric, rows, base, tuned}]: right answers
     non_finite step, what (loss | gradient), rows: numbers of all rows of that step, in training order;
                places: file and line of each; done (stopped | skipped | rolled back)
+    chosen     choices [{key, value, why}]: of [train], what the recipe leaves open (auto.py)
     shrunk     batch_size, gradient_accumulation: memory ran out, it goes on from the last checkpoint so
     kept_best  step, loss, stopped_early: the adapter is that of the best evaluation, not of the last step
     paused     reason: what cannot be written; unpaused: it can again
@@ -46,6 +47,7 @@ from typing import Any, Literal
 
 import orjson
 
+from engine.redact import redacted
 from engine.series import Series
 
 Event = dict[str, Any]
@@ -72,7 +74,9 @@ class EventLog:
         self._seq += 1
         event = {"kind": kind, "seq": self._seq, "time": round(self._clock(), 3), **facts}
         # NaN is not JSON, but it is a fact of a run; Python reads its own spelling back.
-        self._put((json.dumps(event, ensure_ascii=False) + "\n").encode("utf-8"))
+        line = redacted(json.dumps(event, ensure_ascii=False)) + "\n"
+        # A lone surrogate of strange data becomes a JSON escape, as which it is read back.
+        self._put(line.encode("utf-8", "backslashreplace"))
 
     def _put(self, line: bytes) -> None:
         """One write, unless the disk is full: it then takes a part of the line, and the whole comes later."""
@@ -208,6 +212,7 @@ class RunState:
     warnings: list[str] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
     measured: list[Event] = field(default_factory=list)  # of each set: source, metric, rows, base, tuned
+    chosen: list[Event] = field(default_factory=list)  # of [train]: key, value, why
     shrunk: tuple[int, int] | None = None  # batch_size, gradient_accumulation since memory ran out
     kept_best: Event = field(default_factory=dict)
     saved: bool = False  # whether there is an adapter to ask
@@ -304,6 +309,8 @@ class RunState:
                 self.troubles.append(Trouble(event["step"], *facts))
             case "measured":
                 self.measured = event["sets"]
+            case "chosen":
+                self.chosen = event["choices"]
             case "shrunk":
                 self.shrunk = event["batch_size"], event["gradient_accumulation"]
             case "kept_best":

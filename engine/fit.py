@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
-from engine import hardware, hub, memory, models, shapes
+from engine import auto, hardware, hub, memory, models, shapes
+from engine.auto import Choice
 from engine.errors import UserError
 from engine.footprint import Device, Plan
-from engine.memory import Disk, Forecast, Remedy
+from engine.memory import Disk, Forecast, Remedy, Rows
 from engine.models import ModelInfo
-from engine.recipe import Recipe
+from engine.recipe import Recipe, Settled
 from engine.shapes import Shapes, Unknown
 
 HALF = {"avx512_bf16", "amx_bf16"}
 """Flags of processors on which Unsloth computes in bfloat16."""
+
+UNKNOWN_ROWS = Rows()
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,9 @@ class Fit:
     plan: Plan
     shapes: Shapes
     forecast: Forecast
-    checkpoints: int
-    """How many of them are kept."""
+    train: Settled
+    choices: tuple[Choice, ...]
+    """What the recipe left open."""
 
     @cached_property
     def remedies(self) -> list[Remedy]:
@@ -37,44 +41,44 @@ class Fit:
     @cached_property
     def disk(self) -> Disk:
         """Bytes."""
-        return memory.disk(self.plan, self.shapes, self.checkpoints)
+        return memory.disk(self.plan, self.shapes, self.train.keep_checkpoints)
 
 
-def fit(
-    plan: Recipe,
-    device: Device,
-    longest: int | None = None,
-    usual: int | None = None,
-    evaluated: int | None = None,
-) -> Fit | Unknown:
-    """The forecast of a recipe.
+def fit(recipe: Recipe, device: Device, rows: Rows = UNKNOWN_ROWS) -> Fit | Unknown:
+    """The forecast of a recipe, with what it leaves open as it would be chosen.
 
-    Tokens, where they are known: longest, of the longest row; usual, that 99% stay within; evaluated, of the
-    longest validation row, 0 where there is none.
     Reads config.json alone. Unknown, with the reason, for a model that is not here or of another kind.
     """
+    return _fit(recipe, shapes_of(recipe), device, rows)
+
+
+def settle(recipe: Recipe, device: Device, rows: Rows = UNKNOWN_ROWS) -> tuple[Settled, tuple[Choice, ...]]:
+    """[train] as it would be run, also for a model whose memory is not known; and what was chosen."""
+    return auto.settle(recipe, shapes_of(recipe), device, rows)
+
+
+def of_models(recipe: Recipe, listed: Iterable[ModelInfo], device: Device) -> dict[str, Fit | Unknown]:
+    """By their ids, the forecasts of a recipe with other models in its model's place."""
+    return {
+        model.id: _fit(recipe, _shapes_of(model.id, model.path), device, UNKNOWN_ROWS) for model in listed
+    }
+
+
+def shapes_of(recipe: Recipe) -> Shapes | Unknown:
+    """Of a recipe's model."""
     try:
-        folder = models.locate(plan.model.id) or hub.snapshot(plan.model.id)
+        folder = models.locate(recipe.model.id) or hub.snapshot(recipe.model.id)
     except UserError as error:
         return Unknown(str(error))
-    known = _shapes_of(plan.model.id, folder)
+    return _shapes_of(recipe.model.id, folder)
+
+
+def _fit(recipe: Recipe, known: Shapes | Unknown, device: Device, rows: Rows) -> Fit | Unknown:
     if isinstance(known, Unknown):
         return known
-    facts = memory.plan(plan, longest, usual, evaluated)
-    return Fit(facts, known, memory.forecast(facts, known, device), plan.train.keep_checkpoints)
-
-
-def of_models(plan: Recipe, listed: Iterable[ModelInfo], device: Device) -> dict[str, Fit | Unknown]:
-    """By their ids, the forecasts of a recipe with other models in its model's place."""
-    facts, kept = memory.plan(plan), plan.train.keep_checkpoints
-    found: dict[str, Fit | Unknown] = {}
-    for model in listed:
-        known = _shapes_of(model.id, model.path)
-        if isinstance(known, Unknown):
-            found[model.id] = known
-        else:
-            found[model.id] = Fit(facts, known, memory.forecast(facts, known, device), kept)
-    return found
+    train, choices = auto.settle(recipe, known, device, rows)
+    facts = memory.plan(recipe, train, rows)
+    return Fit(facts, known, memory.forecast(facts, known, device), train, choices)
 
 
 def device() -> Device:

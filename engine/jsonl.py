@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from engine import private
 from engine.errors import UserError
 
 
@@ -17,7 +18,7 @@ def append(file: Path, document: dict[str, Any]) -> None:
     """
     line = json.dumps(document) + "\n"
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.folder(file.parent)
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             size = os.fstat(descriptor).st_size

@@ -15,7 +15,7 @@ from typing import Literal
 
 from engine import footprint, lora, shapes
 from engine.footprint import Device, Plan
-from engine.recipe import Recipe
+from engine.recipe import Recipe, Settled
 from engine.shapes import Shapes, Unknown
 
 Verdict = Literal["fits", "tight", "does not fit"]
@@ -79,6 +79,20 @@ class Disk:
     """The whole model with the adapter in it, in 16 bits."""
 
 
+@dataclass(frozen=True)
+class Rows:
+    """What is known of a run's rows. Lengths are in tokens; without any, the recipe's longest one counts."""
+
+    longest: int | None = None
+    """Of training."""
+    usual: int | None = None
+    """What 99% of them stay within."""
+    evaluated: int | None = None
+    """The longest validation row; 0: there is none."""
+    mean: float | None = None
+    count: int | None = None
+
+
 def read(config: Path) -> Shapes | Unknown:
     """The shapes that a config.json describes, or why they are not known."""
     try:
@@ -88,29 +102,23 @@ def read(config: Path) -> Shapes | Unknown:
     return shapes.read(facts) if isinstance(facts, Mapping) else Unknown(f"{config}: not a config.json")
 
 
-def plan(
-    recipe: Recipe, longest: int | None = None, usual: int | None = None, evaluated: int | None = None
-) -> Plan:
-    """What of a recipe takes memory.
-
-    longest, usual and evaluated are tokens, where they are known: of the longest training row, the length
-    that 99% of them stay within, of the longest validation row (0: there is none). Nothing is longer than
-    data.max_length.
-    """
+def plan(recipe: Recipe, train: Settled, rows: Rows) -> Plan:
+    """What of a recipe takes memory; train: its [train] as it is run. No row is longer than max_length."""
     limit = recipe.data.max_length
-    length = min(longest or limit, limit)
+    length = min(rows.longest or limit, limit)
+    evaluated = length * bool(recipe.data.validation) if rows.evaluated is None else rows.evaluated
     return Plan(
         length=length,
-        batch=recipe.train.batch_size,
-        accumulation=recipe.train.gradient_accumulation,
+        batch=train.batch_size,
+        accumulation=train.gradient_accumulation,
         four_bit=recipe.model.load_in_4bit,
         rank=recipe.lora.rank,
         targets=recipe.lora.target_modules,
         dropout=recipe.lora.dropout > 0,
-        checkpointing=recipe.train.gradient_checkpointing,
-        adam_8bit=recipe.train.optimizer == "adamw_8bit",
-        evaluated=min(evaluated, limit) if evaluated is not None else length * bool(recipe.data.validation),
-        usual=usual if usual and usual < length else None,
+        checkpointing=train.gradient_checkpointing,
+        adam_8bit=train.optimizer == "adamw_8bit",
+        evaluated=min(evaluated, limit),
+        usual=rows.usual if rows.usual and rows.usual < length else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -14,6 +15,9 @@ from engine.errors import UserError
 CAUSAL = ("ForCausalLM", "LMHeadModel")
 """Ends of the names of architectures that continue text and do nothing else."""
 
+
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+"""Files of weights that only a pickle reader could load."""
 
 END_BYTES = 1 << 20
 """Of each end of a weight file, for its fingerprint."""
@@ -38,6 +42,8 @@ def read_config(path: Path) -> dict[str, Any]:
             f"{path}: {config['architectures'][0]} is not a text-only causal language model; "
             "choose one whose config.json says ...ForCausalLM"
         )
+    if own := _own_code(config):
+        raise UserError(f"{path}: {own}")
     if not weights.shards(path):
         raise UserError(f"{path}: {_why_no_weights(path)}")
     return config
@@ -107,6 +113,21 @@ def _json(file: Path) -> dict[str, Any]:
     raise UserError(f"{file}: names no architecture; give a causal language model's folder")
 
 
+def _own_code(config: dict[str, Any]) -> str:
+    """Why a model cannot be had without the Python code beside it; "" where the libraries know its kind."""
+    if "auto_map" not in config:
+        return ""
+    kind = str(config.get("model_type"))
+    library = importlib.util.find_spec("transformers")  # to import it takes seconds
+    known = Path(library.origin).parent / "models" if library and library.origin else Path()
+    if re.fullmatch(r"[\w-]+", kind) and (known / kind.replace("-", "_") / "__init__.py").is_file():
+        return ""  # the library's own class is taken, and the code beside the model is not
+    return (
+        f"model_type {kind} needs the Python code that comes with it (auto_map), which is never run; "
+        "take a model whose kind transformers knows by itself"
+    )
+
+
 def _why_no_config(path: Path) -> str:
     if (path / "adapter_config.json").is_file():
         return "this is an adapter, not a model; name the base model it was trained on"
@@ -116,9 +137,9 @@ def _why_no_config(path: Path) -> str:
 
 
 def _why_no_weights(path: Path) -> str:
-    if any(path.glob("*.bin")):
+    if pickled := next((ending for ending in PICKLED if any(path.glob(ending))), ""):
         return (
-            "weights only as pickle (*.bin), which can run code when loaded; "
+            f"weights only as pickle ({pickled}), which can run code when loaded; "
             "convert them to safetensors, or take a version that has them"
         )
     if any(path.glob("*.gguf")):

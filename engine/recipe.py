@@ -22,11 +22,17 @@ Format = Literal[
 Metric = Literal["exact", "normalised", "fields", "choice", "number", "text"]
 TrainOn = Literal["answers", "last answer", "all turns", "everything"]
 Schedule = Literal["cosine", "linear", "constant"]
+Optimizer = Literal["adamw", "adamw_8bit"]
 Count = Annotated[int, Field(ge=1)]
+Auto = Literal["auto"]
 
 # Above these a LoRA run diverges on any model, so the number is a slip (a percent, a missing minus).
 HIGHEST_LEARNING_RATE = 0.05
 HIGHEST_RANK = 1024
+
+# How pydantic names the two ways that a value which may be auto is wrong.
+AUTO = "literal['auto']"
+OR_AUTO = ("constrained-int", "bool", "literal['adamw','adamw_8bit']")
 
 
 class Table(BaseModel):
@@ -36,9 +42,11 @@ class Table(BaseModel):
 
 
 class Model(Table):
-    """The base model: a Hugging Face id, a local folder, or builtin:NAME."""
+    """The base model."""
 
+    # A Hugging Face id (org/name), a local folder, or builtin:NAME.
     id: str = Field(default="builtin:tiny", min_length=1)
+    # Hold the weights in 4 bits (NF4), a quarter of the memory of 16; only the adapter is trained either way.
     load_in_4bit: bool = True
 
 
@@ -47,21 +55,25 @@ class Source(Table):
 
     # A file, a folder, builtin:NAME (with its own three parts), or hf:ORG/NAME.
     path: str = Field(min_length=1)
+    # The shape of the rows; auto finds it by the columns and says what it found.
     format: Format = "auto"
     # Which column plays which part, where names differ: {instruction = "Frage", output = "Antwort"}.
     columns: dict[str, str] = {}
     # Names of shipped prompt templates, or paths of template files; their wordings are taken in turns.
     templates: tuple[str, ...] = ()
-    # How many wordings each row is asked in.
+    # How many wordings of its templates each row is asked in.
     wordings: Count = 1
+    # The encoding of its text files, such as cp1252; left out, UTF-8 or what a byte order mark says.
     encoding: str | None = None
-    # Of a table: whether its first line names the columns, and what parts the cells.
+    # Whether the first line of a CSV or TSV file names the columns.
     header: bool = True
+    # The character between the cells of a CSV or TSV file; left out, it is found.
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
-    # Of a Hugging Face dataset with several configurations.
+    # Which configuration of a Hugging Face dataset that has several.
     subset: str | None = None
-    # Files of their own for these parts; without them rows are set aside by [data].
+    # A file of its own for the validation part; left out, rows are set aside as [data] says.
     validation: str | None = None
+    # A file of its own for the test part; left out, rows are set aside as [data] says.
     test: str | None = None
     # All rows are test rows: a task that training never sees.
     held_out: bool = False
@@ -73,10 +85,11 @@ class Source(Table):
     group: str | None = None
     # Each value of this column has its share in every part.
     stratify: str | None = None
-    # Of documents: besides the text, a question for each file that the file answers; date goes in front.
+    # Of a folder of documents: besides its text, each file answers a question after what it contains.
     questions: bool = False
+    # A date that stands in front of those questions.
     date: str | None = None
-    # How answers on held-out rows are judged (engine/metrics.py); exact: as the prompt template says, if any.
+    # How answers on held-out rows are judged; exact gives way to what the set's prompt template says.
     metric: Metric = "exact"
     # What can be answered where the metric is choice; empty: the answers that stand in the held-out rows.
     choices: tuple[str, ...] = ()
@@ -89,7 +102,9 @@ class Source(Table):
         try:
             re.compile(form)
         except re.error as error:
-            raise ValueError(f"{form!r} is neither json nor a regular expression ({error})") from None
+            raise ValueError(
+                f"{form!r} is neither json nor a regular expression ({error}); mend it, or leave it out"
+            ) from None
         return form
 
     @model_validator(mode="after")
@@ -106,29 +121,37 @@ class Source(Table):
 class Augment(Table):
     """Copies of training rows with changed questions; answers are never touched."""
 
+    # How many changed copies of each training row are added.
     copies: Annotated[int, Field(ge=0, le=20)] = 0
-    # Share of the words that get a synonym, and of the characters that get a slip of the keyboard.
+    # The share of the words of a question that get a synonym.
     synonyms: Annotated[float, Field(ge=0, le=1)] = 0.1
+    # The share of the characters of a question that get a slip of the keyboard.
     noise: Annotated[float, Field(ge=0, le=0.2)] = 0.01
 
 
 class Data(Table):
     """Which rows, and how they become token ids."""
 
+    # The sets, one [[data.sources]] each.
     sources: tuple[Source, ...] = Field(min_length=1)
+    # The longest row in tokens; longer ones are left out with a line in the ledger, or as policy says.
     max_length: Annotated[int, Field(ge=16, le=1_048_576)] = 2048
     # What loss is computed on: answers with their end tokens, the last one of each row, what every turn says,
     # or all that the chat template writes. Answers that the data marks as not to be learnt never are.
     train_on: TrainOn = "answers"
-    # "" for the model's own, or the plain layout where it has none; else the name of one of the model's
-    # templates, of a layout in recipes/chat_templates, or a .jinja file.
+    # Empty for the model's own, or the plain layout where it has none; else the name of one of the model's
+    # templates, of a layout (plain, chatml, dialogue, bare), or a .jinja file.
     chat_template: str = ""
-    # Rows set aside where a source has no file of its own for them: a share below 1, or a number of rows.
+    # Validation rows set aside where a source has no file of its own for them: a share below 1, or a number.
     validation: Annotated[float, Field(ge=0)] = 0.05
+    # Test rows set aside in the same way, for the comparison and the evaluation.
     test: Annotated[float, Field(ge=0)] = 0.0
+    # Draws which rows are set aside, which of them are measured, which a weight below 1 takes, and what
+    # augment changes.
     seed: int = 0
-    # What is done with a row for each reason of the ledger: keep, fix, drop or stop; engine/ledger.py.
+    # What is done with a row for each reason of the ledger: keep, fix, drop or stop (too_long = "fix").
     policy: dict[str, Action] = {}
+    # Copies of training rows with changed questions.
     augment: Augment = Augment()
     # The digest that a preview printed: training refuses to start on other ids or labels.
     digest: str | None = None
@@ -137,9 +160,11 @@ class Data(Table):
     def _parts_leave_rows(self) -> Data:
         for share in (self.validation, self.test):
             if share > 1 and share != int(share):
-                raise ValueError(f"{share:g} is neither a share below 1 nor a whole number of rows")
+                raise ValueError(
+                    f"{share:g} is neither a share below 1 nor a whole number of rows; give 0.05 or 200, say"
+                )
         if sum(share for share in (self.validation, self.test) if share < 1) >= 1:
-            raise ValueError("validation and test together must leave rows to train on")
+            raise ValueError("validation and test together must leave rows to train on; lower one of them")
         return self
 
     @field_validator("policy")
@@ -158,30 +183,45 @@ class Data(Table):
 class Lora(Table):
     """The adapter's shape."""
 
+    # The inner width of its matrices: more can hold more, and takes more memory.
     rank: Annotated[int, Field(ge=1, le=HIGHEST_RANK)] = 16
+    # Its weight: what it adds is scaled by alpha / rank.
     alpha: Annotated[int, Field(ge=1)] = 32
+    # The share of its inputs that is left out at random in training, against learning by heart.
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     # Names of linear layers; empty: all of them but the output head.
     target_modules: tuple[str, ...] = ()
 
 
 class Train(Table):
-    """How the adapter learns."""
+    """How the adapter learns. "auto" is chosen for the machine and the rows, and its why is said."""
 
+    # How often it goes through the training rows, in parts too; one where neither this nor steps is named.
     epochs: Annotated[float, Field(gt=0)] | None = None
+    # How many optimizer steps it takes, in the place of epochs.
     steps: Count | None = None
-    batch_size: Count = 4
-    gradient_accumulation: Count = 4
+    # Rows that pass the model at once: what memory must hold.
+    batch_size: Count | Auto = "auto"
+    # Batches whose gradients are summed before a step: a step learns from batch_size times as many rows.
+    gradient_accumulation: Count | Auto = "auto"
+    # The highest step width of the schedule; 1e-4 to 3e-4 suits LoRA on models from a billion parameters.
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    # How the learning rate goes on after the warm-up: down along a cosine, down in a line, or not down.
     schedule: Schedule = "cosine"
+    # Steps in which the learning rate rises from 0.
     warmup_steps: Annotated[int, Field(ge=0)] = 10
+    # How strongly the adapter's weights are drawn to 0 at each step.
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    # The length to which a longer gradient is cut.
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
-    optimizer: Literal["adamw", "adamw_8bit"] = "adamw"
-    gradient_checkpointing: bool = True
+    # adamw_8bit holds its state in a quarter of the memory; on a CPU plain adamw takes its place.
+    optimizer: Optimizer | Auto = "auto"
+    # Compute the inside of each layer twice in the place of holding it: less memory, slower steps.
+    gradient_checkpointing: bool | Auto = "auto"
     # The rows of a micro-batch lie behind one another in one sequence instead of being padded: the same steps
     # without padding. No row sees another; a model that cannot keep them apart is refused.
-    packing: bool = False
+    packing: bool | Auto = False
+    # Steps between evaluations on the validation rows; 0: never.
     eval_every: Annotated[int, Field(ge=0)] = 0
     # Steps between checkpoints; 0: only at the end and where the run is stopped.
     save_every: Annotated[int, Field(ge=0)] = 100
@@ -196,6 +236,7 @@ class Train(Table):
     on_oom: Literal["stop", "shrink"] = "stop"
     # Before the first step, two steps and an evaluation on the longest rows, to see whether memory is enough.
     probe: bool = True
+    # Draws the adapter's first weights, the order of the rows and the dropout.
     seed: int = 0
 
     @model_validator(mode="after")
@@ -213,6 +254,20 @@ class Train(Table):
             raise ValueError(f"{rate:g} is too high for LoRA; try 2e-4")
         return rate
 
+
+class Settled(Train):
+    """[train] as it is run: a number for each thing that a recipe may leave open."""
+
+    batch_size: Count = 4
+    gradient_accumulation: Count = 4
+    optimizer: Optimizer = "adamw"
+    gradient_checkpointing: bool = True
+    packing: bool = False
+
+    @property
+    def rows_a_step(self) -> int:
+        return self.batch_size * self.gradient_accumulation
+
     def total_steps(self, rows: int) -> int:
         """Optimizer steps for that many training rows; one epoch where the recipe names no length."""
         if self.steps is not None:
@@ -224,18 +279,22 @@ class Train(Table):
 class Evaluate(Table):
     """What is measured on held-out rows."""
 
+    # How many held-out rows of each set an evaluation answers.
     rows: Count = 200
+    # The longest answer in tokens, in evaluations and in the comparison.
     max_new_tokens: Count = 256
-    # Validation rows whose questions are answered again at each evaluation, and the longest answer in tokens.
+    # Validation rows whose questions are answered again at each evaluation while it trains.
     samples: Annotated[int, Field(ge=0, le=20)] = 3
+    # The longest of those answers in tokens.
     sample_tokens: Count = 48
     # Validation rows a set that base and tuned answer once training has ended; 0: none.
     at_end: Annotated[int, Field(ge=0)] = 32
 
 
 class Recipe(Table):
-    """The whole run. `name` becomes part of the run's folder."""
+    """The whole run."""
 
+    # Becomes part of the name of the run's folder.
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "run"
     model: Model = Model()
     data: Data
@@ -261,7 +320,7 @@ def load(path: str | Path) -> Recipe:
     except UnicodeDecodeError:
         raise UserError(f"{file}: not UTF-8 text; save the recipe as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{file}: not valid TOML: {error}") from None
+        raise UserError(f"{file}: not valid TOML: {error}; mend that line") from None
     return _anchored(parse(document, str(file)), file.parent.resolve())
 
 
@@ -337,8 +396,10 @@ def _tuples(value: Any) -> Any:
 
 
 def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    mistakes = [one for one in error.errors() if one["loc"][-1:] != (AUTO,)]
+    first = mistakes[0]
+    at = first["loc"][:-1] if str(first["loc"][-1]) in OR_AUTO else first["loc"]
+    key = ".".join(str(part) for part in at)
     match first["type"]:
         case "extra_forbidden":
             known = _known_keys(first["loc"])
@@ -351,8 +412,9 @@ def _sentence(error: ValidationError) -> str:
             text = f"{key + ': ' if key else ''}{first['ctx']['error']}"
         case _:
             said = first["msg"].replace("Input should be", "must be")
+            said += ", or auto" if at != first["loc"] else ""
             text = f"{key}: {said} (found {first['input']!r:.80})"
-    more = error.error_count() - 1
+    more = len(mistakes) - 1
     return text + (f" (and {more} more mistake{'s' if more > 1 else ''})" if more else "")
 
 

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from engine import events, models
+from engine import events, models, private
 from engine.errors import UserError
 from engine.runs import Run
 
@@ -63,7 +63,7 @@ def changed_rows(run: Run, digest: str | None) -> list[str]:
 def confirm(run: Run, agreed: list[str]) -> None:
     """Write down that a person agrees to go on in spite of these differences."""
     beside = run.path / "confirm.json.part"
-    beside.write_text(json.dumps({"accepted": agreed}, indent=2) + "\n", "utf-8")
+    private.write(beside, json.dumps({"accepted": agreed}, indent=2) + "\n")
     beside.rename(run.path / "confirm.json")
 
 

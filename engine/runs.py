@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from engine import autopsy, events, lock
+from engine import autopsy, events, lock, private
 from engine.errors import RunFailed, UserError
 from engine.events import RunState
 
 if TYPE_CHECKING:
-    from engine.recipe import Recipe
+    from engine.recipe import Recipe, Settled
 
 LOCK_FD = "IFT_TUI_LOCK_FD"
 """Environment variable by which a launcher hands the held lock to the worker."""
@@ -87,13 +87,21 @@ class Run:
             plan = tomllib.loads((self.path / "recipe.toml").read_text("utf-8"))
             return str(plan["name"]), str(plan["model"]["id"])
         except (OSError, ValueError, LookupError, TypeError) as error:
-            raise UserError(f"{self.name}: its recipe.toml cannot be read: {error}") from None
+            raise UserError(
+                f"{self.name}: its recipe.toml cannot be read ({error}); put it back, or start a new run"
+            ) from None
 
     def recipe(self) -> Recipe:
         """The resolved recipe. Raises UserError where it is missing or torn."""
         from engine import recipe  # with pydantic: not before it is needed, a list of runs does without
 
         return recipe.load(self.path / "recipe.toml")
+
+    def plan(self) -> Settled | None:
+        """[train] as it is run; None while the worker has not chosen what the recipe leaves open."""
+        from engine import auto
+
+        return auto.known(self.recipe().train, self.path)
 
     def state(self) -> RunState:
         """The fold over its events; a run without a last word whose lock is free has crashed."""
@@ -131,7 +139,7 @@ def create(plan: Recipe, now: datetime | None = None) -> Run:
     base = home() / "runs"
     stamp = f"{now or datetime.now():%Y%m%d-%H%M%S}-{plan.name}"
     try:
-        base.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.folder(base)
         for attempt in range(100):
             path = base / (stamp if attempt == 0 else f"{stamp}-{attempt + 1}")
             try:
@@ -141,7 +149,7 @@ def create(plan: Recipe, now: datetime | None = None) -> Run:
                 continue
         else:
             raise UserError(f"{base / stamp}: a hundred runs of this name stand there; use another")
-        _write_private(path / "recipe.toml", recipe.dumps(plan))
+        private.write(path / "recipe.toml", recipe.dumps(plan))
     except OSError as error:
         raise UserError(f"{base}: cannot write runs there ({error.strerror}); set IFT_TUI_HOME") from None
     return Run(path)
@@ -198,7 +206,9 @@ def resume(run: Run, confirmed: bool = False, start: Callable[[Run], None] = lau
     if is_alive(run):
         raise UserError(f"{run.name} is alive; attach to it instead")
     if status == "finished":
-        raise UserError(f"{run.name} has come to its end; nothing is left to train")
+        raise UserError(
+            f"{run.name} has come to its end, nothing is left to train; start a new run to train longer"
+        )
     changed = resume.changes(run)
     if confirmed:
         resume.confirm(run, changed)
@@ -214,7 +224,7 @@ def hold_lock(run: Run) -> int:
         return int(handed)
     held = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     if not lock.acquire(held):
-        raise RunFailed(f"{run.name} is already being worked on")
+        raise RunFailed(f"{run.name} is already being worked on; attach to it instead")
     os.ftruncate(held, 0)
     os.pwrite(held, str(os.getpid()).encode(), 0)
     return held
@@ -297,9 +307,3 @@ def log_tail(run: Run, lines: int = 40) -> list[str]:
     except FileNotFoundError:
         return []
     return text.splitlines()[-lines:]
-
-
-def _write_private(path: Path, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import ledger, parts, sets
+from engine import ledger, parts, private, sets
 from engine.counting import NAMES, REFUSED, USED, Counted, Progress, counted
 from engine.errors import UserError
 from engine.ledger import Action, Entry
@@ -162,7 +162,7 @@ def made(
     also where the recipe's policy says to stop.
     """
     actions = ledger.actions(data.policy)
-    folder.mkdir(parents=True, exist_ok=True)
+    private.folder(folder)
     entries = folder / "ledger.jsonl"
     pieces: list[Counted] = []
     with entries.open("w", encoding="ascii") as file:
@@ -184,7 +184,8 @@ def made(
         if len(rows) and actions[reason] == "stop":
             same = survey.place(columns["other"][rows[0]])
             raise UserError(
-                f"{survey.place(rows[0])}: {reason}, the same as {same}; data.policy.{reason} is 'stop'"
+                f"{survey.place(rows[0])}: {reason}, the same as {same}; data.policy.{reason} is 'stop':"
+                " take one of them out, or let it be dropped"
             )
     return survey
 

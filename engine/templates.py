@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine import RECIPES
+from engine import RECIPES, private
 from engine.errors import UserError
 from engine.template_file import NAME, Template, Wording, dumps, parse
 
@@ -72,19 +72,23 @@ def save(template: Template, folder: Path) -> Path:
     """Write it into the folder, whole or not at all, over an older one of its name. Raises UserError."""
     path = folder / f"{template.name}.toml"
     if not NAME.fullmatch(template.name):
-        raise UserError(f"{template.name!r}: a template's name is small letters, digits and hyphens")
+        raise UserError(
+            f"{template.name!r}: a template's name is small letters, digits and hyphens; choose such a one"
+        )
     if (TEMPLATES / path.name).is_file():
         raise UserError(f"{template.name}: a template of this name ships with the program; choose another")
     content = dumps(template)
     parse(tomllib.loads(content), template.name, content)
     try:
         data = content.encode()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.folder(folder)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
             file.write(data)
         Path(file.name).replace(path)
     except UnicodeEncodeError:
-        raise UserError(f"{template.name}: half an emoji in the text; TOML cannot hold it") from None
+        raise UserError(
+            f"{template.name}: half an emoji in the text, which TOML cannot hold; type it again"
+        ) from None
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); set IFT_TUI_HOME") from None
     return path
@@ -155,18 +159,20 @@ def columns_read(*texts: str) -> set[str]:
 
 def _load(path: Path) -> Template:
     if not path.is_file():
-        raise UserError(f"{path}: no such template file")
+        raise UserError(f"{path}: no such template file; check its name")
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise UserError(f"{path}: larger than {LARGEST_FILE:,} bytes; this is no prompt template")
+            raise UserError(
+                f"{path}: larger than {LARGEST_FILE:,} bytes; this is no prompt template, name another file"
+            )
         text = path.read_text("utf-8")
         document = tomllib.loads(text)
     except UnicodeDecodeError:
         raise UserError(f"{path}: not UTF-8 text; save the template as UTF-8") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UserError(f"{path}: not valid TOML: {error}") from None
+        raise UserError(f"{path}: not valid TOML: {error}; mend that line") from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+        raise UserError(f"{path}: cannot be read ({error.strerror}); make it readable for you") from None
     return parse(document, str(path), text)
 
 

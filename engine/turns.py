@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import runs
+from engine import private, runs
 from engine.errors import UserError
 from engine.runs import Run
 
@@ -189,7 +189,7 @@ def _lock(name: str) -> Path:
 def _folder() -> Path:
     folder = runs.home() / "turns"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.folder(folder)
     except OSError as error:
         raise UserError(f"{folder}: cannot write there ({error.strerror}); set IFT_TUI_HOME") from None
     return folder

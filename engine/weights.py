@@ -21,6 +21,7 @@ one 8-bit constant a block of 64 weights, one 32-bit constant a block of 256 of 
 HALF_BYTES = 2
 
 _NOT_LINEAR = re.compile(r"embed|lm_head|embd|wte|wpe|norm|(^|\.)ln_|(^|\.)shared\.weight")
+_SAFE_NAME = re.compile(r"[^/\\]+\.safetensors")
 _HEAD = re.compile(r"(^|\.)(lm_head|embed_out)\.weight$")
 
 
@@ -53,6 +54,11 @@ def shards(folder: Path) -> list[Path]:
             names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
         except (ValueError, KeyError, AttributeError, TypeError):
             raise UserError(f"{index}: not a readable index of weights; download the model again") from None
+        if odd := [name for name in names if not _SAFE_NAME.fullmatch(str(name))]:
+            raise UserError(
+                f"{index}: names {odd[0]}, which is no safetensors file beside it; other formats can run "
+                "code when loaded: convert it to safetensors, or take a version that has them"
+            )
         missing = [name for name in names if not (folder / name).is_file()]
         if missing:
             raise UserError(

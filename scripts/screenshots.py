@@ -1,8 +1,9 @@
-"""The pictures of the documentation, drawn by the app itself on a real run of the default recipe.
+"""The pictures of the documentation, drawn by the app itself on a real run of the tour's recipe.
 
-    python scripts/screenshots.py     trains (two minutes on two cores), writes docs/pictures/*.svg
+    make screenshots     (or: python scripts/screenshots.py)     trains, writes docs/pictures/*.svg
 
 Nothing is staged: rows, losses and answers are those of the run. Runs go to a folder that is thrown away.
+It takes twice as long as the tour (benchmarks/tour.py).
 """
 
 from __future__ import annotations
@@ -15,17 +16,39 @@ from pathlib import Path
 from typing import Any
 
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Checkbox, Input
 
 from tui.app import IftTui
+from tui.screens.choose import PickScreen
+from tui.screens.compare import CompareScreen
+from tui.screens.data import DataScreen
+from tui.screens.evaluation import EvaluationScreen
+from tui.screens.forecast import ForecastScreen
+from tui.screens.form import FormScreen
+from tui.screens.home import HomeScreen
+from tui.screens.inspect import InspectScreen
+from tui.screens.model import ModelScreen
+from tui.screens.recipe import RecipeScreen
+from tui.screens.report import ReportScreen
+from tui.screens.source import SourceScreen
+from tui.screens.template import TemplateScreen
 from tui.screens.train import TrainScreen
-from tui.widgets.model_list import ModelList
+from tui.screens.vote import VoteScreen
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
+NAMES = (
+    "welcome", "tour", "model", "data", "inspect", "source", "template", "report", "recipe", "memory",
+    "train", "compare", "vote", "evaluation", "home",
+)  # fmt: skip
+"""In the order in which they are drawn."""
+
 SIZE = (100, 30)
-LONGEST_WAIT = 600.0
-WHILE_IT_LEARNS = 0.6
+LONGEST_WAIT = 900.0
+SECONDS_AT_REST = 1.0
+"""A screen on which nothing has changed for so long has all that it shows."""
+WHILE_IT_LEARNS = 0.8
 """The part of the steps after which the train screen is drawn."""
+ROWS_MEASURED = 30
 
 
 def main() -> None:
@@ -38,44 +61,108 @@ def main() -> None:
 
 
 async def walk() -> None:
-    """The guided first run by its keys, with a picture of each screen."""
+    """The tour by its keys, and the screens beside its way, with a picture of each."""
     app = IftTui()
     async with app.run_test(size=SIZE) as pilot:
-        await until(pilot, lambda: "guided" in text(app, "#welcome"))
+        await until(pilot, lambda: "Tour" in keys(app))
         await draw(pilot, "welcome")
-        await pilot.press("enter")
-        await until(pilot, lambda: bool(app.screen.query(ModelList)))
-        await until(pilot, lambda: app.screen.query_one(ModelList).chosen is not None)
+        await pilot.press("t")
+        await reach(pilot, ModelScreen)
+        await draw(pilot, "tour")
+        await pilot.press("ctrl+l")
         await draw(pilot, "model")
+        await rows(pilot)
         await pilot.press("enter")
-        await until(pilot, lambda: "digest" in text(app, "#facts"))
-        await draw(pilot, "data")
-        await pilot.press("enter")
-        await until(pilot, lambda: "epochs" in text(app, "#sums"))
+        await reach(pilot, RecipeScreen)
         await draw(pilot, "recipe")
+        await beside(pilot, "f2", ForecastScreen, "memory")
         await pilot.press("ctrl+n")
         await until(pilot, lambda: part_done(app) >= WHILE_IT_LEARNS)
-        await draw(pilot, "train")
-        await until(pilot, lambda: "finished" in text(app, "#status"))
+        await draw(pilot, "train", settled=False)
         await until(pilot, lambda: "Compare" in keys(app))
-        await pilot.press("c")
-        await until(pilot, lambda: "Test row" in keys(app))
-        await pilot.press("ctrl+t")
-        await until(pilot, lambda: "token" in str(app.screen.query_one("#column-0").border_subtitle))
-        await draw(pilot, "compare")
+        await comparison(pilot)
         await pilot.press("escape", "escape")
-        await until(pilot, lambda: app.screen.focused is not None)
+        await reach(pilot, HomeScreen)
+        await until(pilot, lambda: "Compare" in keys(app))
         await draw(pilot, "home")
 
 
-async def draw(pilot: Pilot[Any], name: str) -> None:
-    for field in pilot.app.screen.query(Input):
-        field.cursor_blink = False
-    await pilot.pause()
-    svg = pilot.app.export_screenshot(title="ift-tui", simplify=True)
+async def rows(pilot: Pilot[Any]) -> None:
+    await pilot.press("enter")
+    await reach(pilot, DataScreen)
+    await until(pilot, lambda: "digest" in text(pilot.app, "#facts"))
+    await draw(pilot, "data")
+    await beside(pilot, "i", InspectScreen, "inspect")
+    await beside(pilot, "m", SourceScreen, "source")
+    await beside(pilot, "p", TemplateScreen, "template")
+    await beside(pilot, "r", ReportScreen, "report")
+
+
+async def comparison(pilot: Pilot[Any]) -> None:
+    """Ask, vote, measure, and back to the train screen's key for a comparison."""
+    app = pilot.app
+    await pilot.press("c")
+    await reach(pilot, CompareScreen)
+    await until(pilot, lambda: "Test row" in keys(app))
+    await pilot.press("ctrl+t")
+    await until(pilot, lambda: "token" in str(app.screen.query_one("#column-0").border_subtitle))
+    await draw(pilot, "compare")
+    await beside(pilot, "f5", VoteScreen, "vote", lambda: "Left" in keys(app))
+    await pilot.press("f6")
+    await reach(pilot, EvaluationScreen)
+    await pilot.press("n")
+    await reach(pilot, FormScreen)
+    app.screen.query_one("#form-rows Input", Input).value = str(ROWS_MEASURED)
+    app.screen.query_one("#form-forgetting Checkbox", Checkbox).value = False
+    await pilot.press("enter")
+    await reach(pilot, EvaluationScreen)
+    await until(pilot, lambda: "better by" in text(app, "#evaluation-text"))
+    await draw(pilot, "evaluation")
+
+
+async def beside(
+    pilot: Pilot[Any],
+    key: str,
+    screen: type,
+    name: str,
+    condition: Callable[[], bool] = lambda: True,
+) -> None:
+    """Draw a screen that opens beside another one, and come back."""
+    behind = pilot.app.screen
+    await pilot.press(key)
+    await until(pilot, lambda: isinstance(pilot.app.screen, (screen, PickScreen)))
+    if isinstance(pilot.app.screen, PickScreen):
+        await until(pilot, lambda: pilot.app.screen.is_mounted)
+        await pilot.press("enter")
+    await reach(pilot, screen)
+    await until(pilot, condition)
+    await draw(pilot, name)
+    await pilot.press("escape")
+    await until(pilot, lambda: pilot.app.screen is behind)
+
+
+async def reach(pilot: Pilot[Any], screen: type) -> None:
+    await until(pilot, lambda: isinstance(pilot.app.screen, screen) and pilot.app.screen.is_mounted)
+
+
+async def draw(pilot: Pilot[Any], name: str, settled: bool = True) -> None:
+    """Write the picture, once the screen stands still where it ever does."""
+    before = ""
+    while (svg := picture(pilot)) != before:
+        before = svg
+        if not settled:
+            break
+        await pilot.pause(SECONDS_AT_REST)
     path = PICTURES / f"{name}.svg"
     path.write_text(svg, "utf-8")
-    print(path.name)
+    print(path.name, flush=True)
+
+
+def picture(pilot: Pilot[Any]) -> str:
+    for field in pilot.app.screen.query(Input):
+        field.cursor_blink = False
+    svg: str = pilot.app.export_screenshot(title="ift-tui", simplify=True)
+    return svg
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
@@ -88,12 +175,12 @@ async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
     raise TimeoutError(f"the app did not come that far within {LONGEST_WAIT:.0f} s")
 
 
-def text(app: IftTui, selector: str) -> str:
+def text(app: Any, selector: str) -> str:
     found = app.screen.query(selector)
     return str(found.first().render()) if found else ""
 
 
-def keys(app: IftTui) -> set[str]:
+def keys(app: Any) -> set[str]:
     return {active.binding.description for active in app.screen.active_bindings.values()}
 
 

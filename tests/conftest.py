@@ -19,6 +19,7 @@ LONGEST_TRAINING = 420.0
 
 # As in the workers: beside another busy process, threads that spin while they wait cost most of the time.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ["COLORTERM"] = "truecolor"  # pictures are the same wherever they are drawn
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each process of the tests
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -39,8 +40,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IFT_TUI_HOME", str(tmp_path_factory.mktemp("trained")))
         patch.setenv("HF_HUB_OFFLINE", "1")
+        before = os.umask(0)  # what a run writes is private whatever the umask
         run = runs.create(recipe.load("first-steps"))
         runs.launch(run)
+        os.umask(before)
         wait_for_end(run)
         yield run
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from engine import events, recipe, runs
 from engine.errors import UserError
 from engine.events import EventLog
-from engine.recipe import Train
+from engine.recipe import Settled
 from engine.runs import Run
 from engine.workers import checkpoints, durable, order, pace
 from engine.workers.amends import Gone
@@ -144,7 +144,7 @@ def test_the_schedule_is_that_of_transformers(schedule: Any) -> None:
     torch = pytest.importorskip("torch")
     from transformers import get_scheduler
 
-    plan = Train(schedule=schedule, warmup_steps=5, steps=40)
+    plan = Settled(schedule=schedule, warmup_steps=5, steps=40)
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=plan.learning_rate)
     theirs = get_scheduler(schedule, optimizer, num_warmup_steps=5, num_training_steps=40)
     for step in range(40):
@@ -154,7 +154,7 @@ def test_the_schedule_is_that_of_transformers(schedule: Any) -> None:
 
 
 def test_a_changed_rate_scales_and_a_changed_length_stretches() -> None:
-    plan = Train(schedule="linear", warmup_steps=0, learning_rate=1e-4)
+    plan = Settled(schedule="linear", warmup_steps=0, learning_rate=1e-4)
     changes = [Change(10, "learning rate", 2e-4), Change(50, "steps", 150), Change(100, "steps", 120)]
     assert [pace.total(100, changes, step) for step in (0, 49, 50, 99, 100)] == [100, 100, 150, 150, 120]
     rates = [pace.rate(plan, 100, changes, step) for step in (0, 9, 10, 50, 100, 110, 120)]

@@ -20,7 +20,7 @@ from test_worker_turn import until
 from engine import hardware, recipe, runs
 from engine.errors import UserError
 from engine.events import EventLog, Tail
-from engine.recipe import Train
+from engine.recipe import Settled
 from engine.workers import amends, failures, patience, rows, watch
 from engine.workers.amends import Amends, Gone
 from engine.workers.io import Stopped
@@ -150,7 +150,7 @@ def test_a_wild_gradient_is_warned_of() -> None:
 def test_a_smaller_micro_batch_has_the_same_rows_a_step(
     before: tuple[int, int], after: tuple[int, int] | None
 ) -> None:
-    plan = Train(batch_size=before[0], gradient_accumulation=before[1])
+    plan = Settled(batch_size=before[0], gradient_accumulation=before[1])
     made = Amends(left_out=[Gone(5, [7])]).shrunk(plan)
     if after is None:
         assert made is None
@@ -163,7 +163,7 @@ def test_a_smaller_micro_batch_has_the_same_rows_a_step(
 
 def test_amends_are_added_up_and_read_again(home: Path) -> None:
     run = runs.create(recipe.load("first-steps"))
-    assert amends.load(run) == Amends() and Amends().applied(Train()) == Train()
+    assert amends.load(run) == Amends() and Amends().applied(Settled()) == Settled()
     made = Amends().without(4, [5, 3]).without(6, [5, 9])
     assert made.rollbacks == 2 and made.left_out == [Gone(4, [5, 3]), Gone(6, [5, 9])]
     (run.path / "amends.json").write_text(json.dumps(dataclasses.asdict(made)), "utf-8")
@@ -177,14 +177,14 @@ def test_memory_that_ran_out_is_said_with_what_would_fit(monkeypatch: pytest.Mon
     assert failures.ran_out(caught.value) and failures.ran_out(torch.cuda.OutOfMemoryError("x"))
     assert not failures.ran_out(RuntimeError("shapes differ"))
     plan = recipe.load("first-steps")
-    small = Train(batch_size=1, gradient_accumulation=8, gradient_checkpointing=False)
+    small = Settled(batch_size=1, gradient_accumulation=8, gradient_checkpointing=False)
     said = failures.out_of_memory(plan, small, "step 3", 1, 200)
     assert str(said).startswith("memory ran out in step 3, on 1 row of 200 tokens (")
     assert said.mend == "set train.gradient_checkpointing = true, or data.max_length below 200"
     gpu = SimpleNamespace(index=0, name="a GPU", free=10**9, total=24 * 10**9)
     monkeypatch.setattr(hardware, "gpus", lambda: [gpu])
     monkeypatch.setattr(hardware, "others", lambda index: ["ollama (77) holds 12.0 GB"])
-    said = failures.out_of_memory(plan, Train(batch_size=4, gradient_accumulation=4), "step 3", 4, 1200)
+    said = failures.out_of_memory(plan, Settled(batch_size=4, gradient_accumulation=4), "step 3", 4, 1200)
     assert "1,200 tokens (1.0 of 24.0 GB are free on a GPU; ollama (77) holds 12.0 GB)" in str(said)
     assert "train.batch_size = 2 with train.gradient_accumulation = 8" in failures.explain(said)[1]
 

@@ -13,6 +13,7 @@ from engine import fit, hardware, recipe
 from engine.fit import Fit
 from engine.footprint import Device
 from engine.hardware import Gpu
+from engine.memory import Rows
 from engine.shapes import Unknown
 from tui.__main__ import main
 from tui.screens.forecast import ForecastScreen
@@ -21,7 +22,7 @@ GIB = 1 << 30
 
 
 def of(plan: recipe.Recipe, free: int, longest: int | None = None) -> Fit:
-    found = fit.fit(plan, Device("cpu", free), longest)
+    found = fit.fit(plan, Device("cpu", free), Rows(longest=longest))
     assert isinstance(found, Fit)
     return found
 

@@ -12,8 +12,8 @@ import pytest
 
 from engine import footprint, memory, recipe
 from engine.footprint import Device, Plan
-from engine.memory import Forecast
-from engine.recipe import Recipe
+from engine.memory import Forecast, Rows
+from engine.recipe import Recipe, Settled
 from engine.shapes import Shapes, Unknown
 from tests.test_shapes import CONFIGS, config, known
 from tests.test_walls import HEAVY, loaded_after
@@ -224,14 +224,19 @@ def run(**tables: dict[str, Any]) -> Recipe:
     return recipe.parse({**document, **{k: {**document.get(k, {}), **v} for k, v in tables.items()}})
 
 
+def as_plan(asked: Recipe, **rows: Any) -> Plan:
+    given = {key: value for key, value in asked.train.model_dump().items() if value != "auto"}
+    return memory.plan(asked, Settled.model_validate(given), Rows(**rows))
+
+
 def test_a_recipe_becomes_a_plan() -> None:
     asked = run(train={"batch_size": 8, "optimizer": "adamw_8bit", "gradient_checkpointing": False})
-    found = memory.plan(asked)
+    found = as_plan(asked)
     assert found == Plan(length=4096, batch=8, checkpointing=False, adam_8bit=True, evaluated=4096)
-    known_rows = memory.plan(asked, longest=9000, usual=700, evaluated=600)
+    known_rows = as_plan(asked, longest=9000, usual=700, evaluated=600)
     assert (known_rows.length, known_rows.usual, known_rows.evaluated) == (4096, 700, 600)
-    assert memory.plan(asked, longest=300, usual=300).usual is None
-    assert memory.plan(run(data={"validation": 0})).evaluated == 0
+    assert as_plan(asked, longest=300, usual=300).usual is None
+    assert as_plan(run(data={"validation": 0})).evaluated == 0
 
 
 def applied(asked: Recipe, changes: tuple[tuple[str, memory.Value], ...]) -> Recipe:
@@ -253,12 +258,12 @@ def test_what_is_suggested_makes_it_fit(name: str, share: float, kind: Any) -> N
         lora={"rank": 64},
     )
     rows = {"longest": 4000, "usual": 1000, "evaluated": 4000}
-    total = memory.forecast(memory.plan(asked, **rows), model, Device(kind, 1 << 50)).total
+    total = memory.forecast(as_plan(asked, **rows), model, Device(kind, 1 << 50)).total
     device = Device(kind, int(total * share))
-    suggested = memory.remedies(memory.plan(asked, **rows), model, device)
+    suggested = memory.remedies(as_plan(asked, **rows), model, device)
     assert suggested
     for remedy in suggested:
-        after = memory.forecast(memory.plan(applied(asked, remedy.changes), **rows), model, device)
+        after = memory.forecast(as_plan(applied(asked, remedy.changes), **rows), model, device)
         assert (after.total, after.verdict) == (remedy.total, remedy.verdict)
         assert remedy.verdict == "fits" and remedy.total < total
 

@@ -15,7 +15,8 @@ from tui_stage import Script, Stage, until
 from engine import fit, memory, models, recipe
 from engine.fit import Fit
 from engine.footprint import Device
-from engine.recipe import Train
+from engine.memory import Rows
+from engine.recipe import Recipe, Settled
 from engine.shapes import Unknown
 from engine.workers import failures, forecast, rows, watch
 from engine.workers.rest import Rest, due
@@ -81,7 +82,7 @@ def test_what_is_still_to_be_evaluated(step: int, total: int, every: int, times:
 
 
 def test_the_time_that_remains_has_evaluations_and_checkpoints_in_it() -> None:
-    plan = Train(steps=100, eval_every=50, save_every=25)
+    plan = Settled(steps=100, eval_every=50, save_every=25)
     rest = Rest(plan, evaluates=True)
     rest.expected = 3.0
     assert rest.seconds(0, 100, usual=2.0) == 100 * 2.0 + 3 * 3.0
@@ -114,6 +115,10 @@ def test_a_watch_that_is_resumed_warns_as_if_it_had_seen_all() -> None:
     assert [fresh.see(loss, 1.0) for loss in losses] == undisturbed
 
 
+def settled(plan: Recipe) -> Settled:
+    return Settled.model_validate(plan.train.model_dump())
+
+
 def test_the_forecast_of_a_run_is_of_its_own_longest_rows(tmp_path: Path) -> None:
     with rows.writer(tmp_path / "train.arrow") as write:
         for length in (*[30] * 1500, 90):
@@ -121,26 +126,27 @@ def test_the_forecast_of_a_run_is_of_its_own_longest_rows(tmp_path: Path) -> Non
     lengths = forecast.lengths(tmp_path / "train.arrow")
     assert lengths.shape == (1501,) and lengths.max() == 90 and lengths.sum() == 1500 * 30 + 90
     plan = recipe.load("first-steps")
-    found = forecast.forecast(plan, plan.train, lengths, [40, 12])
+    found = forecast.forecast(plan, settled(plan), forecast.rows(lengths, [40, 12]))
     assert isinstance(found, Fit)
     assert (found.plan.length, found.plan.usual, found.plan.evaluated) == (90, 30, 40)
     facts = forecast.facts(found)
     assert facts["total"] == sum(facts["terms"].values()) == forecast.total(found)
-    alone = forecast.forecast(plan, plan.train, lengths, [])
+    without = forecast.rows(lengths, [])
+    alone = forecast.forecast(plan, settled(plan), without)
     assert isinstance(alone, Fit) and alone.plan.evaluated == 0  # no validation row was left
     absent = recipe.changed(plan, model={"id": "org/absent"})
-    assert "config.json" in forecast.facts(forecast.forecast(absent, plan.train, lengths, []))["reason"]
+    assert "config.json" in forecast.facts(forecast.forecast(absent, settled(plan), without))["reason"]
 
 
 def test_memory_that_ran_out_against_the_forecast_has_ways_out_too() -> None:
     """A forecast that said "fits" was wrong then: what is named must come to less than it."""
     plan = recipe.changed(recipe.load("first-steps"), train={"batch_size": 16}, data={"max_length": 512})
-    lengths = np.array([400] * 40)
-    found = forecast.forecast(plan, plan.train, lengths, [])
+    train, known = settled(plan), forecast.rows(np.array([400] * 40), [])
+    found = forecast.forecast(plan, train, known)
     assert isinstance(found, Fit) and found.forecast.verdict == "fits" and not found.remedies
-    ways = forecast.ways_out(plan, plan.train, lengths, [], found)
+    ways = forecast.ways_out(plan, train, known, found)
     assert ways and all(way.total < 0.95 * found.forecast.total for way in ways)
-    said = failures.out_of_memory(plan, plan.train, "step 3", 16, 400, ways)
+    said = failures.out_of_memory(plan, train, "step 3", 16, 400, ways)
     assert "train.batch_size = 8 with train.gradient_accumulation = 2 learns the same" in said.mend
     assert "this helps as well: train.gradient_checkpointing = true" in said.mend
 
@@ -157,7 +163,9 @@ def test_every_listed_model_is_weighed_with_the_recipes_settings() -> None:
         assert isinstance(one, Fit) and isinstance(other, Fit)
         assert one.forecast.total < other.forecast.total
         same = recipe.changed(plan, model={"id": id})
-        assert one.forecast == memory.forecast(memory.plan(same), one.shapes, Device("cuda", 24 * GIB))
+        assert one.forecast == memory.forecast(
+            memory.plan(same, one.train, Rows()), one.shapes, Device("cuda", 24 * GIB)
+        )
 
 
 async def test_the_forecast_screen_probes_and_the_recipe_screen_keeps_the_time() -> None:

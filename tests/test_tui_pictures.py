@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import looks
 import pytest
 from recorded import overfitting, resumed, whole, with_nan, with_spikes
 from test_tui_data import (
@@ -28,7 +30,9 @@ from tui_stage import GPU, Stage, alive, record, small_library, step_events, unt
 
 from engine import templates
 from engine.hardware import Gpu
+from tui.app import IftTui
 from tui.screens.train import TrainScreen
+from tui.themes import ANSI, DARK, LIGHT
 from tui.widgets.knob import KnobRow
 
 Scene = Callable[[Any, Pilot[Any]], Awaitable[None]]
@@ -41,18 +45,45 @@ FAILED = {
 }
 
 
-@pytest.fixture(params=[(80, 24), (120, 40)], ids=["80x24", "120x40"])
+SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
+BY_COMMAND = pytest.mark.pictures
+PICTURES = [
+    *(pytest.param((size, DARK.name), id=size) for size in ("80x24", "120x40")),
+    pytest.param(("200x60", DARK.name), id="200x60", marks=BY_COMMAND),
+    *(
+        pytest.param((size, theme), id=f"{size}-{theme}", marks=BY_COMMAND)
+        for size in ("80x24", "120x40")
+        for theme in (LIGHT.name, ANSI.name)
+    ),
+    pytest.param(("80x24", ""), id="looks", marks=BY_COMMAND),
+]
+"""Size and theme; without a theme no picture is taken, but all looked at that every screen has to stand."""
+
+
+@pytest.fixture(params=PICTURES)
 def picture(request: pytest.FixtureRequest, snap_compare: Any) -> Callable[..., None]:
     """Compare the app with its picture once a scene has been reached."""
+    size, theme = request.param
 
     def compare(app: Any, scene: Scene) -> None:
         async def reach(pilot: Pilot[Any]) -> None:
             await scene(app, pilot)
             for field in app.screen.query(Input):
                 field.cursor_blink = False
+            for area in app.screen.query(TextArea):
+                area.cursor_blink = False
             await pilot.pause()
 
-        assert snap_compare(app, terminal_size=request.param, run_before=reach)
+        async def look() -> None:
+            async with app.run_test(size=SIZES[size]) as pilot:
+                await reach(pilot)
+                await looks.check(app, pilot)
+
+        app.theme = theme or DARK.name
+        if theme:
+            assert snap_compare(app, terminal_size=SIZES[size], run_before=reach)
+        else:
+            asyncio.run(look())
 
     return compare
 
@@ -281,9 +312,9 @@ def live(picture: Any, events: list[dict[str, Any]], keys: str = "", gpus: list[
 
     async def scene(app: Any, pilot: Pilot[Any]) -> None:
         await training(app, pilot)
+        await until(pilot, lambda: text(app, "#reading"))
         await pilot.press(*keys.split())
         await pilot.pause()
-        await until(pilot, lambda: text(app, "#reading"))
 
     run = record("first-steps", events, minutes_ago=5)
     with alive(run):
@@ -370,6 +401,45 @@ def test_whose_turn(picture: Any) -> None:
         await until(pilot, lambda: bool(app.screen.query(".dialog")))
 
     picture(stage.app(), scene)
+
+
+def test_model_where_none_is_found(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: bool(app.screen.query("#welcome")))
+        await pilot.press("n")
+        await until(pilot, lambda: bool(app.screen.query("#looking")))
+        await until(pilot, lambda: "No model" in text(app, "#looking"))
+
+    picture(IftTui(Stage().but(models=list, fits=lambda plan, models: {})), scene)
+
+
+def test_memory_forecast(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await at_recipe(app, pilot)
+        await pilot.press("f2")
+        await until(pilot, lambda: bool(app.screen.query("#report-text")))
+        await until(pilot, lambda: "together" in text(app, "#report-text"))
+
+    picture(Stage().app(), scene)
+
+
+def test_notes(picture: Any) -> None:
+    live(picture, with_nan(), "w")
+
+
+def test_what_a_run_can_be_told(picture: Any) -> None:
+    live(picture, step_events(230, end=None), "o")
+
+
+def test_ledger_of_a_run(picture: Any) -> None:
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await opened(app, pilot)
+        await pilot.press("e")
+        await until(pilot, lambda: bool(app.screen.query("#ledger-state")))
+        await until(pilot, lambda: "Nothing" in text(app, "#ledger-state"))
+
+    record("first-steps", step_events(400))
+    picture(Stage().app(), scene)
 
 
 def test_compare(picture: Any) -> None:

@@ -146,7 +146,7 @@ async def test_a_run_that_cannot_be_resumed_is_one_sentence() -> None:
         await until(pilot, lambda: "Resume" in footer(app))
         await pilot.press("r")
         await until(pilot, lambda: bool(app._notifications))
-        assert next(iter(app._notifications)).message == "recipe.toml is [gone]"
+        assert next(iter(app._notifications)).message == "✗ recipe.toml is [gone]"
         assert isinstance(app.screen, HomeScreen)
 
 

@@ -443,7 +443,7 @@ async def test_each_column_keeps_its_own_history() -> None:
         assert second["tuned"][1]["content"] == "positive, 5 stars"
         assert second["base"][1]["content"].startswith("The lamp is bright.")
         await pilot.press("ctrl+n")
-        assert text(app, "#column-0 .said") == ""
+        assert text(app, "#column-0 .said").startswith("Answers stand here")
 
 
 class Slow(Script):
@@ -542,19 +542,22 @@ async def test_a_click_on_a_step_that_was_made_goes_back_to_it() -> None:
         await until(pilot, on(app, HomeScreen))
 
 
-async def test_the_palette_has_what_the_footer_has() -> None:
-    app = Stage().app()
-    async with app.run_test() as pilot:
-        await to_data(app, pilot)
-        titles = {command.title for command in app.get_system_commands(app.screen)}
-        assert {"Next", "Part", "File", "Back", "Help", "Quit"} <= titles
-
-
 def test_a_step_is_marked_by_more_than_colour() -> None:
     from tui.widgets.stepper import Progress
 
     progress = Progress(done=frozenset({2}), wanting=frozenset({3}))
     assert [label(n, progress) for n in (1, 2, 3)] == ["1 Runs", "2 Model ✓", "3 Data !"]
+
+
+@pytest.mark.parametrize(("columns", "shown"), [(80, False), (120, True)])
+async def test_what_is_missing_is_said_in_words_where_there_is_room(columns: int, shown: bool) -> None:
+    app = Stage().app()
+    async with app.run_test(size=(columns, 24)) as pilot:
+        await at_recipe(app, pilot)
+        app.screen.query_one("#train-learning_rate Input", Input).value = "20"
+        await until(pilot, lambda: "4 Recipe !" in [str(step.render()) for step in app.screen.query(Step)])
+        assert text(app, "#missing") == "! a setting is wrong"
+        assert app.screen.query_one("#missing").display is shown
 
 
 def test_over_ssh_the_frame_rate_is_lower() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from textual.pilot import Pilot
 
 from engine import ledger, recipe, runs
-from engine.fit import fit, of_models
+from engine.fit import fit, of_models, settle
 from engine.footprint import Device
 from engine.hardware import Gpu, Host
 from engine.models import ModelInfo
@@ -345,7 +345,8 @@ class Stage:
             describe=lambda id: replace(MODELS[2], id=id, name=id),
             gpus=lambda: gpus or [],
             host=lambda: HOST,
-            fit=lambda plan, longest, usual: fit(plan, Device("cpu", 8 << 30), longest, usual),
+            fit=lambda plan, rows: fit(plan, Device("cpu", 8 << 30), rows),
+            settle=lambda plan, rows: settle(plan, Device("cpu", 8 << 30), rows),
             fits=lambda plan, models: of_models(plan, models, Device("cpu", 8 << 30)),
             ahead=lambda: list(self.ahead),
             start=self._start,

@@ -13,14 +13,12 @@ import io
 import os
 import pkgutil
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from engine.errors import RunFailed, UserError
-from tui import commands, terminal
+from tui import commands, terminal, unexpected
 from tui.safe import clean
 
 PROGRAM = "ift-tui"
@@ -43,6 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _guarded(lambda: int(parsed.run(parsed)), parsed.traceback)
 
 
+class Parser(argparse.ArgumentParser):
+    """What was typed may have been pasted from anywhere: it is cleaned where it is complained about."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        super()._print_message(clean(message), file)
+
+
 def names() -> list[str]:
     """The commands: the files of tui/commands that do not begin with an underscore."""
     found = (module.name for module in pkgutil.iter_modules(commands.__path__))
@@ -51,7 +56,7 @@ def names() -> list[str]:
 
 def parser(chosen: Sequence[str]) -> argparse.ArgumentParser:
     """The parser for these commands; only their files are imported."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog=PROGRAM,
         description="Instruction fine-tuning in the terminal. Without a command: the app.",
     )
@@ -82,9 +87,9 @@ def _guarded(work: Callable[[], int], with_traceback: bool) -> int:
         if isinstance(error, OSError) and error.errno in (errno.EPIPE, errno.EIO) and _unread():
             return 0
         if with_traceback:
-            traceback.print_exc()
+            print(unexpected.where(error), end="", file=sys.stderr)
         else:
-            _complain(f"unexpected {type(error).__name__}: {error}; {_kept_traceback()}")
+            print(f"{PROGRAM}: {unexpected.sentence(error)}", file=sys.stderr)
         return 1
 
 
@@ -112,15 +117,6 @@ def _unread() -> bool:
 
 def _complain(sentence: str) -> None:
     print(f"{PROGRAM}: {clean(sentence, newlines=False)}", file=sys.stderr)
-
-
-def _kept_traceback() -> str:
-    """Save the traceback of the error that is being handled; where it is."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="ift-tui-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
-    ) as file:
-        traceback.print_exc(file=file)
-    return f"its traceback is in {Path(file.name)}"
 
 
 def _sentence(summary: str) -> str:

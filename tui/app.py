@@ -10,21 +10,26 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-if os.environ.get("SSH_TTY"):  # read by textual when it is imported
+from tui import terminal
+
+# Both are read by textual when it is imported.
+if os.environ.get("SSH_TTY"):
     os.environ.setdefault("TEXTUAL_FPS", "15")
+os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", terminal.colour_system())
 
 from rich.console import RenderableType
 from rich.text import Text
-from textual import work
+from textual import events, work
 from textual._compositor import CompositorUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from engine import turns
 from engine.errors import RunFailed, UserError
 from engine.runs import Run
-from tui import terminal
+from tui import settings, small, unexpected
 from tui.changes import Shown
 from tui.feed import Dialogue, Edges, RowsFeed
 from tui.safe import clean
@@ -44,14 +49,19 @@ from tui.screens.messages import (
     SourcesChosen,
     StartAsked,
 )
-from tui.screens.step import WIDE, StepScreen
+from tui.screens.step import TALL, WIDE, StepScreen
+from tui.themes import DARK, THEMES, fitting
 from tui.widgets.stepper import STEPS
 
 if TYPE_CHECKING:
     from engine.recipe import Recipe
     from tui.draft import Draft
+    from tui.tour import Tour
 
 SECONDS_TO_SETTLE = 0.5
+
+SIGNS: dict[SeverityLevel, str] = {"information": "", "warning": "! ", "error": "✗ "}
+"""What a message begins with, so that its colour is not the only mark."""
 
 QUIET_SECONDS = 0.3
 """How long choices must rest before rows are read again: a number is typed key by key."""
@@ -64,27 +74,78 @@ class IftTui(App[None]):
     CSS_PATH = "ift.tcss"
     COMMAND_PALETTE_BINDING = "ctrl+p"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(TALL, "-tall")]  # noqa: RUF012
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="Explain this screen"),
+        Binding(
+            "ctrl+l",
+            "hide_tour",
+            "Hide the tour",
+            id="app.tour",
+            show=False,
+            tooltip="Hide the tour, or show it again",
+        ),
         Binding("q,ctrl+q", "quit", "Quit", id="app.quit", tooltip="Quit; a live run goes on"),
     ]
 
     def __init__(self, edges: Edges | None = None) -> None:
-        super().__init__()
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
+        self._settings = settings.load(tuple(THEMES))
+        for name in self.available_themes:
+            self.unregister_theme(name)
+        for theme in THEMES.values():
+            self.register_theme(theme)
+        self.theme = fitting(self._settings.theme)
         self.edges = edges or Edges()
         self._draft: Draft | None = None
         self._rows = RowsFeed(self.edges.child)
         self._starting = False
         self._shown = Shown()
+        self._tour: Tour | None = None
 
     def get_default_screen(self) -> Screen[None]:
         return HomeScreen(self.edges)
 
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return DARK.variables
+
+    def watch_theme(self, before: str, after: str) -> None:
+        """A theme that a person has chosen holds for the next sessions too."""
+        if self.is_running and before != after:
+            self._shown.forget()
+            try:
+                settings.save_theme(after)
+            except UserError as error:
+                self.notify(clean(str(error)), severity="warning", markup=False)
+
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         if isinstance(renderable, CompositorUpdate):
+            if small.is_too_small(self.size):
+                renderable = small.notice(self.size)
             renderable = self._shown.changes(renderable, self.size)
         super()._display(screen, renderable)
+
+    async def on_event(self, event: events.Event) -> None:
+        """What is typed where nothing can be seen is not done, but for the way out."""
+        if isinstance(event, events.InputEvent | events.Paste) and small.is_too_small(self.size):
+            active = self.active_bindings.get(event.key) if isinstance(event, events.Key) else None
+            if active is not None and active.binding.action in ("quit", "app.quit"):
+                await self.action_quit()
+            return
+        await super().on_event(event)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        said = f"{SIGNS[severity]}{message}"
+        super().notify(said, title=title, severity=severity, timeout=timeout, markup=markup)
 
     def on_resize(self) -> None:
         self._shown.forget()
@@ -94,6 +155,7 @@ class IftTui(App[None]):
         if not self.is_headless:
             terminal.watch(sys.__stdin__.fileno() if sys.__stdin__ else 0, self._leave)
         self._load_ahead()
+        self._settle_keys()
         run = turns.live()
         if run is not None:
             self._open_run(run)
@@ -105,6 +167,18 @@ class IftTui(App[None]):
         for screen in ("model", "train", "data", "recipe", "compare"):
             await asyncio.to_thread(importlib.import_module, f"tui.screens.{screen}")
 
+    def _settle_keys(self) -> None:
+        """Take the keys of the settings file, and say what is wrong with it."""
+        problems = list(self._settings.problems)
+        if self._settings.keys:  # to know which can be had takes the code of all screens
+            from tui import keymap
+
+            keys, wrong = keymap.usable(self._settings.keys, keymap.places(IftTui))
+            self.set_keymap(keys)
+            problems += wrong
+        for problem in problems:
+            self.notify(clean(problem), severity="warning", timeout=12, markup=False)
+
     def _leave(self) -> None:
         """The terminal is gone: so is the viewer. Called in a thread."""
         self.call_from_thread(self.exit)
@@ -112,19 +186,30 @@ class IftTui(App[None]):
     async def on_unmount(self) -> None:
         await self._rows.close()
 
+    def _fatal_error(self) -> None:
+        """Textual would print a page with the values of all variables, whoever wrote them."""
+        self.bell()
+        cause = sys.exception() or self._exception
+        if cause is not None:
+            self._exit_renderables.append(Text(f"ift-tui: {unexpected.sentence(cause)}"))
+        self._close_messages_no_wait()
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The palette: every key that works now, then what Textual offers."""
-        for active in {id(a.binding): a for a in screen.active_bindings.values()}.values():
-            binding = active.binding
-            if binding.id and active.enabled and binding.description:
-                yield SystemCommand(
-                    binding.description,
-                    binding.tooltip or f"Key: {self.get_key_display(binding)}",
-                    self._press(binding.key),
-                )
-        for command in super().get_system_commands(screen):
-            if command.title not in ("Keys", "Quit"):
-                yield command
+        """The palette: every key that works now, under what it does, and what has no key."""
+        offered: set[tuple[object, str]] = set()
+        for active in screen.active_bindings.values():
+            binding, action = active.binding, (active.node, active.binding.action)
+            if is_ours(binding) and active.enabled and action not in offered and binding.action != PALETTE:
+                offered.add(action)
+                shown = self.get_key_display(binding)
+                yield SystemCommand(sentence(binding), f"Key: {shown}", self._press(binding.key))
+        if not any(action == "tour" for _, action in offered):
+            yield SystemCommand("Take the tour", "From the runs to a comparison", self.action_tour)
+        yield SystemCommand("Change the theme", f"Now: {self.theme}", self.action_change_theme)
+        yield SystemCommand("Save a picture of the screen", "As SVG", self._save_picture)
+
+    def _save_picture(self) -> None:
+        self.set_timer(0.1, self.deliver_screenshot)  # the palette is gone by then
 
     def _press(self, key: str) -> Callable[[], None]:
         return lambda: self.simulate_key(key)
@@ -294,6 +379,19 @@ class IftTui(App[None]):
 
     # --- keys that work everywhere ---
 
+    def action_tour(self) -> None:
+        from tui.tour import Tour
+
+        self._tour = self._tour or Tour(self)
+        self._tour.begin()
+
+    def action_hide_tour(self) -> None:
+        if self._tour is not None:
+            self._tour.turn()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self._tour is not None if action == "hide_tour" else True
+
     async def action_quit(self) -> None:
         run = turns.live()
         said = f"{run.name} goes on; ift-tui opens it again" if run is not None else ""
@@ -307,6 +405,14 @@ class IftTui(App[None]):
             self.push_screen(HelpScreen(STEPS[screen.STEP - 1], screen.HELP, keys))
 
 
+PALETTE = "command_palette"
+
+
 def is_ours(binding: Binding) -> bool:
     """Whether a key belongs to the walk, not to every list and field that Textual has."""
-    return binding.id is not None or binding.action == "command_palette"
+    return binding.id is not None or binding.action == PALETTE
+
+
+def sentence(binding: Binding) -> str:
+    """What a key does, in words that begin with a verb."""
+    return binding.tooltip or binding.description

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from rich.cells import get_character_cell_size
+from rich.cells import _is_single_cell_widths, get_character_cell_size, split_graphemes
 from rich.color import ColorSystem
 from rich.console import Console
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
+
+from tui.safe import is_seen
 
 Cell = tuple[str, str]
 """What stands in a cell ("" in the second half of a wide character), and the numbers of its SGR sequence."""
@@ -21,6 +23,9 @@ Piece = tuple[int, int, Strip]
 """Column and line where a strip begins."""
 
 UNKNOWN: Cell = ("", "?")
+
+EMOJI = "\U0001f000"
+"""From here on there are emoji and flags; wide characters below are as wide everywhere."""
 
 SHORTEST_JUMP = 8
 """Cells that stay are passed over from this number on: to go to a place takes about as many bytes."""
@@ -49,14 +54,17 @@ class Shown:
         if size != self._size:
             columns, lines = self._size = size
             self._lines = [[UNKNOWN] * columns for _ in range(lines)]
-        sent: list[str] = []
+        changed: dict[int, list[Cell]] = {}
         for x, y, strip in pieces:
             if 0 <= y < len(self._lines) and 0 <= x < size[0]:
-                line, new = self._lines[y], cells(strip, colours)[: size[0] - x]
-                old = line[x : x + len(new)]
-                if new != old:
-                    line[x : x + len(new)] = new
-                    sent += (painted(new[a:b], x + a, y) for a, b in spans(old, new))
+                new = cells(strip, colours)[: size[0] - x]
+                line = changed.get(y, self._lines[y])
+                if new != line[x : x + len(new)]:
+                    changed.setdefault(y, line.copy())[x : x + len(new)] = new
+        sent: list[str] = []
+        for y, line in changed.items():
+            sent += (painted(line[a:b], a, y) for a, b in spans(self._lines[y], line))
+            self._lines[y] = line
         return "".join([*sent, "\x1b[0m"]) if sent else ""
 
 
@@ -95,16 +103,22 @@ def cells(strip: Strip, colours: ColorSystem) -> list[Cell]:
             if style is None
             else (Strip.render_ansi(style, colours) if style._ansi is None else style._ansi)
         )
-        if text.isascii():
+        if not text.isprintable():
+            text = walled(text)
+        if _is_single_cell_widths(text):
             found += [(character, how) for character in text]
             continue
-        for character in text:
-            width = get_character_cell_size(character)
+        for start, end, width in split_graphemes(text)[0]:
             if width:
-                found += [(character, how), ("", how)][:width]
+                found += [(text[start:end], how), ("", how)][:width]
             elif found:  # it is drawn with the one before
-                found[-1] = (found[-1][0] + character, found[-1][1])
+                found[-1] = (found[-1][0] + text[start:end], found[-1][1])
     return found
+
+
+def walled(text: str) -> str:
+    """As many cells without what a terminal obeys: the wall behind `clean`, if a widget passed it by."""
+    return "".join(c if is_seen(c) else "\ufffd" * get_character_cell_size(c) for c in text)
 
 
 def spans(old: list[Cell], new: list[Cell]) -> Iterator[tuple[int, int]]:
@@ -127,12 +141,27 @@ def spans(old: list[Cell], new: list[Cell]) -> Iterator[tuple[int, int]]:
 
 
 def painted(line: list[Cell], x: int, y: int) -> str:
-    """The sequences for cells that stand side by side, from a place on."""
-    sent = [f"\x1b[{y + 1};{x + 1}H"]
+    """The sequences for cells side by side, from a place on; nothing is sent for an unknown one."""
+    sent: list[str] = []
     before: str | None = None
-    for character, how in line:
+    lost = True  # whether the terminal may be at another place than the next cell's
+    for at, (character, how) in enumerate(line, x):
+        if not character:
+            lost = lost or how == UNKNOWN[1]
+            continue
+        if lost:
+            sent.append(f"\x1b[{y + 1};{at + 1}H")
         if how != before:
             sent.append(f"\x1b[0;{how}m" if how else "\x1b[0m")
             before = how
+        lost = is_doubtful(character)
+        behind = line[at - x + 1 : at - x + 2]
+        if lost and behind and not behind[0][0]:  # a terminal that gives it one cell would leave the other
+            sent.append(f"  \x1b[{y + 1};{at + 1}H")
         sent.append(character)
     return "".join(sent)
+
+
+def is_doubtful(character: str) -> bool:
+    """Whether terminals disagree about its width: what comes next is then put where it belongs."""
+    return len(character) > 1 or character >= EMOJI

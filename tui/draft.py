@@ -124,8 +124,17 @@ class Draft:
         return frozenset(range(2, self.reached)) - self.steps_wanting
 
     @property
+    def missing(self) -> str:
+        """What the step that wants something wants, in a few words; "" where none does."""
+        if self.problem:
+            return "the rows cannot be read"
+        if self.shapeless:
+            return "choose columns or a template"
+        return "agree to how a set is read" if self.questions else ""
+
+    @property
     def steps_wanting(self) -> frozenset[int]:
-        return frozenset({3}) if self.problem or self.shapeless or self.questions else frozenset()
+        return frozenset({3}) if self.missing else frozenset()
 
 
 def findings(counts: Mapping[str, int], spoiling: Collection[str] = ()) -> list[Finding]:

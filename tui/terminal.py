@@ -1,11 +1,11 @@
-"""Whether the terminal is still there: a viewer whose SIGHUP is ignored must notice by itself, and leave."""
+"""The terminal: whether it is still there (a viewer whose SIGHUP is ignored must notice), and its colours."""
 
 from __future__ import annotations
 
 import os
 import select
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import IO
 
 GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
@@ -37,6 +37,34 @@ def watch(descriptor: int, leave: Callable[[], None]) -> None:
 
     if os.isatty(descriptor):
         threading.Thread(target=wait, name="terminal", daemon=True).start()
+
+
+def colours(environment: Mapping[str, str] = os.environ) -> int:
+    """How many colours the terminal has, by what it says of itself, else by its entry in terminfo.
+
+    An unknown terminal is taken to have 8: all that come without an entry have.
+    """
+    if environment.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit"):
+        return 1 << 24
+    name = environment.get("TERM", "")
+    if name.endswith(("-256color", "-direct", "kitty")):
+        return 256
+    import curses  # takes some milliseconds, and most terminals say what they are
+
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    try:
+        curses.setupterm(name, nowhere)
+        return max(0, curses.tigetnum("colors"))
+    except curses.error:
+        return 8
+    finally:
+        os.close(nowhere)
+
+
+def colour_system(environment: Mapping[str, str] = os.environ) -> str:
+    """The same in the words of Rich, which takes every name that it does not know for 16 colours."""
+    known = colours(environment)
+    return "truecolor" if known > 256 else "256" if known == 256 else "standard"
 
 
 def _hung_up(descriptor: int, milliseconds: int | None) -> bool:

@@ -62,7 +62,10 @@ def detect(rows: Sequence[Row], source: Source) -> Shape | None:
         return _templated(present, source)
     absent = [column for column in source.columns.values() if column not in present]
     if absent:
-        raise UserError(f"{source.path}: no column {_listed(absent)}; columns found: {_listed(present)}")
+        raise UserError(
+            f"{source.path}: no column {_listed(absent)}; columns found: {_listed(present)};"
+            " name these in columns"
+        )
     most = _most(rows, source)
     if most is not None:
         return _shape(most, rows, present, source)

@@ -42,7 +42,9 @@ def load(folder: Path, template: str = "", train_on: TrainOn = "answers") -> Cha
         own = _own(folder, config)
         special = {**_json(folder / "special_tokens_map.json"), **config}
     except Exception as error:  # the library raises bare Exception for a file it cannot read
-        raise UserError(f"{folder}: its tokenizer cannot be read: {error}") from None
+        raise UserError(
+            f"{folder}: its tokenizer cannot be read ({error}); download the model again"
+        ) from None
     tokenizer.no_padding()
     tokenizer.no_truncation()
     names = {key: _content(value) for key, value in special.items() if key.endswith("_token")}
@@ -148,10 +150,16 @@ def _try(chat: ChatFormat) -> None:
         chat_templates.compiled(chat.template)
         chat.written(GREETING)
     except TemplateSyntaxError as error:
-        raise UserError(f"the chat template ({chat.origin}), line {error.lineno}: {error.message}") from None
+        raise UserError(
+            f"the chat template ({chat.origin}), line {error.lineno}: {error.message}; mend it, or"
+            " choose another in data.chat_template"
+        ) from None
     except Unusable as error:
         if isinstance(error.__context__, chat_templates.Exceeded):
-            raise UserError(f"the chat template ({chat.origin}) cannot be used: {error.detail}") from None
+            raise UserError(
+                f"the chat template ({chat.origin}) cannot be used: {error.detail}; choose another in"
+                " data.chat_template"
+            ) from None
 
 
 def _json(file: Path) -> dict[str, Any]:

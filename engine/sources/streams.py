@@ -115,10 +115,14 @@ def regular(path: Path) -> Bytes:
         # What the name stands for may have changed since, so that it must not block, and is looked at again.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        raise UserError(
+            f"{path}: no such file; check its name, or give builtin:NAME or hf:ORG/NAME"
+        ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UserError(f"{path}: cannot be opened: {reason}") from None
+        raise UserError(
+            f"{path}: cannot be opened ({reason}); make it readable for you, or name another"
+        ) from None
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise UserError(f"{path}: not a regular file; name a file or a folder")

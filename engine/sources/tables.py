@@ -209,7 +209,9 @@ def _sample(file: File, stream: Stream) -> tuple[list[str], bool]:
             raw = stream.line()
         except TooLong as error:
             if not lines:
-                raise UserError(f"{file.path}: line 1: {error.detail}; that is no table") from None
+                raise UserError(
+                    f"{file.path}: line 1: {error.detail}; that is no table, name another file"
+                ) from None
             return lines, False
         if not raw:
             return lines, True

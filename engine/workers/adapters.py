@@ -17,6 +17,7 @@ from engine.runs import Run
 from engine.workers import checkpoints
 
 WEIGHTS = "adapter_model.safetensors"
+PICKLED = "adapter_model.bin"
 
 UNMIXED = {
     "use_dora": "it was trained with DoRA",
@@ -46,6 +47,11 @@ def saved(run: Run, step: int | None = None) -> Saved:
     """The run's adapter, or that of one of its checkpoints. Raises UserError where it cannot be used."""
     folder = run.adapter if step is None else run.checkpoints / f"step-{step}"
     if not (folder / WEIGHTS).is_file():
+        if (folder / PICKLED).is_file():
+            raise UserError(
+                f"{run.name}: its adapter is a pickle ({PICKLED}), which can run code when loaded; "
+                f"convert it to {WEIGHTS}, or train again"
+            )
         raise UserError(_absent(run, step))
     if step is not None and (lack := checkpoints.missing(folder)):
         raise UserError(f"checkpoints/step-{step} of {run.name} is not whole ({lack}); take another")
@@ -102,7 +108,9 @@ def check_beside(first: Saved, chat: ChatFormat, other: Saved, other_chat: ChatF
             " reach it as other text; open a comparison of its own"
         )
     if other_chat.tokenizer.to_str() != chat.tokenizer.to_str():
-        raise UserError(f"{name} was trained with another tokenizer than {first.run.name}")
+        raise UserError(
+            f"{name} was trained with another tokenizer than {first.run.name}; open a comparison of its own"
+        )
 
 
 def _absent(run: Run, step: int | None) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from engine import runs
-from engine.recipe import Train
+from engine.recipe import Settled
 from engine.runs import Run
 from engine.workers import durable
 
@@ -36,7 +36,7 @@ class Amends:
     batch_size: int | None = None
     gradient_accumulation: int | None = None
 
-    def applied(self, plan: Train) -> Train:
+    def applied(self, plan: Settled) -> Settled:
         """The recipe's plan with the shrunk micro-batch."""
         if self.batch_size is None:
             return plan
@@ -52,9 +52,9 @@ class Amends:
         """After one more rollback, to that step: without these rows too from there on."""
         return replace(self, left_out=[*self.left_out, Gone(step, rows)])
 
-    def shrunk(self, plan: Train) -> Amends | None:
+    def shrunk(self, plan: Settled) -> Amends | None:
         """With at most half the micro-batch and as many rows a step as before; None where it is one row."""
-        rows = plan.batch_size * plan.gradient_accumulation
+        rows = plan.rows_a_step
         size = next((n for n in range(plan.batch_size // 2, 0, -1) if rows % n == 0), None)
         return (size and replace(self, batch_size=size, gradient_accumulation=rows // size)) or None
 

@@ -48,6 +48,7 @@ from typing import TYPE_CHECKING
 from engine.errors import RunFailed, UserError
 from engine.formats import Unusable
 from engine.runs import Run
+from engine.workers import eager
 from engine.workers.io import Channel, Request
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def main() -> int:
     began = time.perf_counter()
     try:
         channel.say("phase", phase="import")
+        eager.uncompiled()
         from engine.workers import conversing
 
         channel.say("phase", phase="load")

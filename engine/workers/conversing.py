@@ -92,7 +92,7 @@ class Session:
     def unload(self, column: str) -> None:
         """Close a column; an adapter that no other one wears leaves memory. Raises UserError, RunFailed."""
         if column not in self.columns or column == "base":
-            raise UserError(f"{column}: no column that can be closed")
+            raise UserError(f"{column}: no column that can be closed; there is {', '.join(self.columns)}")
         left = {name: own for name, own in self.columns.items() if name != column}
         gone = [
             adapter for adapter in self.columns[column] if not any(adapter in own for own in left.values())

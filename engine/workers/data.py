@@ -77,7 +77,7 @@ def _teller(channel: Channel, number: Any) -> Tell:
 def _ledger(session: Session, request: Request) -> dict[str, Any]:
     """A page of the ledger, of one reason or of all."""
     if session.counted is None:
-        raise UserError("the rows are still being counted")
+        raise UserError("the rows are still being counted; wait until they are")
     full = rendered_ledger(session)
     path = full if full.is_file() else session.counted.entries
     count = min(request.get("rows", 50), LEDGER_PAGE)

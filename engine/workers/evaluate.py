@@ -58,7 +58,7 @@ from engine.errors import RunFailed, UserError
 from engine.recipe import Recipe
 from engine.runs import Run
 from engine.sources import Part
-from engine.workers import durable
+from engine.workers import durable, eager
 from engine.workers.io import Channel, die_with
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ def evaluate(run: Run, asked: argparse.Namespace, channel: Channel, cancelled: C
     channel.say("phase", phase="rows")
     samples = held_out(recipe, asked.part, asked.rows or recipe.evaluate.rows)
     channel.say("phase", phase="load")
+    eager.uncompiled()
     from engine.workers import conversing
 
     session = conversing.opened(run)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from engine import hardware
 from engine.memory import Remedy
-from engine.recipe import Recipe, Train
+from engine.recipe import Recipe, Settled
 from engine.workers.amends import Amends
 
 MOST_REMEDIES = 3
@@ -45,7 +45,7 @@ def ran_out(error: BaseException) -> bool:
 
 
 def out_of_memory(
-    recipe: Recipe, plan: Train, when: str, rows: int, longest: int, remedies: Sequence[Remedy] = ()
+    recipe: Recipe, plan: Settled, when: str, rows: int, longest: int, remedies: Sequence[Remedy] = ()
 ) -> OutOfMemory:
     """What was tried when memory ran out: a batch of rows, padded to the longest; when: "step 5" say.
 

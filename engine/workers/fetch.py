@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from engine import hub
+from engine import hub, private
 from engine.errors import UserError
 from engine.recipe import Recipe, Source
 from engine.sources import hub_sets
@@ -26,10 +26,12 @@ def _fetch(source: Source) -> None:
     except Exception as error:  # the library lets through whatever its network and file layers raise
         text = (str(error).strip().splitlines() or [type(error).__name__])[0]
         offline = f" ({hub.offline()} is set: only what is cached can be had)" if hub.offline() else ""
-        raise UserError(f"{source.path}: cannot be had from the hub{offline}: {text}") from None
+        raise UserError(
+            f"{source.path}: cannot be had from the hub{offline}: {text}; check the id and the network"
+        ) from None
     files = {name: [entry["filename"] for entry in part.cache_files] for name, part in parts.items()}
     manifest = hub_sets.manifest(source)
-    manifest.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private.folder(manifest.parent)
     beside = manifest.with_suffix(".part")
     beside.write_text(json.dumps(files, indent=2) + "\n", "utf-8")
     beside.rename(manifest)

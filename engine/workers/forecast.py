@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from engine import fit
 from engine.fit import Fit
 from engine.footprint import Device
-from engine.memory import Remedy
-from engine.recipe import Recipe, Train
+from engine.memory import Remedy, Rows
+from engine.recipe import Recipe, Settled
 from engine.shapes import Unknown
 
 USUAL = 99
@@ -30,20 +30,29 @@ def lengths(rows: Path) -> np.ndarray:
     return np.concatenate(counts)
 
 
-def forecast(recipe: Recipe, plan: Train, lengths: np.ndarray, validation: Sequence[int]) -> Fit | Unknown:
-    """For the longest real rows. lengths, validation: tokens of each row; plan: [train] as it is run."""
-    return _forecast(recipe, plan, lengths, validation, here())
+def rows(lengths: np.ndarray, validation: Sequence[int]) -> Rows:
+    """What there is to know of the rows; lengths, validation: tokens of each."""
+    return Rows(
+        longest=int(lengths.max()),
+        usual=int(np.percentile(lengths, USUAL, method="higher")),
+        evaluated=max(validation, default=0),
+        mean=float(lengths.mean()),
+        count=len(lengths),
+    )
 
 
-def ways_out(
-    recipe: Recipe, plan: Train, lengths: np.ndarray, validation: Sequence[int], found: Fit | Unknown
-) -> list[Remedy]:
+def forecast(recipe: Recipe, plan: Settled, rows: Rows) -> Fit | Unknown:
+    """For the longest real rows; plan: [train] as it is run."""
+    return _forecast(recipe, plan, rows, here())
+
+
+def ways_out(recipe: Recipe, plan: Settled, rows: Rows, found: Fit | Unknown) -> list[Remedy]:
     """What would lower the memory of a run that was seen to run out of it, whatever its forecast said."""
     if isinstance(found, Unknown):
         return []
     # What the forecast came to was too much: so less than that is free for the run.
     free = min(found.forecast.device.free, found.forecast.total - 1)
-    again = _forecast(recipe, plan, lengths, validation, replace(found.forecast.device, free=free))
+    again = _forecast(recipe, plan, rows, replace(found.forecast.device, free=free))
     return again.remedies if isinstance(again, Fit) else []
 
 
@@ -73,9 +82,5 @@ def facts(found: Fit | Unknown) -> dict[str, Any]:
     }
 
 
-def _forecast(
-    recipe: Recipe, plan: Train, lengths: np.ndarray, validation: Sequence[int], device: Device
-) -> Fit | Unknown:
-    usual = int(np.percentile(lengths, USUAL, method="higher"))
-    run = recipe.model_copy(update={"train": plan})
-    return fit.fit(run, device, int(lengths.max()), usual, max(validation, default=0))
+def _forecast(recipe: Recipe, plan: Settled, rows: Rows, device: Device) -> Fit | Unknown:
+    return fit.fit(recipe.model_copy(update={"train": plan}), device, rows)

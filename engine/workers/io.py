@@ -14,6 +14,7 @@ from typing import Any
 
 from engine import runs
 from engine.errors import UserError
+from engine.redact import redacted
 
 Request = dict[str, Any]
 
@@ -29,6 +30,7 @@ class Channel:
     """Messages to the front end. Made first: what libraries print on stdout then goes to stderr."""
 
     def __init__(self) -> None:
+        os.umask(0o077)  # whatever a worker writes, it writes for the user alone
         self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
         self._lock = threading.Lock()
@@ -51,9 +53,17 @@ class Channel:
 
 
 def keep_printing() -> None:
-    """Have what libraries print be no reason to end: where the log's disk is full, their words are lost."""
-    sys.stdout = io.TextIOWrapper(_Forgiving(1, "w", closefd=False), "utf-8", "replace", line_buffering=True)
-    sys.stderr = io.TextIOWrapper(_Forgiving(2, "w", closefd=False), "utf-8", "replace", line_buffering=True)
+    """Have what libraries print be no reason to end: where the log's disk is full, their words are lost.
+
+    The user's token is taken out of what Python prints; code in C does not know it.
+    """
+    sys.stdout = _Discreet(_Forgiving(1, "w", closefd=False), "utf-8", "replace", line_buffering=True)
+    sys.stderr = _Discreet(_Forgiving(2, "w", closefd=False), "utf-8", "replace", line_buffering=True)
+
+
+class _Discreet(io.TextIOWrapper):
+    def write(self, text: str) -> int:
+        return super().write(redacted(text))
 
 
 class _Forgiving(io.FileIO):

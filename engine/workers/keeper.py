@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.events import EventLog
-from engine.recipe import Train
+from engine.recipe import Settled
 from engine.runs import Run
 from engine.workers import checkpoints, durable, faults, snapshot
 from engine.workers.course import Course
@@ -22,7 +22,7 @@ class Keeper:
     """`trainer` is set once it is made. Its methods raise Stopped where they wait and are asked to stop."""
 
     run: Run
-    plan: Train
+    plan: Settled
     course: Course
     save_adapter: Callable[[Path], None]
     trainable: int

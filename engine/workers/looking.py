@@ -66,7 +66,7 @@ def _row(session: Session, request: Request) -> tuple[dict[str, Any], Rendered |
     if session.counted is not None:
         numbers = session.counted.rows[part]
         if not len(numbers):
-            raise UserError(f"there are no {part} rows")
+            raise UserError(f"there are no {part} rows; take another part")
         index = min(index, len(numbers) - 1)
         number = int(numbers[index])
         one, row = at(session, session.counted, number)
@@ -103,7 +103,9 @@ def _walked(session: Session, part: Part, index: int) -> tuple[RowSet, Row]:
     )
     found = next(islice(rows, index, None), None)
     if found is None:
-        raise UserError(f"there are no {part} rows that far; the set is still being counted")
+        raise UserError(
+            f"there are no {part} rows that far; the set is still being counted, wait until it is"
+        )
     return found
 
 

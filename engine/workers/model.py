@@ -29,13 +29,14 @@ def load(recipe: Recipe, log: EventLog) -> tuple[Any, Any]:
         # Without this Unsloth may load another repository's ready-made 4-bit weights in its place.
         use_exact_model_name=True,
         trust_remote_code=False,
+        use_safetensors=True,  # a hub's model may have pickles too
     )
     four_bit = bool(getattr(model, "is_loaded_in_4bit", False))
     if recipe.model.load_in_4bit and not four_bit:
         log.write(
             "warned",
             text="this model's layers cannot be quantised to 4 bits here; it is trained unquantised",
-            mend="",
+            mend="where memory is short, take another model",
         )
     model = FastLanguageModel.get_peft_model(
         model,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from engine.recipe import Train
+from engine.recipe import Settled
 
 Changed = Literal["learning rate", "steps"]
 
@@ -25,7 +25,7 @@ def total(planned: int, changes: Sequence[Change], step: int) -> int:
     return told[-1] if told else planned
 
 
-def rate(plan: Train, planned: int, changes: Sequence[Change], step: int) -> float:
+def rate(plan: Settled, planned: int, changes: Sequence[Change], step: int) -> float:
     """The rate after `step` steps, as a share of the recipe's."""
     scale = 1.0
     for change in changes:
@@ -44,7 +44,7 @@ def _place(planned: int, changes: Sequence[Change], step: int) -> float:
     return min(float(planned), place + (planned - place) * (step - since) / (end - since))
 
 
-def _shape(plan: Train, planned: int, place: float) -> float:
+def _shape(plan: Settled, planned: int, place: float) -> float:
     if plan.schedule == "constant":
         return 1.0
     if place < plan.warmup_steps:

@@ -111,7 +111,10 @@ def put_on(pair: Pair, run: Run, step: int | None = None) -> Worn:
     except (ValueError, RuntimeError, KeyError) as error:
         take_off(pair, name)
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{run.name}: its adapter does not fit on the base in memory: {said}") from None
+        raise UserError(
+            f"{run.name}: its adapter does not fit on the base in memory ({said}); open a comparison"
+            " of its own"
+        ) from None
     pair.worn[name] = Worn(one, name, _is_zero(pair.peft, name))
     return pair.worn[name]
 
@@ -137,6 +140,7 @@ def _base(one: Saved) -> Any:
         quantization_config=BitsAndBytesConfig.from_dict(quantization) if quantization else None,
         device_map={"": 0} if torch.cuda.is_available() else "cpu",
         trust_remote_code=False,
+        use_safetensors=True,  # a hub's model may have pickles too
     )
     for module in base.modules():
         # bitsandbytes repacks CPU weights for a bfloat16 kernel where the processor has one: other numbers

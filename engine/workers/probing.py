@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.recipe import Train
+from engine.recipe import Settled
 from engine.workers import batches, peak, randomness
 from engine.workers.order import of_epoch
 
@@ -123,7 +123,7 @@ def _evaluate(trainer: Any) -> Measured:
     return Measured(len(rows), lengths[0], places, peak.read(), took)
 
 
-def _usual(lengths: np.ndarray, plan: Train) -> tuple[float, float]:
+def _usual(lengths: np.ndarray, plan: Settled) -> tuple[float, float]:
     """Tokens of a usual micro-batch with its padding, and of a usual step without: means over an epoch."""
     size, accumulation = plan.batch_size, plan.gradient_accumulation
     order = lengths[of_epoch(len(lengths), size * accumulation, plan.seed, 0)][: size * BATCHES_TO_MEAN]

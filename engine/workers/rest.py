@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import deque
 
-from engine.recipe import Train
+from engine.recipe import Settled
 
 STEPS_FOR_RATE = 20
 FEW = 3
@@ -18,7 +18,7 @@ class Rest:
     `expected` is the probe's word on an evaluation; it counts until there was one.
     """
 
-    def __init__(self, plan: Train, evaluates: bool) -> None:
+    def __init__(self, plan: Settled, evaluates: bool) -> None:
         self._plan, self._evaluates = plan, evaluates
         self._steps: deque[tuple[float, int]] = deque(maxlen=STEPS_FOR_RATE)  # (seconds, tokens)
         self._evaluations: deque[float] = deque(maxlen=FEW)

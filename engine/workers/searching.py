@@ -29,7 +29,7 @@ def found(session: Session, request: Request) -> dict[str, Any]:
     """The `found` message. Raises UserError."""
     counted = session.counted
     if counted is None:
-        raise UserError("the rows are still being counted")
+        raise UserError("the rows are still being counted; wait until they are")
     part, step = request["part"], request["step"]
     start, text = request["index"], request.get("text", "").casefold()
     chosen = np.arange(len(counted.rows[part]))

@@ -12,7 +12,7 @@ import torch
 from transformers import TrainerCallback
 
 from engine.events import EventLog
-from engine.recipe import Train
+from engine.recipe import Settled
 from engine.workers import failures, peak, samples
 from engine.workers.amends import MOST_ROLLBACKS, Again, Amends
 from engine.workers.control import Asked, Controls, added, not_a_deed, objection
@@ -37,7 +37,7 @@ class Teller(TrainerCallback):  # type: ignore[misc]
 
     def __init__(
         self,
-        plan: Train,
+        plan: Settled,
         course: Course,
         log: EventLog,
         stop: StopFlag,

@@ -21,16 +21,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine import autopsy, dataset, render, resume, runs, survey, usable
+from engine import auto, autopsy, dataset, fit, private, render, resume, runs, survey, usable
+from engine.auto import Choice
 from engine.dataset import Sample
 from engine.errors import UserError
 from engine.events import EventLog, Tail
 from engine.ledger import Entry
-from engine.memory import Remedy
-from engine.recipe import Recipe, Train
+from engine.memory import Remedy, Rows
+from engine.recipe import Recipe, Settled
 from engine.render import ChatFormat
 from engine.runs import Run
-from engine.workers import amends, checkpoints, closing, control, failures, fetch, forecast, rows, turn, watch
+from engine.workers import (
+    amends,
+    checkpoints,
+    closing,
+    control,
+    durable,
+    eager,
+    failures,
+    fetch,
+    forecast,
+    rows,
+    turn,
+    watch,
+)
 from engine.workers.amends import Again, Amends
 from engine.workers.control import Controls
 from engine.workers.course import Course
@@ -82,7 +96,6 @@ def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> 
     """
     recipe = run.recipe()
     made = amends.load(run)
-    plan = made.applied(recipe.train)
     log.write("started", name=run.name, model=recipe.model.id, signs=autopsy.signs(), pid=os.getpid())
     checkpoints.sweep(run.checkpoints)
     came_from = checkpoints.newest(run.checkpoints, lambda path, why: _pass_over(log, path, why))
@@ -100,8 +113,12 @@ def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> 
         resume.check(run, resume.changed_rows(run, digest))
 
     lengths = forecast.lengths(training)
-    held = [len(sample.rendered.ids) for sample in validation]
-    foreseen = forecast.forecast(recipe, plan, lengths, held)
+    known = forecast.rows(lengths, [len(sample.rendered.ids) for sample in validation])
+    settled, choices = patiently(lambda: _settled(run, recipe, known), log, stop)
+    if choices:
+        log.write("chosen", **auto.facts(choices))
+    plan = made.applied(settled)
+    foreseen = forecast.forecast(recipe, plan, known)
     log.write("forecast", **forecast.facts(foreseen))
 
     _enter("load", log, stop)
@@ -146,7 +163,7 @@ def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> 
     if log.continued:
         log.write("resumed", step=step, **{"from": str(came_from) if came_from else None})
     if not course.ended(step, plan.early_stopping):
-        ways_out = partial(forecast.ways_out, recipe, plan, lengths, held, foreseen)
+        ways_out = partial(forecast.ways_out, recipe, plan, known, foreseen)
         with _memory_watched(recipe, made, plan, trainer, log, stop, ways_out):
             trainer.train(resume_from_checkpoint=str(came_from) if came_from else None)
         step = trainer.state.global_step
@@ -159,6 +176,17 @@ def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> 
         keeper.take_best(step)
     keeper.adapter(step)
     return step, ended
+
+
+def _settled(run: Run, recipe: Recipe, known: Rows) -> tuple[Settled, tuple[Choice, ...]]:
+    """What the recipe leaves open, as it was chosen when the run was first started, or chosen now."""
+    choices = auto.load(run.path)
+    if choices is not None:
+        return auto.applied(recipe.train, choices), choices
+    settled, choices = fit.settle(recipe, forecast.here(), known)
+    if choices:
+        durable.document(run.path / auto.FILE, auto.facts(choices))
+    return settled, choices
 
 
 def _course(run: Run, steps: int, made: Amends, came_from: Path | None) -> Course:
@@ -175,7 +203,7 @@ def _course(run: Run, steps: int, made: Amends, came_from: Path | None) -> Cours
 def _memory_watched(
     recipe: Recipe,
     made: Amends,
-    plan: Train,
+    plan: Settled,
     trainer: Any,
     log: EventLog,
     stop: StopFlag,
@@ -213,8 +241,11 @@ def _say_stopped(run: Run, log: PatientLog, reason: str) -> None:
     )
 
 
+PASSED_OVER = "it goes on at the newest whole one, or begins anew"
+
+
 def _pass_over(log: EventLog, path: Path, why: str) -> None:
-    log.write("warned", text=f"checkpoints/{path.name} is not whole and is passed over: {why}", mend="")
+    log.write("warned", text=f"checkpoints/{path.name} is not whole ({why})", mend=PASSED_OVER)
 
 
 def _enter(phase: str, log: EventLog, stop: StopFlag) -> None:
@@ -226,6 +257,7 @@ def _enter(phase: str, log: EventLog, stop: StopFlag) -> None:
 def warm() -> None:
     """Import what trains: the slow part of a start, the same for every run."""
     _private_settings()
+    eager.uncompiled()
     import unsloth  # noqa: F401  (before transformers, trl and peft: it patches them)
 
     from engine.workers import trainer  # noqa: F401
@@ -234,7 +266,7 @@ def warm() -> None:
 def _private_settings() -> None:
     """What libraries read from the environment: compiled code to a private folder, no calls home."""
     compiled = runs.home() / "compiled"
-    compiled.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private.folder(compiled)
     os.environ["UNSLOTH_COMPILE_LOCATION"] = str(compiled)
     os.environ["UNSLOTH_DISABLE_STATISTICS"] = "1"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
@@ -280,7 +312,9 @@ def _render(
         digest = render.digest(training())
     left_out = totals.left_out()
     if not facts["count"]:
-        raise UserError(f"no row to train on: {sum(left_out.values())} were left out; ledger.jsonl says why")
+        raise UserError(
+            f"no row to train on: {sum(left_out.values())} were left out; ledger.jsonl of the run says why"
+        )
     if recipe.data.digest not in (None, digest):
         raise UserError("the rows are not those that were previewed; look at the data again, then start anew")
     log.write(
@@ -297,7 +331,7 @@ def _render(
         log.write(
             "warned",
             text=f"the chat template leaves text out of {lost} row{'s' * (lost > 1)}",
-            mend="see the ledger",
+            mend="the ledger lists them; another data.chat_template may keep it",
         )
     return run.rows / "train.arrow", digest, held.samples, 2 * facts["thinks"] > facts["count"]
 

@@ -15,7 +15,7 @@ from trl import SFTConfig, SFTTrainer
 
 from engine import render
 from engine.dataset import Sample
-from engine.recipe import Train
+from engine.recipe import Settled
 from engine.workers import faults, pace, snapshot
 from engine.workers.batches import Collator, Row, Size, kept_apart
 from engine.workers.course import Course
@@ -46,7 +46,7 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
     float32 in every life of a run (`build`), and is loaded into the live weights without a change of type.
     """
 
-    plan: Train
+    plan: Settled
     shrunk = False
     course: Course
     order: Order
@@ -116,7 +116,7 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
 
     def rows_of_step(self) -> list[int]:
         """Numbers of all rows of the step under way, in training order."""
-        rows, size = len(self.order), self.plan.batch_size * self.plan.gradient_accumulation
+        rows, size = len(self.order), self.plan.rows_a_step
         return of_step(rows, size, self.plan.seed, self.state.global_step + 1, self.order.left_out)
 
     def forget_loss(self) -> None:
@@ -174,7 +174,7 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
 
 
 def build(
-    plan: Train,
+    plan: Settled,
     model: Any,
     tokenizer: Any,
     rows: Dataset,
@@ -224,7 +224,7 @@ def build(
     )
     teller.trainer = trainer
     trainer.plan, trainer.course, trainer.before, trainer.shrunk = plan, course, before, shrunk
-    size = plan.batch_size * plan.gradient_accumulation
+    size = plan.rows_a_step
     trainer.order = Order(len(rows), size, plan.seed, course.left_out)
     trainer.validation = _columns(validation)
     # What will be read must be what was rendered: libraries drop and cut rows in silence.

@@ -42,7 +42,9 @@ class Conversation:
                     _print.progress(f"{done:,} of {total:,}")
                 case {"kind": "phase", "phase": phase}:
                     _print.progress(f"{phase} ...")
-        raise RunFailed(f"the {self._child.worker} worker ended without an answer")
+        raise RunFailed(
+            f"the {self._child.worker} worker ended without an answer; nothing of yours is lost, ask again"
+        )
 
 
 def talk(worker: str, *arguments: str, what: Callable[[Conversation], Awaitable[Answer]]) -> Answer:

@@ -13,6 +13,7 @@ from types import FrameType
 
 from engine import asking, reading, runs
 from engine.events import Event, RunState, Tail
+from engine.redact import redacted
 from engine.runs import Run
 from tui import terminal
 from tui.commands import _print
@@ -81,6 +82,8 @@ class Lines:
                 return f"it waits: {event.get('reason')}"
             case "unpaused":
                 return "it goes on"
+            case "chosen":
+                return "\n".join(f"auto: {reading.chosen(**one)}" for one in event["choices"])
             case "shrunk":
                 each, times = event.get("batch_size"), event.get("gradient_accumulation")
                 return f"memory ran out: it starts again with batches of {each}, {times} to a step"
@@ -162,7 +165,7 @@ def _show(events: Iterable[Event], state: RunState, lines: Lines, as_json: bool)
     def seen() -> Iterator[Event]:
         for event in events:
             if as_json:
-                print(json.dumps(event))
+                print(redacted(json.dumps(event)))
             elif line := lines.line(event):
                 shown.append(line.replace("\n", " "))
             yield event

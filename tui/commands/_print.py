@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from engine.redact import redacted
 from tui.safe import clean
 
 
@@ -31,7 +32,7 @@ def progress(text: str) -> None:
 
 def say_json(value: Any) -> None:
     """One JSON document a line: ASCII, so no terminal can be told anything by what is in it."""
-    print(json.dumps(value, default=str), flush=True)
+    print(redacted(json.dumps(value, default=str)), flush=True)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:

@@ -21,7 +21,8 @@ def tell(run: Run, do: str, value: float | None = None, as_json: bool = False) -
     facts = {"run": run.name, "asked": do, **({} if value is None else {"value": value})}
     while (answer := question.answer()) is None:
         if not runs.is_alive(run):
-            raise RunFailed(f"{run.name} ended before it heard that: {run.state().status}")
+            status = run.state().status
+            raise RunFailed(f"{run.name} ended before it heard that ({status}); `ift-tui attach` shows how")
         if time.monotonic() > deadline:
             said = f"it hears that after its step; `ift-tui attach {run.name}` shows the answer"
             _say(as_json, f"{run.name}: {said}", {**facts, "answered": False})

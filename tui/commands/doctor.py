@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    findings = [*doctor.examine(), *_four_bit()]
+    findings = [*doctor.examine(), *_settings(), *_four_bit()]
     if arguments.json:
         _print.say_json([dataclasses.asdict(finding) for finding in findings])
     else:
@@ -36,6 +36,22 @@ def run(arguments: argparse.Namespace) -> int:
             about = ", ".join(finding.name for finding in mends if finding.mend == mend)
             _print.say(f"  {about}: {mend}")
     return 1 if any(finding.status == "missing" for finding in findings) else 0
+
+
+def _settings() -> list[Finding]:
+    """The app's settings file: what of it does not hold, and why."""
+    from tui import keymap, settings
+    from tui.app import IftTui
+    from tui.themes import THEMES
+
+    found = settings.load(tuple(THEMES))
+    problems = list(found.problems)
+    if found.keys:
+        problems += keymap.usable(found.keys, keymap.places(IftTui))[1]
+    if not problems:
+        return [Finding("settings", "ok", str(settings.path()))]
+    mend = f"mend {settings.path()}; the usual theme and keys hold where it is wrong"
+    return [Finding("settings", "warn", problem, mend) for problem in problems]
 
 
 def _four_bit() -> list[Finding]:

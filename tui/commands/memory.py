@@ -6,8 +6,9 @@ import argparse
 import dataclasses
 from typing import Any
 
-from engine import doctor, fit, recipe
+from engine import auto, doctor, fit, reading, recipe
 from engine.errors import UserError
+from engine.memory import Rows
 from engine.recipe import Recipe
 from engine.shapes import Unknown
 from tui.commands import _ask, _print
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--longest {arguments.longest}: a row has at least one token")
     if arguments.probe:
         return _probe(plan, arguments.json)
-    found = fit.fit(plan, fit.device(), arguments.longest)
+    found = fit.fit(plan, fit.device(), Rows(longest=arguments.longest))
     if isinstance(found, Unknown):
         raise UserError(f"{plan.model.id}: its memory is not known: {found.reason}")
     forecast = found.forecast
@@ -44,8 +45,16 @@ def run(arguments: argparse.Namespace) -> int:
         facts = {"total": forecast.total, "free": forecast.device.free, "device": forecast.device.kind}
         remedies = [dataclasses.asdict(one) for one in found.remedies]
         disk = dataclasses.asdict(found.disk)
+        chosen = auto.facts(found.choices)
         _print.say_json(
-            {"verdict": forecast.verdict, **facts, "terms": terms, "remedies": remedies, "disk": disk}
+            {
+                "verdict": forecast.verdict,
+                **facts,
+                "terms": terms,
+                **chosen,
+                "remedies": remedies,
+                "disk": disk,
+            }
         )
     else:
         _say(found)
@@ -63,6 +72,8 @@ def _say(found: fit.Fit) -> None:
     for one in found.remedies:
         changes = ", ".join(f"{key} = {str(value).lower()}" for key, value in one.changes)
         _print.say(f"  {changes}: {_print.size(one.total)}, {one.verdict}")
+    for choice in found.choices:
+        _print.say(f"auto: {reading.chosen(choice.key, choice.value, choice.why)}")
     disk = found.disk
     _print.say(
         f"disk: adapter {_print.size(disk.adapter)}, checkpoints {_print.size(disk.checkpoints)},"

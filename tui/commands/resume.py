@@ -26,7 +26,9 @@ def run(arguments: argparse.Namespace) -> int:
     if runs.is_alive(found):
         raise UserError(f"{found.name} is alive; follow it: ift-tui attach {found.name}")
     if found.state().status == "finished":
-        raise UserError(f"{found.name} has come to its end; nothing is left to train")
+        raise UserError(
+            f"{found.name} has come to its end, nothing is left to train; start a new run to train longer"
+        )
     if problem := doctor.training_problem():
         raise UserError(problem)
     beside = _turn.beside(arguments)

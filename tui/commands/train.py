@@ -40,7 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
         turns.start(started, beside)
     except OSError as error:
         runs.discard(started)
-        raise RunFailed(f"{started.name}: the worker could not be started ({error})") from None
+        raise RunFailed(
+            f"{started.name}: the worker could not be started ({error}); no run was made"
+        ) from None
     if arguments.detach:
         return _follow.detached(started, arguments.json)
     if not arguments.json:

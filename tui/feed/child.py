@@ -148,7 +148,10 @@ class Dialogue:
             await self._reader
 
     async def _read(self) -> None:
-        gone: Message = {"kind": "error", "message": f"the {self._child.worker} worker has ended"}
+        gone: Message = {
+            "kind": "error",
+            "message": f"the {self._child.worker} worker has ended; leave this screen and open it again",
+        }
         try:
             async for message in self._child.messages():
                 if "id" not in message and message["kind"] == "error":
@@ -158,7 +161,7 @@ class Dialogue:
         except ValueError:  # a library wrote to the protocol's line in spite of all
             gone = {
                 "kind": "error",
-                "message": f"the {self._child.worker} worker said what is not JSON",
+                "message": f"the {self._child.worker} worker said what is not JSON; open this screen again",
             }
         self.lost = gone["message"]
         for queue in (*self._waiting.values(), self._unasked):

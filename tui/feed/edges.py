@@ -14,10 +14,12 @@ from engine.runs import Run
 from tui.feed.child import Child
 
 if TYPE_CHECKING:
+    from engine.auto import Choice
     from engine.fit import Fit
     from engine.hardware import Gpu, Host
+    from engine.memory import Rows
     from engine.models import ModelInfo
-    from engine.recipe import Recipe
+    from engine.recipe import Recipe, Settled
     from engine.shapes import Unknown
 
 
@@ -33,10 +35,16 @@ def _describe(id: str) -> ModelInfo:
     return models.describe(id)
 
 
-def _fit(plan: Recipe, longest: int | None, usual: int | None) -> Fit | Unknown:
+def _fit(plan: Recipe, rows: Rows) -> Fit | Unknown:
     from engine import fit
 
-    return fit.fit(plan, fit.device(), longest, usual)
+    return fit.fit(plan, fit.device(), rows)
+
+
+def _settle(plan: Recipe, rows: Rows) -> tuple[Settled, tuple[Choice, ...]]:
+    from engine import fit
+
+    return fit.settle(plan, fit.device(), rows)
 
 
 def _fits(plan: Recipe, models: Sequence[ModelInfo]) -> dict[str, Fit | Unknown]:
@@ -105,7 +113,8 @@ class Edges:
     describe: Callable[[str], ModelInfo] = _describe
     gpus: Callable[[], list[Gpu]] = _gpus
     host: Callable[[], Host] = _host
-    fit: Callable[[Recipe, int | None, int | None], Fit | Unknown] = _fit
+    fit: Callable[[Recipe, Rows], Fit | Unknown] = _fit
+    settle: Callable[[Recipe, Rows], tuple[Settled, tuple[Choice, ...]]] = _settle
     fits: Callable[[Recipe, Sequence[ModelInfo]], dict[str, Fit | Unknown]] = _fits
     ahead: Callable[[], list[Run]] = turns.ahead
     start: Callable[[Recipe, bool], Run] = _start

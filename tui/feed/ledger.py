@@ -27,7 +27,9 @@ class RunLedger:
         try:
             total, entries = await asyncio.to_thread(ledger.page, self._path, reason, start, rows)
         except (OSError, ValueError) as error:
-            raise RunFailed(f"{self._path.name} cannot be read: {error}") from None
+            raise RunFailed(
+                f"{self._path.name} cannot be read ({error}); the run itself is not touched by that"
+            ) from None
         return {"total": total, "entries": [asdict(entry) for entry in entries]}
 
     def _count(self) -> list[dict[str, Any]]:
@@ -40,7 +42,9 @@ class RunLedger:
         except FileNotFoundError:
             return []
         except (OSError, ValueError) as error:
-            raise RunFailed(f"{self._path.name} cannot be read: {error}") from None
+            raise RunFailed(
+                f"{self._path.name} cannot be read ({error}); the run itself is not touched by that"
+            ) from None
         return [
             {
                 "reason": reason, "done": done, "rows": rows, "action": "",

@@ -83,7 +83,7 @@ class RowsFeed:
 
     def _opened(self) -> Dialogue:
         if self._rows is None:
-            raise RunFailed("the rows are not open yet")
+            raise RunFailed("the rows are not open yet; wait a moment")
         return self._rows
 
     async def _reader(self) -> Dialogue:

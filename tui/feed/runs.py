@@ -103,11 +103,11 @@ class RunFeed:
         """A recipe does not change under a run, and what memory shrinks keeps the rows of a step."""
         if self._batch is None:
             try:
-                plan = self._run.recipe().train
-                self._batch = plan.batch_size * plan.gradient_accumulation
+                plan = self._run.plan()
+                self._batch = plan.rows_a_step if plan is not None else None
             except UserError:
                 self._batch = 0
-        return self._batch
+        return self._batch or 0
 
     def _judged(self, state: RunState, alive: bool) -> RunState:
         """With the cause of a crash, which is looked for once."""

@@ -13,13 +13,15 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
 from tui.safe import clean
+from tui.widgets.fields import OneLine
+from tui.widgets.quiet import Quiet
 
 
 class ChooseScreen(ModalScreen[str | None]):
     """Pick one of a few; escape picks none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", id="choose.cancel"),
+        Binding("escape", "dismiss(None)", "Cancel", id="choose.cancel", tooltip="Cancel, and choose none"),
     ]
 
     def __init__(self, question: str, answers: list[str]) -> None:
@@ -29,7 +31,7 @@ class ChooseScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = self._question
+            box.border_title = Content(clean(self._question, newlines=False))
             box.border_subtitle = "enter chooses · esc cancels"
             prompts = [Content(clean(answer, newlines=False)) for answer in self._answers]
             yield OptionList(*prompts, compact=True)
@@ -42,11 +44,27 @@ class PickScreen(ModalScreen[int | None]):
     """Pick one of many: what is typed narrows the list; escape picks none. Answers with its number."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", id="pick.cancel"),
-        Binding("down", "move('cursor_down')", "Next", id="pick.down", show=False),
-        Binding("up", "move('cursor_up')", "Before", id="pick.up", show=False),
-        Binding("pagedown", "move('page_down')", "Further down", id="pick.page_down", show=False),
-        Binding("pageup", "move('page_up')", "Further up", id="pick.page_up", show=False),
+        Binding("escape", "dismiss(None)", "Cancel", id="pick.cancel", tooltip="Cancel, and choose none"),
+        Binding(
+            "down", "move('cursor_down')", "Next", id="pick.down", show=False, tooltip="Go down the list"
+        ),
+        Binding("up", "move('cursor_up')", "Before", id="pick.up", show=False, tooltip="Go up the list"),
+        Binding(
+            "pagedown",
+            "move('page_down')",
+            "Further down",
+            id="pick.page_down",
+            show=False,
+            tooltip="Go further down the list",
+        ),
+        Binding(
+            "pageup",
+            "move('page_up')",
+            "Further up",
+            id="pick.page_up",
+            show=False,
+            tooltip="Go further up the list",
+        ),
     ]
 
     def __init__(self, question: str, answers: Sequence[str], current: int = 0) -> None:
@@ -60,7 +78,7 @@ class PickScreen(ModalScreen[int | None]):
         with Vertical(classes="dialog pick") as box:
             box.border_title = Content(clean(self._question, newlines=False))
             box.border_subtitle = "type to narrow · enter chooses · esc cancels"
-            yield Input(placeholder="part of the name", compact=True)
+            yield OneLine(placeholder="part of the name")
             listed = OptionList(compact=True)
             # As high as the whole list, whatever is typed: nothing jumps.
             listed.styles.height = min(len(self._answers), max(3, self.app.size.height * 4 // 5 - 6))
@@ -98,7 +116,7 @@ class AskScreen(ModalScreen[str | None]):
     """Type one line; escape types none. `check` says what is wrong with it, "" where nothing is."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", id="ask.cancel"),
+        Binding("escape", "dismiss(None)", "Cancel", id="ask.cancel", tooltip="Cancel, and type none"),
     ]
 
     def __init__(
@@ -112,10 +130,10 @@ class AskScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = self._question
-            box.border_subtitle = f"enter {self._does} · esc cancels"
-            yield Input(self._value, compact=True)
-            yield Static("", id="wrong", markup=False)
+            box.border_title = Content(clean(self._question, newlines=False))
+            box.border_subtitle = Content(clean(f"enter {self._does} · esc cancels", newlines=False))
+            yield OneLine(self._value)
+            yield Quiet("", id="wrong")
 
     def on_mount(self) -> None:
         self._say("")
@@ -131,17 +149,17 @@ class AskScreen(ModalScreen[str | None]):
             self.dismiss(value or None)
 
     def _say(self, wrong: str) -> None:
-        said = self.query_one("#wrong", Static)
+        said = self.query_one("#wrong", Quiet)
         said.display = bool(wrong)
-        said.update(wrong)
+        said.show(wrong)
 
 
 class ConfirmScreen(ModalScreen[bool]):
     """Yes or no; enter and y say yes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,y", "dismiss(True)", "Yes", id="confirm.yes"),
-        Binding("escape,n", "dismiss(False)", "No", id="confirm.no"),
+        Binding("enter,y", "dismiss(True)", "Yes", id="confirm.yes", tooltip="Say yes"),
+        Binding("escape,n", "dismiss(False)", "No", id="confirm.no", tooltip="Say no"),
     ]
 
     def __init__(self, question: str, explanation: str) -> None:
@@ -151,6 +169,6 @@ class ConfirmScreen(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = self._question
+            box.border_title = Content(clean(self._question, newlines=False))
             box.border_subtitle = "enter yes · esc no"
             yield Static(clean(self._explanation), markup=False)

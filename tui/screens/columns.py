@@ -32,7 +32,9 @@ async def change(screen: StepScreen, run: Run, chat: Dialogue, columns: list[Col
         return columns
     offered = choices(columns, found)
     if not offered:
-        screen.refuse(f"{run.name} has no checkpoint, and no other run has the same base model")
+        screen.refuse(
+            f"{run.name} has no checkpoint, and no other run has the same base model: nothing to add"
+        )
         return columns
     words = [word for word, _ in offered]
     number = await screen.app.push_screen_wait(PickScreen(f"Columns ({MOST} at most)", words))

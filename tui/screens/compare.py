@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.widgets import Input
 
 from engine.decoding import Settings
@@ -28,7 +29,9 @@ from tui.widgets.figures import place_of
 
 def _more(key: str, action: str, does: str, tooltip: str) -> Binding:
     """A key for which the footer has no room; help and the palette list it."""
-    return Binding(key, action, does, id=f"compare.{action}", tooltip=tooltip, show=False)
+    return Binding(
+        key, action, does, id=f"compare.{does.lower().replace(' ', '_')}", tooltip=tooltip, show=False
+    )
 
 
 class CompareScreen(TalkScreen):
@@ -48,18 +51,18 @@ class CompareScreen(TalkScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "held_out(1)", "Test row", id="compare.next", tooltip="Ask the next test row"),
-        Binding("ctrl+r", "held_out(-1)", "Row before", id="compare.before", show=False),
+        _more("ctrl+r", "held_out(-1)", "Row before", "Ask the test row before"),
         Binding("ctrl+n", "restart", "New", id="compare.new", tooltip="Begin a new conversation"),
-        Binding("f2", "manner", "Settings", id="compare.manner", tooltip="Answers, system prompt, examples"),
+        Binding("f2", "manner", "Settings", id="compare.manner", tooltip="Change settings, prompt, examples"),
         Binding("f3", "columns", "Columns", id="compare.columns", tooltip="Add or close a column"),
-        Binding("f5", "vote", "Vote", id="compare.vote", tooltip="Vote blind: which answer is better?"),
+        Binding("f5", "vote", "Vote", id="compare.vote", tooltip="Vote blind on which answer is better"),
         _more("f4", "correct", "Correct", "Write a better answer, as a row to train on"),
         _more("f6", "evaluate", "Evaluate", "Measure on many held-out rows"),
         _more("ctrl+y", "retry", "Retry", "Ask the last question again"),
         _more("ctrl+z", "undo", "Undo", "Take the last question back"),
         _more("up", "edit", "Edit", "Edit the last question"),
         _more("ctrl+s", "save", "Save", "Save the conversation"),
-        Binding("escape", "cancel_or_back", "Back", id="compare.back", tooltip="Stop the answer; leave"),
+        Binding("escape", "cancel_or_back", "Back", id="compare.back", tooltip="Stop the answer, or leave"),
     ]  # fmt: skip
 
     def __init__(self, run: Run, chat: Dialogue, rows: RowsFeed, clock: Callable[[], float]) -> None:
@@ -129,7 +132,8 @@ class CompareScreen(TalkScreen):
         self.examples = examples
         *question, reference = row["messages"]
         panel = self.query_one("#reference")
-        panel.border_title = f"Reference · {self._held_out.part} row {place_of(self._index, row['count'])}"
+        where = f"{self._held_out.part} row {place_of(self._index, row['count'])}"
+        panel.border_title = Content(f"Reference · {where}")
         self.ask(Exchange(tuple(question), reference["content"]))
 
     def action_held_out(self, by: int) -> None:
@@ -228,8 +232,10 @@ class CompareScreen(TalkScreen):
         self.post_message(EvaluationAsked(self.run))
 
     async def action_cancel_or_back(self) -> None:
-        if self.busy:
+        if self.busy and not self.cancelling:
+            self.cancelling = True
             await self.chat.tell("cancel")
+            self.say("stopping … esc again leaves")
         elif self._editing:
             self._editing = False
             self.query_one("#question", Input).value = ""

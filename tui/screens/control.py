@@ -61,7 +61,8 @@ async def ask(
     except (UserError, OSError) as error:
         screen.refuse(str(error))
     else:
-        screen.notify(f"asked: {do}{'' if value is None else f' {value:g}'}; it answers between two steps")
+        asked = do if value is None else f"{do} {value:g}"
+        screen.notify(f"asked: {asked}; it answers between two steps", markup=False)
 
 
 async def _ask_value(screen: StepScreen, run: Run, edges: Edges, state: RunState, do: str) -> None:

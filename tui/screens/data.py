@@ -20,8 +20,9 @@ from tui.feed import RowsFeed
 from tui.safe import clean
 from tui.screens.choose import ConfirmScreen, PickScreen
 from tui.screens.messages import DataChosen, DataLeft, SourcesChosen
-from tui.screens.paging import PagingScreen, Place
+from tui.screens.paging import PARTS, PagingScreen, Place
 from tui.screens.step import StepScreen
+from tui.widgets.fields import OneLine
 from tui.widgets.quiet import Quiet
 from tui.widgets.row_view import RowView, foot, head
 from tui.widgets.source_list import SourceList, found, shown_path
@@ -44,15 +45,28 @@ class DataScreen(PagingScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n", "next", "Next", id="data.next", tooltip="Take these rows; on to the recipe"),
-        Binding("enter", "next", "Next", id="data.enter", show=False, tooltip="Take these rows"),
-        Binding("slash", "type", "File", id="data.type", tooltip="Type a file, a folder or a hub id"),
-        Binding("m", "mapping", "Mapping", id="data.mapping", tooltip="How a set is read: format, columns"),
-        Binding("p", "template", "Template", id="data.template", show=False, tooltip="Prompt templates"),
         Binding(
-            "i", "inspect", "Inspect", id="data.inspect", tooltip="The row in four forms; what was found"
+            "enter", "next", "Next", id="data.enter", show=False, tooltip="Take these rows; on to the recipe"
         ),
-        Binding("l", "ledger", "Ledger", id="data.ledger", tooltip="Rows left out or changed, by reason"),
-        Binding("r", "report", "Report", id="data.report", tooltip="Lengths, answers, languages, warnings"),
+        Binding("slash", "type", "File", id="data.type", tooltip="Type a file, a folder or a hub id"),
+        Binding(
+            "m", "mapping", "Mapping", id="data.mapping", tooltip="Choose how a set is read: format, columns"
+        ),
+        Binding(
+            "p",
+            "template",
+            "Template",
+            id="data.template",
+            show=False,
+            tooltip="Choose or write a prompt template",
+        ),
+        Binding("i", "inspect", "Inspect", id="data.inspect", tooltip="Inspect the row in four forms"),
+        Binding(
+            "l", "ledger", "Ledger", id="data.ledger", tooltip="List rows left out or changed, by reason"
+        ),
+        Binding(
+            "r", "report", "Report", id="data.report", tooltip="Report lengths, answers, languages, warnings"
+        ),
     ]
 
     def __init__(self, rows: RowsFeed, draft: Draft) -> None:
@@ -68,7 +82,7 @@ class DataScreen(PagingScreen):
                 with Vertical(classes="panel", id="sets") as sets:
                     sets.border_title = "Sets"
                     yield SourceList()
-                    yield Input(placeholder="/ file, folder or hub id", compact=True)
+                    yield OneLine(placeholder="/ file, folder or hub id")
                 with VerticalScroll(classes="panel", id="found") as panel:
                     panel.border_title = "Found"
                     panel.border_subtitle = "rows: train / validation / test"
@@ -120,9 +134,9 @@ class DataScreen(PagingScreen):
             row = await self._rows.row(place.part, place.index, place.variant)
         except RunFailed as error:
             self.count, self.variants = 0, 1
-            view.border_title = f"Sample · {place.part}"
+            view.border_title = Content(clean(f"Sample · {place.part}"))
             view.border_subtitle = ""
-            view.say(str(error))
+            view.say(str(error) if place.part == PARTS[0] else f"{error}; t shows the next part")
             return
         if not self.stands:
             return

@@ -53,7 +53,7 @@ class EntriesScreen(StepScreen):
                 yield Quiet(id="whole")
 
     def on_mount(self) -> None:
-        self.query_one("#page").border_title = self._reason
+        self.query_one("#page").border_title = Content(clean(self._reason, newlines=False))
         self.query_one(EntriesTable).focus()
         self._ask()
 
@@ -71,7 +71,7 @@ class EntriesScreen(StepScreen):
         self._total, self._entries = page["total"], page["entries"]
         self.query_one(EntriesTable).show(self._entries)
         last = self._start + len(self._entries)
-        title = f"{self._reason} · {self._start + 1:,} to {last:,} of {self._total:,}"
+        title = f"{clean(self._reason, newlines=False)} · {self._start + 1:,} to {last:,} of {self._total:,}"
         self.query_one("#page").border_title = Content(title + ("  ◂ ▸" if self._total > PAGE else ""))
         self._describe()
         self.refresh_bindings()

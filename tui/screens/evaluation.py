@@ -60,8 +60,15 @@ class EvaluationScreen(StepScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "measure", "Measure", id="evaluation.new", tooltip="Measure on held-out rows"),
         Binding("o", "open", "Open", id="evaluation.open", tooltip="Open another saved evaluation"),
-        Binding("tab", "app.focus_next", "Figures/rows", id="evaluation.other", show=False),
-        Binding("escape", "cancel_or_back", "Back", id="compare.back", tooltip="End measuring; leave"),
+        Binding(
+            "tab",
+            "app.focus_next",
+            "Figures/rows",
+            id="evaluation.other",
+            show=False,
+            tooltip="Go from the figures to the rows, and back",
+        ),
+        Binding("escape", "cancel_or_back", "Back", id="compare.back", tooltip="End measuring, or leave"),
     ]
 
     def __init__(self, run: Run, edges: Edges) -> None:
@@ -72,6 +79,7 @@ class EvaluationScreen(StepScreen):
         self._saved: list[str] = []
         self._worker: Dialogue | None = None
         self._hears = False
+        self._ending = False
 
     def body(self) -> ComposeResult:
         with Container(id="evaluation"):
@@ -191,6 +199,7 @@ class EvaluationScreen(StepScreen):
     @work(group="measure")
     async def _measure(self, asked: list[str]) -> None:
         worker = Dialogue(self._edges.child("evaluate", str(self._run.path), *asked))
+        self._ending = False
         self._worker = worker
         self.refresh_bindings()
         self._say("starting the worker …")
@@ -213,10 +222,11 @@ class EvaluationScreen(StepScreen):
                 self._open(name)
 
     async def action_cancel_or_back(self) -> None:
-        if self._worker is not None and self._hears:
+        if self._worker is not None and self._hears and not self._ending:
+            self._ending = True
             await self._worker.tell("cancel")
-            self._say("ending … what is finished is summed up")
-        elif self._worker is None:
+            self._say("ending … what is finished is summed up; esc again leaves without it")
+        else:
             self.action_back()
 
 

@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Checkbox, Input, Label
 
 from tui.safe import clean
+from tui.widgets.fields import OneLine
 from tui.widgets.quiet import Quiet
 from tui.widgets.ticks import Tick
 
@@ -35,10 +37,19 @@ class FormScreen(ModalScreen[Fields | None]):
     """Enter takes it, escape leaves all as it was. `check` says what is wrong, "" where nothing is."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", id="form.cancel"),
-        Binding("enter", "take", "Take", id="form.take", priority=True),
-        Binding("down", "app.focus_next", "Next field", id="form.down", show=False),
-        Binding("up", "app.focus_previous", "Field before", id="form.up", show=False),
+        Binding("escape", "dismiss(None)", "Cancel", id="form.cancel", tooltip="Cancel, and change nothing"),
+        Binding("enter", "take", "Take", id="form.take", priority=True, tooltip="Take what the fields hold"),
+        Binding(
+            "down", "app.focus_next", "Next field", id="form.down", show=False, tooltip="Go to the next field"
+        ),
+        Binding(
+            "up",
+            "app.focus_previous",
+            "Field before",
+            id="form.up",
+            show=False,
+            tooltip="Go to the field before",
+        ),
     ]
 
     def __init__(self, title: str, fields: Sequence[Field], check: Callable[[Fields], str]) -> None:
@@ -49,7 +60,7 @@ class FormScreen(ModalScreen[Fields | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog form") as box:
-            box.border_title = self._title
+            box.border_title = Content(clean(self._title, newlines=False))
             box.border_subtitle = "enter takes it · esc cancels"
             for field in self._fields:
                 with Horizontal(classes="form-row", id=f"form-{field.key}"):
@@ -59,9 +70,9 @@ class FormScreen(ModalScreen[Fields | None]):
                     else:
                         hint = field.says if field.wide else ""
                         classes = "-wide-field" if field.wide else ""
-                        yield Input(field.value, compact=True, placeholder=hint, classes=classes)
+                        yield OneLine(field.value, placeholder=hint, classes=classes)
                     if not field.wide:
-                        yield Quiet(field.says, classes="knob-says")
+                        yield Quiet(clean(field.says, newlines=False), classes="knob-says")
             yield Quiet("", id="wrong")
 
     def on_mount(self) -> None:

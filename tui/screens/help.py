@@ -11,6 +11,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tui.safe import clean
+
 KEY_WIDTH = 16
 
 
@@ -18,7 +20,9 @@ class HelpScreen(ModalScreen[None]):
     """Shows sentences and keys; any of its keys closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,f1,enter,q", "dismiss", "Close", id="help.close"),
+        Binding(
+            "escape,question_mark,f1,enter,q", "dismiss", "Close", id="help.close", tooltip="Close the help"
+        ),
     ]
 
     def __init__(self, title: str, sentences: str, keys: Content) -> None:
@@ -29,7 +33,7 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help") as box:
-            box.border_title = self._title
+            box.border_title = Content(clean(self._title, newlines=False))
             box.border_subtitle = "esc closes"
             yield Static(self._sentences, markup=False)
             yield Static(self._keys, id="help-keys", markup=False)

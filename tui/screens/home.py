@@ -30,9 +30,11 @@ WELCOME = Content.assemble(
     ("Fine-tune a language model to follow your instructions.\n\n", "bold"),
     "Six steps, named above: pick a base model, see what it will read, set a few knobs, ",
     "watch it learn, then let base and tuned answer side by side.\n\n",
+    ("t", "bold $text-accent"),
+    "      a guided tour: in three minutes to base and tuned side by side.\n",
+    "       A tiny model and two sets come with the program; no GPU, no network\n\n",
     ("enter", "bold $text-accent"),
-    "  the guided first run: about two minutes, no GPU or network\n",
-    "       needed; a tiny model and two sets come with the program\n\n",
+    "  the same run without a guide, and twice as long\n\n",
     ("n", "bold $text-accent"),
     "      a new run with your model and your rows\n\n",
     ("?", "bold $text-accent"),
@@ -55,24 +57,29 @@ class HomeScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t", "tour", "Tour", id="home.tour", tooltip="Take the tour: all of it in three minutes"),
         Binding(
             "enter",
             "first",
             "First run",
             id="home.first",
             key_display="enter",
-            tooltip="The guided first run",
+            tooltip="Start the first run by yourself",
         ),
         Binding("n", "new", "New run", id="home.new", tooltip="Start a new run"),
-        Binding("c", "compare", "Compare", id="home.compare", tooltip="Chat with base and tuned"),
+        Binding("c", "compare", "Compare", id="home.compare", tooltip="Compare base and tuned"),
         Binding(
-            "f6", "evaluation", "Evaluation", id="home.evaluation", tooltip="Base against tuned, measured"
+            "f6",
+            "evaluation",
+            "Evaluation",
+            id="home.evaluation",
+            tooltip="Evaluate base against tuned on held-out rows",
         ),
-        Binding("r", "resume", "Resume", id="home.resume", tooltip="Go on at the newest checkpoint"),
+        Binding("r", "resume", "Resume", id="home.resume", tooltip="Resume at the newest checkpoint"),
         Binding("K,shift+up", "move(-1)", "Sooner", id="home.sooner", tooltip="Let it train earlier"),
         Binding("J,shift+down", "move(1)", "Later", id="home.later", tooltip="Let it train later"),
         Binding("x,delete", "take_out", "Take out", id="home.out", tooltip="Take it out of the line"),
-        Binding("escape", "back", "Back", show=False),
+        Binding("escape", "back", "Back", id="step.back", show=False, tooltip="Go back"),
     ]
 
     def __init__(self, edges: Edges) -> None:
@@ -93,6 +100,10 @@ class HomeScreen(StepScreen):
 
     def on_mount(self) -> None:
         self._follow()
+
+    def on_screen_resume(self) -> None:
+        if self._listed:  # what has happened meanwhile is shown at once
+            self._follow()
 
     @work(exclusive=True)
     async def _follow(self) -> None:
@@ -118,12 +129,17 @@ class HomeScreen(StepScreen):
             table.focus()
         self.refresh_bindings()
 
+    @property
+    def lines(self) -> tuple[RunLine, ...]:
+        """The runs, as they were when last looked at."""
+        return self._lines
+
     def _highlighted(self) -> RunLine | None:
         row = self.query_one(RunTable).cursor_row
         return self._lines[row] if row < len(self._lines) else None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "first":
+        if action in ("first", "tour"):
             return self._listed and not self._lines
         line = self._highlighted() if self._lines else None
         if action in ("compare", "evaluation"):
@@ -144,6 +160,9 @@ class HomeScreen(StepScreen):
 
     def action_first(self) -> None:
         self.post_message(RunBegun(GUIDED))
+
+    async def action_tour(self) -> None:
+        await self.run_action("app.tour")
 
     def action_compare(self) -> None:
         line = self._highlighted()

@@ -22,18 +22,34 @@ class HuntScreen(PagingScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "seek", "Search", id="hunt.seek", tooltip="Look for a text in the rows"),
-        Binding("n", "again(1)", "Next match", id="hunt.next", show=False),
-        Binding("N", "again(-1)", "Match before", id="hunt.before", show=False),
+        Binding("n", "again(1)", "Next match", id="hunt.next", show=False, tooltip="Go to the next match"),
+        Binding(
+            "N", "again(-1)", "Match before", id="hunt.before", show=False, tooltip="Go to the match before"
+        ),
         Binding(
             "right_square_bracket",
             "found(1)",
             "Next finding",
             id="hunt.found",
-            tooltip="The next row with a finding",
+            tooltip="Go to the next row with a finding",
             show=False,
         ),
-        Binding("left_square_bracket", "found(-1)", "Finding before", id="hunt.found_before", show=False),
-        Binding("x,backspace", "all_rows", "All rows again", id="hunt.all", show=False),
+        Binding(
+            "left_square_bracket",
+            "found(-1)",
+            "Finding before",
+            id="hunt.found_before",
+            show=False,
+            tooltip="Go to the row before with a finding",
+        ),
+        Binding(
+            "x,backspace",
+            "all_rows",
+            "All rows again",
+            id="hunt.all",
+            show=False,
+            tooltip="Go through all rows again",
+        ),
     ]
 
     def __init__(self, rows: RowsFeed, place: Place) -> None:

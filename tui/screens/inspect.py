@@ -66,14 +66,29 @@ class InspectScreen(HuntScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(str(number), f"form('{form}')", form, id=f"inspect.{form}", show=False)
+            Binding(
+                str(number),
+                f"form('{form}')",
+                form,
+                id=f"inspect.{form}",
+                show=False,
+                tooltip=f"Show the row as {form}",
+            )
             for number, form in enumerate(FORMS, 1)
         ),
-        Binding("space", "next_form", "Form", id="inspect.form", tooltip="Source, turns, text, tokens"),
-        Binding("f", "facts", "Facts", id="inspect.facts", tooltip="Figures of all rows, and back"),
-        Binding("c", "template", "Template", id="inspect.template", tooltip="Another chat template"),
-        Binding("k", "masking", "Mask", id="inspect.masking", tooltip="What is trained"),
-        Binding("m", "length", "Length", id="inspect.length", tooltip="The longest row, in tokens"),
+        Binding(
+            "space",
+            "next_form",
+            "Form",
+            id="inspect.form",
+            tooltip="Show the next form: source, turns, text, tokens",
+        ),
+        Binding("f", "facts", "Facts", id="inspect.facts", tooltip="Show figures of all rows, and back"),
+        Binding(
+            "c", "template", "Template", id="inspect.template", tooltip="Render with another chat template"
+        ),
+        Binding("k", "masking", "Mask", id="inspect.masking", tooltip="Choose what is trained"),
+        Binding("m", "length", "Length", id="inspect.length", tooltip="Set the longest row, in tokens"),
     ]
 
     def __init__(self, rows: RowsFeed, plan: Recipe, place: Place) -> None:

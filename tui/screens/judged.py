@@ -30,15 +30,40 @@ class JudgedScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "turn(-1)", "Row before", id="judged.before"),
-        Binding("right", "turn(1)", "Next row", id="judged.after"),
-        Binding("home", "turn(-1000000)", "Greatest gain", id="judged.first", show=False),
-        Binding("end", "turn(1000000)", "Greatest loss", id="judged.last", show=False),
-        Binding("f7", "plain", "Plain text", id="judged.plain", tooltip="Exact text, or Markdown drawn"),
+        Binding("right", "turn(1)", "Next row", id="judged.after", tooltip="Go to the next row"),
+        Binding("left", "turn(-1)", "Row before", id="judged.before", tooltip="Go to the row before"),
+        Binding(
+            "home",
+            "turn(-1000000)",
+            "Greatest gain",
+            id="judged.first",
+            show=False,
+            tooltip="Go to the greatest gain",
+        ),
+        Binding(
+            "end",
+            "turn(1000000)",
+            "Greatest loss",
+            id="judged.last",
+            show=False,
+            tooltip="Go to the greatest loss",
+        ),
+        Binding(
+            "f7", "plain", "Plain text", id="judged.plain", tooltip="Show the exact text, or Markdown drawn"
+        ),
         Binding("up", "scroll(-1)", "Scroll up", id="judged.up", show=False),
         Binding("down", "scroll(1)", "Scroll down", id="judged.down", show=False),
-        Binding("pageup", "scroll(-8)", "A page up", id="judged.page_up", show=False),
-        Binding("pagedown", "scroll(8)", "A page down", id="judged.page_down", show=False),
+        Binding(
+            "pageup", "scroll(-8)", "A page up", id="judged.page_up", show=False, tooltip="Scroll a page up"
+        ),
+        Binding(
+            "pagedown",
+            "scroll(8)",
+            "A page down",
+            id="judged.page_down",
+            show=False,
+            tooltip="Scroll a page down",
+        ),
     ]
 
     def __init__(self, found: Evaluation, at: int) -> None:

@@ -13,12 +13,13 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import TextArea
 
-from engine import jsonl, transcripts
+from engine import jsonl, private, transcripts
 from engine.errors import UserError
 from engine.runs import Run
 from engine.transcripts import Conversation
 from tui.safe import clean
 from tui.screens.step import StepScreen
+from tui.widgets.fields import ManyLines
 
 CORRECTIONS = "corrections.jsonl"
 
@@ -27,8 +28,15 @@ class CorrectScreen(ModalScreen[str | None]):
     """The answer to be edited; ctrl+s keeps it, escape leaves it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "keep", "Keep", id="correct.keep", priority=True),
-        Binding("escape", "dismiss(None)", "Cancel", id="correct.cancel"),
+        Binding(
+            "ctrl+s",
+            "keep",
+            "Keep",
+            id="correct.keep",
+            priority=True,
+            tooltip="Keep the answer as a row to train on",
+        ),
+        Binding("escape", "dismiss(None)", "Cancel", id="correct.cancel", tooltip="Cancel, and keep nothing"),
     ]
 
     def __init__(self, column: str, question: str, answer: str) -> None:
@@ -43,7 +51,7 @@ class CorrectScreen(ModalScreen[str | None]):
             box.border_title = Content(f"What should {clean(self._column)} have said?  ▸ {asked}")
             box.border_subtitle = "ctrl+s keeps it as a row to train on · esc cancels"
             # What cannot be seen is shown, and is kept as it is shown.
-            yield TextArea(clean(self._answer), show_line_numbers=False, soft_wrap=True)
+            yield ManyLines(clean(self._answer), show_line_numbers=False, soft_wrap=True)
 
     def on_mount(self) -> None:
         self.query_one(TextArea).focus()
@@ -84,13 +92,13 @@ def save(screen: StepScreen, run: Run, talk: Conversation, columns: list[str], f
     folder = run.path / "transcripts"
     rows = {column: transcripts.row(talk, column) for column in columns}
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        private.folder(folder)
         text = transcripts.markdown(f"{run.name}: {', '.join(columns)}", facts, talk, columns)
-        (folder / f"{stem}.md").write_text(text, "utf-8", errors="backslashreplace")
+        private.write(folder / f"{stem}.md", text)
         for column, row in rows.items():
             if row is not None:
                 name = "".join(char if char.isalnum() or char in "-_." else "-" for char in column)
-                (folder / f"{stem}-{name}.jsonl").write_text(json.dumps(row) + "\n", "ascii")
+                private.write(folder / f"{stem}-{name}.jsonl", json.dumps(row) + "\n")
     except OSError as error:
         screen.refuse(f"{folder}: cannot be written ({error.strerror}); free some space")
         return

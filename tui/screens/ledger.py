@@ -34,7 +34,7 @@ class LedgerScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "policy", "Policy", id="ledger.policy", tooltip="What is done with such rows"),
+        Binding("p", "policy", "Policy", id="ledger.policy", tooltip="Choose what is done with such rows"),
     ]
 
     def __init__(self, rows: RowsFeed) -> None:
@@ -66,7 +66,7 @@ class LedgerScreen(StepScreen):
             self._describe()
         self.query_one(TotalsTable).display = bool(self._totals)
         self.query_one("#ledger-state", Quiet).show(state(draft, bool(self._totals)))
-        self.query_one("#totals").border_subtitle = summed(self._totals)
+        self.query_one("#totals").border_subtitle = Content(summed(self._totals))
         self.refresh_bindings()
 
     @property

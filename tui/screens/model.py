@@ -16,6 +16,7 @@ from tui.feed import Edges
 from tui.safe import clean
 from tui.screens.messages import ModelChosen
 from tui.screens.step import StepScreen
+from tui.widgets.fields import OneLine
 from tui.widgets.model_list import ModelList, described
 from tui.widgets.quiet import Quiet
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from engine.models import ModelInfo
     from engine.recipe import Recipe
     from engine.shapes import Unknown
+
+
+NO_MODELS = (
+    "No model was found. Press / and type a Hugging Face id (org/name) or a folder with a config.json."
+)
 
 
 class ModelScreen(StepScreen):
@@ -64,7 +70,7 @@ class ModelScreen(StepScreen):
                     yield Quiet(id="described")
                 with Vertical(classes="panel", id="typed") as typed:
                     typed.border_title = "Another: folder or hub id"
-                    yield Input(placeholder="press /   e.g. Qwen/Qwen3-4B", compact=True)
+                    yield OneLine(placeholder="press /   e.g. Qwen/Qwen3-4B")
 
     def on_mount(self) -> None:
         self.query_one(ModelList).display = False
@@ -79,12 +85,13 @@ class ModelScreen(StepScreen):
         if not self.stands:
             return
         listed = self.query_one(ModelList)
-        self.query_one("#looking").display = False
-        listed.display = True
+        self.query_one("#looking", Quiet).show(NO_MODELS)
+        self.query_one("#looking").display = not models
+        listed.display = bool(models)
         listed.show(models, self._plan.model.id)
         self._models = models
         self._weigh(self._plan, models)
-        if not isinstance(self.focused, Input):
+        if models and not isinstance(self.focused, Input):
             listed.focus()
 
     @work(thread=True, exclusive=True, group="weigh")

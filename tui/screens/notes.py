@@ -18,7 +18,7 @@ class NotesScreen(ModalScreen[None]):
     """A page over the train screen; the arrow keys scroll it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,w,enter,q", "dismiss", "Close", id="notes.close"),
+        Binding("escape,w,enter,q", "dismiss", "Close", id="notes.close", tooltip="Close the notes"),
     ]
 
     def __init__(self, notes: Sequence[Content]) -> None:

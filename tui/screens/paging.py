@@ -26,7 +26,9 @@ class PagingScreen(StepScreen):
     """Goes from row to row; a subclass asks for the row and shows it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("t", "part", "Part", id="rows.part", show=False, tooltip="Train, validation or test rows"),
+        Binding(
+            "t", "part", "Part", id="rows.part", show=False, tooltip="Show train, validation or test rows"
+        ),
         Binding("g", "go", "Go to row", id="rows.go", show=False, tooltip="Go to a row by its number"),
         Binding(
             "v",
@@ -34,12 +36,18 @@ class PagingScreen(StepScreen):
             "Variant",
             id="rows.variant",
             show=False,
-            tooltip="The row's next wording or piece",
+            tooltip="Show the row's next wording or piece",
         ),
-        Binding("left", "turn(-1)", "The row before", id="rows.before", show=False),
-        Binding("right", "turn(1)", "The next row", id="rows.after", show=False),
-        Binding("pageup", "turn(-10)", "Ten rows back", id="rows.back", show=False),
-        Binding("pagedown", "turn(10)", "Ten rows on", id="rows.on", show=False),
+        Binding(
+            "left", "turn(-1)", "The row before", id="rows.before", show=False, tooltip="Go to the row before"
+        ),
+        Binding(
+            "right", "turn(1)", "The next row", id="rows.after", show=False, tooltip="Go to the next row"
+        ),
+        Binding(
+            "pageup", "turn(-10)", "Ten rows back", id="rows.back", show=False, tooltip="Go ten rows back"
+        ),
+        Binding("pagedown", "turn(10)", "Ten rows on", id="rows.on", show=False, tooltip="Go ten rows on"),
     ]
 
     def __init__(self, place: Place | None = None) -> None:

@@ -15,7 +15,8 @@ from textual.widgets import Input
 from engine import recipe
 from engine.errors import UserError
 from engine.fit import Fit
-from engine.recipe import Recipe
+from engine.memory import Rows
+from engine.recipe import Recipe, Settled
 from engine.shapes import Unknown
 from tui.draft import Draft
 from tui.feed import Edges
@@ -45,8 +46,17 @@ class RecipeScreen(StepScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n,ctrl+s", "start", "Start", id="recipe.start", tooltip="Start the training"),
         Binding("ctrl+o", "save", "Save as", id="recipe.save", tooltip="Write the recipe to a file"),
-        Binding("f2", "forecast", "Memory", id="recipe.forecast", tooltip="The memory forecast by terms"),
-        Binding("enter", "app.focus_next", "Next field", id="recipe.down", show=False),
+        Binding(
+            "f2", "forecast", "Memory", id="recipe.forecast", tooltip="Show the memory forecast by terms"
+        ),
+        Binding(
+            "enter",
+            "app.focus_next",
+            "Next field",
+            id="recipe.down",
+            show=False,
+            tooltip="Go to the next field",
+        ),
     ]
 
     def __init__(self, edges: Edges, draft: Draft) -> None:
@@ -71,7 +81,8 @@ class RecipeScreen(StepScreen):
     def progress(self) -> Progress:
         progress = super().progress()
         wanting = progress.wanting | ({4} if self._wrong else set())
-        return Progress(progress.done - wanting, frozenset(wanting))
+        missing = "a setting is wrong" if self._wrong else progress.missing
+        return Progress(progress.done - wanting, frozenset(wanting), missing)
 
     def on_mount(self) -> None:
         self.query_one("#train-steps Input").focus()
@@ -106,7 +117,9 @@ class RecipeScreen(StepScreen):
 
     def _sum_up(self) -> None:
         if self.draft is not None:
-            lines = summary(self.draft, forecast.line(self._fit()), self._saved, self._seconds())
+            settled, choices = self._edges.settle(self._plan, self._rows)
+            memory = forecast.line(self._fit(), choices=choices)
+            lines = summary(self.draft, settled, memory, self._saved, self._seconds())
             if self._wrong:
                 lines = Content.assemble((f"✗ {clean(self._wrong)}\n", "$text-error"), lines)
             self.query_one("#sums", Quiet).show(lines)
@@ -139,10 +152,16 @@ class RecipeScreen(StepScreen):
         self.refresh_bindings()
         self.post_message(StartAsked())
 
-    def _fit(self) -> Fit | Unknown:
+    @property
+    def _rows(self) -> Rows:
         scan = self.draft.scan if self.draft is not None else None
-        known = (scan["longest"], scan["usual"]) if scan and scan["rows"] else (None, None)
-        return self._edges.fit(self._plan, *known)
+        if not scan or not scan["rows"]:
+            return Rows()
+        mean = scan["tokens"] / scan["rows"]
+        return Rows(scan["longest"], scan["usual"], mean=mean, count=scan["rows"])
+
+    def _fit(self) -> Fit | Unknown:
+        return self._edges.fit(self._plan, self._rows)
 
     def action_forecast(self) -> None:
         from tui.screens.forecast import ForecastScreen
@@ -164,7 +183,8 @@ class RecipeScreen(StepScreen):
         plan, measured = self._measured
         if pace(plan) != pace(self._plan):
             return None
-        steps, then = (one.train.total_steps(scan["rows"]) for one in (self._plan, plan))
+        settled = (self._edges.settle(one, self._rows)[0] for one in (self._plan, plan))
+        steps, then = (one.total_steps(scan["rows"]) for one in settled)
         return float(measured["eta"] * steps / then)
 
     def action_save(self) -> None:
@@ -180,10 +200,16 @@ class RecipeScreen(StepScreen):
                 file.write(recipe.dumps(plan))
         except FileExistsError:
             self.notify(
-                f"{clean(str(path))} is there already; it was left as it is", severity="error", markup=False
+                f"{clean(str(path))} is there already and was left as it is; give another name",
+                severity="error",
+                markup=False,
             )
         except OSError as error:
-            self.notify(f"{clean(str(path))}: {error.strerror}", severity="error", markup=False)
+            self.notify(
+                f"{clean(str(path))} cannot be written ({error.strerror}); give another place",
+                severity="error",
+                markup=False,
+            )
         else:
             self._saved = path
             self._sum_up()
@@ -201,22 +227,31 @@ def typed(plan: Recipe, rows: list[KnobRow]) -> dict[str, Any]:
 def pace(plan: Recipe) -> dict[str, Any]:
     """What of a recipe decides how long a step takes."""
     document = plan.model_dump(include={"model", "data", "lora", "train"})
-    kept = ("batch_size", "gradient_accumulation", "gradient_checkpointing", "optimizer", "eval_every")
+    kept = (
+        "batch_size",
+        "gradient_accumulation",
+        "gradient_checkpointing",
+        "optimizer",
+        "packing",
+        "eval_every",
+    )
     return {**document, "train": {key: document["train"][key] for key in kept}}
 
 
-def summary(draft: Draft, memory: Content, saved: Path | None, seconds: float | None = None) -> Content:
+def summary(
+    draft: Draft, settled: Settled, memory: Content, saved: Path | None, seconds: float | None = None
+) -> Content:
     """Steps, rows and tokens, memory, and the command line that does the same: what matters most first.
 
-    seconds: what the run will take, where a probe has said so.
+    settled: [train] as it would be run. seconds: what the run will take, where a probe has said so.
     """
     plan, scan = draft.recipe, draft.scan
-    each = plan.train.batch_size * plan.train.gradient_accumulation
+    each = settled.rows_a_step
     if scan is None:
-        steps = plan.train.steps
+        steps = settled.steps
         size = "counting rows and tokens …"
     else:
-        steps = plan.train.total_steps(scan["rows"])
+        steps = settled.total_steps(scan["rows"])
         size = f"{scan['rows']:,} rows, {scan['tokens']:,} tokens an epoch"
     spoiling = [clean(sentence, newlines=False) for sentence in scan["spoiling"]] if scan else []
     length = f"{steps:,} steps of {each} rows" if steps else f"steps of {each} rows"

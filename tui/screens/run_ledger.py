@@ -62,7 +62,7 @@ class RunLedgerScreen(StepScreen):
         table = self.query_one(TotalsTable)
         table.show(self._totals)
         table.display = bool(self._totals)
-        self.query_one("#totals").border_subtitle = summed(self._totals)
+        self.query_one("#totals").border_subtitle = Content(summed(self._totals))
         if self._totals:
             table.focus()
         else:

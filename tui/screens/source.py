@@ -9,6 +9,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.content import Content
 from textual.widgets import Input
 
 from engine.errors import RunFailed
@@ -56,7 +57,7 @@ class SourceScreen(StepScreen):
 
     def on_mount(self) -> None:
         form = self.query_one(SourceForm)
-        form.border_title = f"How {shown_path(form.source.path)} is read"
+        form.border_title = Content(f"How {shown_path(form.source.path)} is read")
         self.query_one("#pick-format Value").focus()
         self.query_one(TriedView).say("reading …")
         self._try(0)

@@ -12,6 +12,7 @@ from textual.reactive import reactive
 from textual.screen import Screen
 
 from tui.safe import clean
+from tui.widgets.coach import Coach
 from tui.widgets.key_line import KeyLine
 from tui.widgets.stepper import Progress, Stepper
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 WIDE = 110
 """Columns from which panels stand side by side."""
+
+TALL = 50
+"""Lines from which panels that scroll are higher."""
 
 
 class StepScreen(Screen[Any]):
@@ -31,7 +35,7 @@ class StepScreen(Screen[Any]):
     AUTO_FOCUS = ""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", id="step.back"),
+        Binding("escape", "back", "Back", id="step.back", tooltip="Go back"),
     ]
 
     draft: reactive[Draft | None] = reactive(None)
@@ -43,6 +47,7 @@ class StepScreen(Screen[Any]):
         self.set_class(self.app.size.width < WIDE, "-narrow")
         yield Stepper(self.STEP)
         yield from self.body()
+        yield Coach()
         yield KeyLine()
 
     def body(self) -> ComposeResult:
@@ -53,7 +58,7 @@ class StepScreen(Screen[Any]):
         """What the stepper marks as done and as wanting."""
         if self.draft is None:
             return Progress()
-        return Progress(self.draft.steps_done, self.draft.steps_wanting)
+        return Progress(self.draft.steps_done, self.draft.steps_wanting, self.draft.missing)
 
     def mark_progress(self) -> None:
         self.query_one(Stepper).progress = self.progress()

@@ -24,6 +24,7 @@ from tui.safe import clean
 from tui.screens.manner import Manner
 from tui.screens.step import StepScreen
 from tui.widgets.answer import AnswerColumn, titles
+from tui.widgets.fields import OneLine
 from tui.widgets.figures import counted, duration
 from tui.widgets.prose import View
 from tui.widgets.quiet import Quiet
@@ -42,11 +43,21 @@ class TalkScreen(StepScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "f7", "plain", "Plain text", id="talk.plain", tooltip="Exact text, or Markdown drawn", show=False
+            "f7",
+            "plain",
+            "Plain text",
+            id="talk.plain",
+            tooltip="Show the exact text, or Markdown drawn",
+            show=False,
         ),
         Binding("f8", "unfold", "Reasoning", id="talk.unfold", tooltip="Show or fold reasoning", show=False),
         Binding(
-            "f9", "together", "Scroll together", id="talk.together", tooltip="Scroll all, or one", show=False
+            "f9",
+            "together",
+            "Scroll together",
+            id="talk.together",
+            tooltip="Scroll all columns, or one",
+            show=False,
         ),
     ]
 
@@ -64,6 +75,8 @@ class TalkScreen(StepScreen):
         self.examples: list[Message] = []
         self.warnings: list[str] = []
         self.busy = False
+        self.cancelling = False
+        """Whether the answer under way was asked to end: one that does not is left."""
         self.tries = 0
         """How often the last question was asked again."""
         self._clock = clock
@@ -79,7 +92,7 @@ class TalkScreen(StepScreen):
             yield Quiet(id="reference-text")
         yield Quiet(id="warnings")
         yield Quiet(id="chat-status")
-        yield Input(placeholder="ask all columns, or ctrl+t for a held-out row", id="question")
+        yield OneLine(placeholder="ask all columns, or ctrl+t for a held-out row", id="question")
 
     def progress(self) -> Progress:
         return Progress(frozenset({2, 3, 4, 5}))
@@ -187,7 +200,7 @@ class TalkScreen(StepScreen):
     @work(group="answer")
     async def ask(self, exchange: Exchange, only: tuple[str, ...] = ()) -> None:
         """Have a question answered, by all columns or by those that are named beside the others."""
-        self.busy = True
+        self.busy, self.cancelling = True, False
         talk = self.talk.asking(exchange)
         asked = list(only) or self.names
         self.talk = talk

@@ -40,8 +40,8 @@ class TrainScreen(WatchingScreen):
         "Dots are the loss of each step, the line is the mean of the last few, ◆ is the loss on validation "
         "rows, and the flat dashes are the base model's own loss on the same rows: what lies between is what "
         "training has earned. ▲ at the top is a spike that does not fit, ✗ on the axis a loss that is no "
-        "number, ↻ where the run was taken up again.\n\n"
-        "In the memory panel the full bar is this run, the dull one others; ┃ is the forecast and ╎ the peak "
+        "number, ↻ where it was taken up again.\n\n"
+        "In the memory panel the full bar is this run, the dashed one others; ┃ is the forecast, ╎ the peak "
         "so far. The samples are the same held-out prompts, asked again at each evaluation.\n\n"
         "s saves the adapter and stops; k saves a checkpoint and goes on; o has all else that it can be "
         "told, such as another learning rate. p holds the view still, not the run. A run that was stopped, "
@@ -49,14 +49,22 @@ class TrainScreen(WatchingScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "compare", "Compare", id="train.compare", tooltip="Chat with base and tuned"),
+        Binding("c", "compare", "Compare", id="train.compare", tooltip="Compare base and tuned"),
         Binding(
-            "f6", "evaluation", "Evaluation", id="train.evaluation", tooltip="Base against tuned, measured"
+            "f6",
+            "evaluation",
+            "Evaluation",
+            id="train.evaluation",
+            tooltip="Evaluate base against tuned on held-out rows",
         ),
-        Binding("r", "resume", "Resume", id="train.resume", tooltip="Go on at the newest checkpoint"),
+        Binding("r", "resume", "Resume", id="train.resume", tooltip="Resume at the newest checkpoint"),
         Binding("s", "stop", "Stop", id="train.stop", tooltip="Save the adapter and stop"),
-        Binding("k", "checkpoint", "Checkpoint", id="train.checkpoint", tooltip="Save one now and go on"),
-        Binding("o", "control", "Control", id="train.control", tooltip="All that a run can be told"),
+        Binding(
+            "k", "checkpoint", "Checkpoint", id="train.checkpoint", tooltip="Save a checkpoint and go on"
+        ),
+        Binding(
+            "o", "control", "Control", id="train.control", tooltip="Tell the run something: stop, rate, steps"
+        ),
         Binding("l", "log", "Log", id="train.log", tooltip="Show or hide worker.log"),
         Binding(
             "p", "pause", "Pause", id="train.pause", show=False, tooltip="Hold the view; the run goes on"
@@ -67,13 +75,13 @@ class TrainScreen(WatchingScreen):
             "Another run",
             id="train.overlay",
             show=False,
-            tooltip="Its loss beside it",
+            tooltip="Lay another run's loss beside it",
         ),
         Binding(
-            "w", "notes", "Notes", id="train.notes", show=False, tooltip="All warnings and notes in full"
+            "w", "notes", "Notes", id="train.notes", show=False, tooltip="Show all warnings and notes in full"
         ),
         Binding(
-            "e", "ledger", "Ledger", id="train.ledger", show=False, tooltip="Rows not used as they stand"
+            "e", "ledger", "Ledger", id="train.ledger", show=False, tooltip="List rows not used as they stand"
         ),
         *WATCHING,
     ]
@@ -105,7 +113,9 @@ class TrainScreen(WatchingScreen):
     def progress(self) -> Progress:
         over = self.snapshot.state.saved
         failed = self.snapshot.state.status in ENDED_BADLY
-        return Progress(frozenset({2, 3, 4} | ({5} if over else set())), frozenset({5} if failed else ()))
+        done, wanting = {2, 3, 4} | ({5} if over else set()), {5} if failed else set()
+        missing = "the run came to no end; r resumes it" if failed else ""
+        return Progress(frozenset(done), frozenset(wanting), missing)
 
     def on_mount(self) -> None:
         self.query_one("#outcome").display = False

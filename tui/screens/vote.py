@@ -45,19 +45,37 @@ class VoteScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,1", "cast('left')", "Left", id="vote.left", tooltip="The left answer is better"),
-        Binding("right,2", "cast('right')", "Right", id="vote.right", tooltip="The right answer is better"),
-        Binding("t", "cast('tie')", "Tie", id="vote.tie", tooltip="Both are as good"),
-        Binding("b", "cast('both bad')", "Both bad", id="vote.bad", tooltip="Neither will do"),
-        Binding("enter,space", "next", "Next", id="vote.next", key_display="enter", tooltip="The next row"),
+        Binding("left,1", "cast('left')", "Left", id="vote.left", tooltip="Prefer the left answer"),
+        Binding("right,2", "cast('right')", "Right", id="vote.right", tooltip="Prefer the right answer"),
+        Binding("t", "cast('tie')", "Tie", id="vote.tie", tooltip="Call it a tie: both are as good"),
+        Binding("b", "cast('both bad')", "Both bad", id="vote.bad", tooltip="Call both bad: neither will do"),
+        Binding(
+            "enter,space", "next", "Next", id="vote.next", key_display="enter", tooltip="Go to the next row"
+        ),
         Binding("s", "skip", "Skip", id="vote.skip", tooltip="Pass this row over"),
-        Binding("p", "type", "Ask", id="vote.type", tooltip="A question of your own"),
+        Binding("p", "type", "Ask", id="vote.type", tooltip="Ask a question of your own"),
         Binding("r", "reference", "Reference", id="vote.reference", show=False, tooltip="Show the reference"),
-        Binding("f7", "plain", "Plain text", id="vote.plain", show=False, tooltip="Exact text, or drawn"),
+        Binding(
+            "f7",
+            "plain",
+            "Plain text",
+            id="vote.plain",
+            show=False,
+            tooltip="Show the exact text, or Markdown drawn",
+        ),
         Binding("up", "scroll(-1)", "Scroll up", id="vote.up", show=False),
         Binding("down", "scroll(1)", "Scroll down", id="vote.down", show=False),
-        Binding("pageup", "scroll(-8)", "A page up", id="vote.page_up", show=False),
-        Binding("pagedown", "scroll(8)", "A page down", id="vote.page_down", show=False),
+        Binding(
+            "pageup", "scroll(-8)", "A page up", id="vote.page_up", show=False, tooltip="Scroll a page up"
+        ),
+        Binding(
+            "pagedown",
+            "scroll(8)",
+            "A page down",
+            id="vote.page_down",
+            show=False,
+            tooltip="Scroll a page down",
+        ),
     ]
 
     def __init__(

@@ -20,30 +20,36 @@ FEWEST_STEPS = 10
 
 LOOKS = (
     *(
-        (str(number), f"enlarge('{panel}')", name, panel, f"{name}: all the room, and back")
+        (str(number), f"enlarge('{panel}')", name, panel, f"Enlarge {name}, and back")
         for number, (panel, name) in enumerate(zip(PANELS, NAMES, strict=True), 1)
     ),
-    ("tab", "next_panel(1)", "Next panel", "next", "The next panel in all the room"),
-    ("shift+tab", "next_panel(-1)", "Panel before", "before", "The panel before in all the room"),
+    ("tab", "next_panel(1)", "Next panel", "next", "Enlarge the next panel"),
+    ("shift+tab", "next_panel(-1)", "Panel before", "before", "Enlarge the panel before"),
     ("h", "hide", "Hide", "hide", "Hide a panel, or show it again"),
-    ("left", "cursor(-1)", "Cursor", "left", "Read the curve at a step"),
-    ("right", "cursor(1)", "Cursor", "right", "Read the curve at a step"),
-    ("shift+left", "cursor(-10)", "Cursor", "far_left", "Ten times as far"),
-    ("shift+right", "cursor(10)", "Cursor", "far_right", "Ten times as far"),
-    ("plus,equals_sign", "zoom(True)", "Zoom in", "in", "Half as many of the last steps"),
-    ("minus", "zoom(False)", "Zoom out", "out", "Twice as many of the last steps"),
-    ("z", "zoom_to", "Zoom", "zoom", "The last n steps"),
-    ("g", "log_scale", "Scale", "scale", "Linear or logarithmic"),
+    ("left", "cursor(-1)", "Cursor", "left", "Read the curve, a step back"),
+    ("right", "cursor(1)", "Cursor", "right", "Read the curve, a step on"),
+    ("shift+left", "cursor(-10)", "Cursor", "far_left", "Read the curve, ten times as far back"),
+    ("shift+right", "cursor(10)", "Cursor", "far_right", "Read the curve, ten times as far on"),
+    ("plus,equals_sign", "zoom(True)", "Zoom in", "in", "Zoom in on half as many of the last steps"),
+    ("minus", "zoom(False)", "Zoom out", "out", "Zoom out to twice as many of the last steps"),
+    ("z", "zoom_to", "Zoom", "zoom", "Zoom to the last n steps"),
+    ("g", "log_scale", "Scale", "scale", "Switch between linear and logarithmic"),
     (
         "left_square_bracket",
         "sample(-1)",
         "Samples before",
         "earlier",
-        "The samples of the evaluation before",
+        "Show the samples of the evaluation before",
     ),
-    ("right_square_bracket", "sample(1)", "Samples after", "later", "The samples of the next evaluation"),
-    ("n", "prompt", "Next prompt", "prompt", "The samples of the next prompt"),
-    ("u", "gpu", "GPU", "gpu", "The memory of the next GPU"),
+    (
+        "right_square_bracket",
+        "sample(1)",
+        "Samples after",
+        "later",
+        "Show the samples of the next evaluation",
+    ),
+    ("n", "prompt", "Next prompt", "prompt", "Show the samples of the next prompt"),
+    ("u", "gpu", "GPU", "gpu", "Show the memory of the next GPU"),
 )
 """Key, action, name, id, what it does."""
 

@@ -12,6 +12,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, VerticalScroll
+from textual.content import Content
 from textual.widgets import Input, Label, TextArea
 
 from engine import templates
@@ -22,6 +23,7 @@ from tui.feed import RowsFeed
 from tui.safe import clean
 from tui.screens.choose import AskScreen, ConfirmScreen, PickScreen
 from tui.screens.step import StepScreen
+from tui.widgets.fields import ManyLines, OneLine
 from tui.widgets.tried import TriedView
 
 QUIET_SECONDS = 0.15
@@ -46,7 +48,9 @@ class WriteScreen(StepScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s,ctrl+n", "save", "Save", id="write.save", tooltip="Save the template and take it"),
         Binding("ctrl+t", "column", "Column", id="write.column", tooltip="Put a column at the cursor"),
-        Binding("ctrl+g", "wording", "Wording", id="write.wording", tooltip="The next wording, or a new one"),
+        Binding(
+            "ctrl+g", "wording", "Wording", id="write.wording", tooltip="Go to the next wording, or a new one"
+        ),
     ]
 
     def __init__(
@@ -66,17 +70,18 @@ class WriteScreen(StepScreen):
         begun = self._begun
         with Container(id="write"):
             with VerticalScroll(classes="panel", id="texts", can_focus=False) as panel:
-                panel.border_title = "A new template" if begun is EMPTY else f"Like {begun.name}"
+                title = "A new template" if begun is EMPTY else f"Like {begun.name}"
+                panel.border_title = Content(clean(title, newlines=False))
                 for key, label, value, hint in (
                     ("system", "System", begun.system, "may stay empty"),
                     ("choices", "Choices", ", ".join(begun.choices), "e.g. bad, good; may stay empty"),
                     ("label", "Label", begun.label, "the column that names a choice"),
                 ):
                     with Horizontal(classes="text-row"):
-                        yield Label(label, classes="knob-label")
-                        yield Input(value, placeholder=hint, compact=True, id=f"write-{key}")
+                        yield Label(label, classes="knob-label", markup=False)
+                        yield OneLine(value, placeholder=hint, id=f"write-{key}")
                 for key, text in (("prompt", self._wordings[0].prompt), ("answer", self._wordings[0].answer)):
-                    area = TextArea(text, compact=True, tab_behavior="focus", id=f"write-{key}")
+                    area = ManyLines(text, compact=True, tab_behavior="focus", id=f"write-{key}")
                     area.add_class("panel")
                     yield area
             yield TriedView(id="tried")
@@ -89,7 +94,7 @@ class WriteScreen(StepScreen):
     def _name_wording(self) -> None:
         count = len(self._wordings)
         which = f" · wording {self._at + 1} of {count}" if count > 1 else ""
-        self.query_one("#write-prompt").border_title = f"Prompt{which}"
+        self.query_one("#write-prompt").border_title = Content(f"Prompt{which}")
         self.query_one("#write-answer").border_title = "Answer"
 
     def _text(self, key: str) -> str:

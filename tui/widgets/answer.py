@@ -18,6 +18,9 @@ from tui.widgets.quiet import Quiet
 FRAMES_A_SECOND = 10
 
 
+NOTHING = "Answers stand here: type a question below, or ctrl+t asks one that was held out of training."
+
+
 class AnswerColumn(VerticalScroll):
     """Draws its side of the conversation. Tokens are gathered and painted a few times a second."""
 
@@ -64,6 +67,8 @@ class AnswerColumn(VerticalScroll):
         """All that is whole. rival: the column whose words it is held against; notes: stand above all."""
         parts = [Content.styled(clean(note), "$text-warning") for note in notes]
         parts += [part for exchange in talk.exchanges for part in self._exchange(exchange, rival, view)]
+        if not talk.exchanges:
+            parts.append(Content.styled(NOTHING, "$foreground-muted"))
         self._said.show(Content("\n\n").join(parts))
         self._to_end()
         last = talk.last

@@ -14,7 +14,7 @@ from engine.series import Series
 from tui.widgets.braille import Canvas
 from tui.widgets.figures import figure
 
-RAW, SMOOTHED, VALIDATION, BASE = "$foreground-muted", "$text-primary", "$text-warning", "$foreground"
+RAW, SMOOTHED, VALIDATION, BASE = "$foreground-muted", "bold $text-primary", "$text-warning", "$foreground"
 OTHER, CURSOR, AXIS, WRONG = "$text-success", "$text-accent", "$foreground-muted", "$text-error"
 
 GUTTER = 6

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.cells import cell_len
 from rich.text import Text
+from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import DataTable
 
 from engine import evals
 from engine.evals import Evaluation
 from tui.safe import clean
+from tui.widgets.figures import cut, left, right
 
 LOWER_IS_BETTER = ("loss",)
 NAME, CELL = 16, 14
@@ -149,11 +152,11 @@ def confusion(column: str, choices: Sequence[str], counts: Sequence[Sequence[int
     yield Content.styled(
         f"{clean(column, newlines=False)}: reference down, answer across", "$foreground-muted"
     )
-    names = [_short(clean(choice, newlines=False), LABEL - 1) for choice in choices]
-    head = " " * LABEL + "".join(name.rjust(LABEL) for name in [*names, "none"])
+    names = [cut(clean(choice, newlines=False), LABEL - 1) for choice in choices]
+    head = " " * LABEL + "".join(right(name, LABEL) for name in [*names, "none"])
     yield Content.styled(head, "$foreground-muted")
     for number, (name, row) in enumerate(zip(names, counts, strict=True)):
-        parts: list[Any] = [name.ljust(LABEL)]
+        parts: list[Any] = [left(name, LABEL)]
         parts += [
             (f"{count:>{LABEL},}", "bold" if at == number else "$foreground-muted" if not count else "")
             for at, count in enumerate(row)
@@ -177,6 +180,17 @@ def _forgetting(general: dict[str, Any], columns: Sequence[str]) -> Iterator[Con
 class JudgedTable(DataTable[Text]):
     """A line a row, from the greatest gain to the greatest loss."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter",
+            "select_cursor",
+            "Row",
+            id="evaluation.row",
+            key_display="enter",
+            tooltip="Open the row with both answers",
+        ),
+    ]
+
     def __init__(self) -> None:
         super().__init__(cursor_type="row", cell_padding=1)
 
@@ -190,7 +204,8 @@ class JudgedTable(DataTable[Text]):
             row = found.rows[number]
             answers = [row[name].get("text", "") for name in found.columns[:2]]
             cells = [gain(row, found.columns[1]), evals.question(row), *answers]
-            self.add_row(*(Text(clean(_short(" ".join(cell.split()), 120)), no_wrap=True) for cell in cells))
+            on_a_line = [_short(re.sub(r"[ \t\n]+", " ", cell).strip(" "), 120) for cell in cells]
+            self.add_row(*(Text(clean(cell, newlines=False), no_wrap=True) for cell in on_a_line))
 
 
 def gain(row: dict[str, Any], column: str) -> str:
@@ -200,7 +215,7 @@ def gain(row: dict[str, Any], column: str) -> str:
 
 
 def _cells(name: str, cells: Sequence[str], room: int = NAME) -> str:
-    return name.ljust(room) + "".join(_short(cell, CELL - 1).rjust(CELL) for cell in cells)
+    return left(name, room) + "".join(right(cut(cell, CELL - 1), CELL) for cell in cells)
 
 
 def _size(value: float, share: bool) -> str:

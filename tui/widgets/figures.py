@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import isfinite
 
+from rich.cells import cell_len, set_cell_size
+
 _SIZES = ("B", "kB", "MB", "GB", "TB")
 _COUNTS = ("", "K", "M", "B", "T")
 
@@ -70,6 +72,22 @@ def figure(value: float | None, digits: int = 4) -> str:
     if value and not 1e-3 <= abs(value) < 1e5:
         return f"{value:.2e}"
     return f"{value:.{digits}f}"
+
+
+def cut(text: str, width: int) -> str:
+    """At most that many cells of it; Chinese and emoji take two each."""
+    return text if cell_len(text) <= width else set_cell_size(text, max(0, width - 1)) + "…"
+
+
+def left(text: str, width: int) -> str:
+    """Exactly that many cells, filled up behind it."""
+    return set_cell_size(cut(text, width), width)
+
+
+def right(text: str, width: int) -> str:
+    """Exactly that many cells, filled up before it."""
+    shown = cut(text, width)
+    return " " * (width - cell_len(shown)) + shown
 
 
 def _scaled(count: float, units: tuple[str, ...]) -> tuple[float, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from textual.content import Content
 
+from engine import reading
+from engine.auto import Choice
 from engine.fit import Fit
 from engine.memory import Remedy
 from engine.shapes import Unknown
@@ -22,12 +24,13 @@ MOST_REMEDIES = 3
 NAME, FIGURE = 22, 9
 
 
-def line(found: Fit | Unknown, hint: str = "  (f2: its terms)") -> Content:
-    """The total against what is free, the verdict, and the cheapest ways out where it is not good."""
+def line(found: Fit | Unknown, hint: str = "  (f2: its terms)", choices: Sequence[Choice] = ()) -> Content:
+    """The total against what is free, the verdict, what was chosen for the recipe, and the cheapest ways out
+    where it is not good."""
+    chosen = Content.styled(short_choices(choices), "$foreground-muted")
     if isinstance(found, Unknown):
-        return Content.styled(
-            f"memory: not known, {clean(found.reason, newlines=False)}", "$foreground-muted"
-        )
+        said = f"memory: not known, {clean(found.reason, newlines=False)}"
+        return Content("\n").join([Content.styled(said, "$foreground-muted"), *[chosen] * bool(choices)])
     forecast = found.forecast
     sign, style = SIGNS[forecast.verdict]
     where = "GPU" if forecast.device.kind == "cuda" else "host"
@@ -36,7 +39,20 @@ def line(found: Fit | Unknown, hint: str = "  (f2: its terms)") -> Content:
         f"about {size(forecast.total)} of {size(forecast.device.free)} {where} memory free now",
         (hint, "$foreground-muted"),
     )
-    return Content("\n").join([first, *(remedy(one) for one in found.remedies[:MOST_REMEDIES])])
+    remedies = [remedy(one) for one in found.remedies[:MOST_REMEDIES]]
+    return Content("\n").join([first, *[chosen] * bool(choices), *remedies])
+
+
+def short_choices(choices: Sequence[Choice]) -> str:
+    """auto: batch size 8, gradient accumulation 2, adamw, gradient checkpointing off."""
+    return "auto: " + ", ".join(_short(one) for one in choices)
+
+
+def _short(choice: Choice) -> str:
+    name = choice.key.replace("_", " ")
+    if isinstance(choice.value, bool):
+        return f"{name} {'on' if choice.value else 'off'}"
+    return f"{name} {choice.value}"
 
 
 def remedy(found: Remedy) -> Content:
@@ -84,7 +100,7 @@ def page(found: Fit | Unknown, width: int, said: Content | None = None) -> Conte
 
 
 def _lines(found: Fit | Unknown, width: int) -> Iterator[Content]:
-    yield line(found, "")
+    yield line(found, "", ())
     if isinstance(found, Unknown):
         return
     yield from (remedy(one) for one in found.remedies[MOST_REMEDIES:])
@@ -95,6 +111,13 @@ def _lines(found: Fit | Unknown, width: int) -> Iterator[Content]:
         yield from (Content.assemble(" " * (NAME + FIGURE + 2), more) for more in how[1:])
     yield Content.styled(f"{'together':<{NAME}}{size(found.forecast.total):>{FIGURE}}", "bold")
     yield Content("")
+    if found.choices:
+        yield Content.styled("Chosen for this machine and these rows", "bold $text-primary")
+        for one in found.choices:
+            yield from Content(clean(reading.chosen(one.key, one.value, one.why), newlines=False)).wrap(
+                max(20, width)
+            )
+        yield Content("")
     yield Content.styled("On the disk", "bold $text-primary")
     disk = found.disk
     for name, count in (

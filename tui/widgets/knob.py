@@ -15,6 +15,7 @@ from textual.widgets import Checkbox, Input, Label
 
 from engine.recipe import Recipe, Source
 from tui.safe import clean
+from tui.widgets.fields import OneLine
 from tui.widgets.quiet import Quiet
 from tui.widgets.ticks import Tick
 
@@ -67,8 +68,8 @@ KNOBS = (
     Knob("", "name", "Name", "becomes part of the run's folder", str),
     Knob("train", "steps", "Steps", "optimizer steps; or leave it to epochs", whole),
     Knob("train", "epochs", "Epochs", "passes over all rows; or steps above", number),
-    Knob("train", "batch_size", "Batch size", "rows at once: faster, takes memory", whole),
-    Knob("train", "gradient_accumulation", "Accumulation", "batches to one step; costs no memory", whole),
+    Knob("train", "batch_size", "Batch size", "rows at once, or auto: what fits", whole),
+    Knob("train", "gradient_accumulation", "Accumulation", "batches to one step, or auto", whole),
     Knob("train", "learning_rate", "Learning rate", "2e-4 suits most; tiny models take more", number),
     Knob("lora", "rank", "LoRA rank", "size of the adapter: 8 to 64", whole),
     Knob("lora", "alpha", "LoRA alpha", "alpha / rank scales what the adapter adds", whole),
@@ -84,8 +85,17 @@ class Form(VerticalScroll):
     """A column of fields: the arrow keys go from one to the next, also where not all are in view."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "app.focus_next", "Next field", id="form.down", show=False),
-        Binding("up", "app.focus_previous", "Field before", id="form.up", show=False),
+        Binding(
+            "down", "app.focus_next", "Next field", id="form.down", show=False, tooltip="Go to the next field"
+        ),
+        Binding(
+            "up",
+            "app.focus_previous",
+            "Field before",
+            id="form.up",
+            show=False,
+            tooltip="Go to the field before",
+        ),
     ]
 
 
@@ -105,7 +115,7 @@ class KnobRow(Horizontal):
         if self.knob.read is bool:
             yield Tick(self._first)
         else:
-            yield Input(written(self._first), compact=True, select_on_focus=False)
+            yield OneLine(written(self._first), select_on_focus=False)
         yield Quiet(self.knob.says, classes="knob-says")
 
     @property

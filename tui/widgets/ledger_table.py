@@ -24,12 +24,23 @@ ACTIONS = {
 class TotalsTable(DataTable[Content]):
     """A line a reason: rows, what was done, what the recipe asks for."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter",
+            "select_cursor",
+            "Rows",
+            id="ledger.rows",
+            key_display="enter",
+            tooltip="Open the rows of the reason",
+        ),
+    ]
+
     def __init__(self) -> None:
         super().__init__(cursor_type="row")
 
     def on_mount(self) -> None:
         for name, width in (("rows", 9), ("reason", 28), ("done", 9), ("policy", 7)):
-            self.add_column(name, width=width, key=name)
+            self.add_column(Text(name), width=width, key=name)
 
     def show(self, totals: Sequence[dict[str, Any]]) -> None:
         """List these; the cursor stays where it was."""
@@ -46,8 +57,10 @@ class EntriesTable(DataTable[Text]):
     """A line an entry: where it stands, the particular of it, the beginning of the record."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right", "screen.turn(1)", "Next page", id="entries.next", tooltip="The next fifty"),
-        Binding("left", "screen.turn(-1)", "Page before", id="entries.before", tooltip="The fifty before"),
+        Binding("right", "screen.turn(1)", "Next page", id="entries.next", tooltip="Turn to the next fifty"),
+        Binding(
+            "left", "screen.turn(-1)", "Page before", id="entries.before", tooltip="Turn to the fifty before"
+        ),
     ]
 
     def __init__(self) -> None:

@@ -20,8 +20,10 @@ class LineView(ScrollView, can_focus=True):
     """Shows lines that are already as wide as it is; a sequence may make each one when it is asked for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+d", "page(1)", "A page down", id="lines.down", show=False),
-        Binding("ctrl+u", "page(-1)", "A page up", id="lines.up", show=False),
+        Binding(
+            "ctrl+d", "page(1)", "A page down", id="lines.down", show=False, tooltip="Scroll a page down"
+        ),
+        Binding("ctrl+u", "page(-1)", "A page up", id="lines.up", show=False, tooltip="Scroll a page up"),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:

@@ -49,7 +49,7 @@ def phase_words(state: RunState, seconds: int) -> str:
 def meter(fraction: float, width: int, style: str = "$primary") -> Content:
     """A bar that is `fraction` full, drawn in text."""
     full = round(min(max(fraction, 0.0), 1.0) * width)
-    return Content.assemble(("━" * full, style), ("─" * (width - full), "$foreground 25%"))
+    return Content.assemble(("━" * full, style), ("─" * (width - full), "$frame"))
 
 
 def facts(pairs: list[tuple[str, str]], width: int) -> Content:

@@ -13,7 +13,7 @@ from tui.safe import clean
 from tui.widgets.figures import size
 from tui.widgets.marks import facts
 
-OURS, OTHERS, FREE = "$primary", "$foreground-muted", "$foreground 25%"
+OURS, OTHERS, FREE = "$primary", "$foreground-muted", "$frame"
 FORECAST, PEAK = "┃", "╎"
 
 
@@ -68,7 +68,8 @@ def _of_gpu(gpu: Gpu, state: RunState, width: int) -> list[Content]:
     if gpu.total and gpu.used is not None:
         lines.append(_bar(gpu.used, gpu.total, ours, forecast, measured, width))
     lines.append(_at_work(gpu))
-    lines += [Content.styled(f"! slowed: {reason}"[:width], "$text-warning") for reason in gpu.slowed]
+    slowed = [clean(f"! slowed: {reason}", newlines=False) for reason in gpu.slowed]
+    lines += [Content.styled(words[:width], "$text-warning") for words in slowed]
     pairs = [("This run", size(ours)), *_marks(forecast, measured)] if mine else []
     if ours is not None and gpu.used is not None:
         pairs.append(("Others", size(max(0, gpu.used - ours))))
@@ -137,7 +138,7 @@ def _bar(
     room = max(4, width - len(words))
     mine = min(ours or 0, used)
     cells = [("━", OURS)] * _cells(mine, total, room)
-    cells += [("━", OTHERS)] * (_cells(used, total, room) - len(cells))
+    cells += [("╍", OTHERS)] * (_cells(used, total, room) - len(cells))
     cells += [("─", FREE)] * (room - len(cells))
     for mark, at, style in ((PEAK, peak, "$text-warning"), (FORECAST, forecast, "$text-accent")):
         if at and at <= total:

@@ -13,7 +13,7 @@ from textual.widgets.option_list import Option
 from engine.shapes import Unknown
 from tui.safe import clean
 from tui.widgets import forecast
-from tui.widgets.figures import short, size
+from tui.widgets.figures import left, short, size
 from tui.widgets.forecast import SIGNS
 
 if TYPE_CHECKING:
@@ -68,7 +68,6 @@ def heading(origin: str) -> Content:
 def line(model: ModelInfo, found: Fit | Unknown | None = None) -> Content:
     """Whether a run with it fits, name, parameters, what that run takes; a mark where it cannot train."""
     name = clean(model.name, newlines=False)
-    name = name if len(name) <= NAME_WIDTH else name[: NAME_WIDTH - 1] + "…"
     mark, total = ("  ", "") if found is None else ("? ", "$foreground-muted"), "" if found is None else "?"
     if found is not None and not isinstance(found, Unknown):
         sign, style = SIGNS[found.forecast.verdict]
@@ -76,7 +75,7 @@ def line(model: ModelInfo, found: Fit | Unknown | None = None) -> Content:
     if model.problem:
         mark = ("! ", "$text-warning")
     figures = f"{short(model.parameters):>6} {total:>8}"
-    return Content.assemble(mark, name.ljust(NAME_WIDTH), (figures, "$foreground-muted"))
+    return Content.assemble(mark, left(name, NAME_WIDTH), (figures, "$foreground-muted"))
 
 
 def described(model: ModelInfo, found: Fit | Unknown | None = None) -> Content:

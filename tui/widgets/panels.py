@@ -117,7 +117,8 @@ def notes(state: RunState) -> list[Content]:
         text = f"step {trouble.step:,}: the {trouble.what} is no number; {trouble.done}{where}"
         found.append((trouble.step, "✗", text, "$text-error"))
     found.sort(key=lambda note: note[0])
-    lines = [(sign, text, style) for _, sign, text, style in found]
+    lines = [("·", f"auto: {reading.chosen(**one)}", "") for one in state.chosen]
+    lines += [(sign, text, style) for _, sign, text, style in found]
     lines += [("!", text, "$text-warning") for text in state.warnings]
     if state.shrunk:
         each, times = state.shrunk

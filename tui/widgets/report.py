@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from tui.safe import clean
-from tui.widgets.figures import counted
+from tui.widgets.figures import counted, left
 
 LABEL = 22
 MOST_LABELS = 12
@@ -20,7 +21,7 @@ def drawn(scanned: dict[str, Any], max_length: int | None, width: int) -> Conten
     report = scanned["report"]
     parts = [
         ("Warnings", warnings(report)),
-        ("Rows and tokens", sizes(scanned)),
+        ("Rows and tokens", sizes(scanned, width)),
         ("Lengths", lengths(scanned, max_length, width)),
         ("Answers", labels(report, width)),
         ("Languages", languages(report, width)),
@@ -42,18 +43,18 @@ def warnings(report: dict[str, Any]) -> Iterator[Content]:
         yield Content.styled(f"! {clean(sentence, newlines=False)}", "$text-warning")
 
 
-def sizes(scanned: dict[str, Any]) -> Iterator[Content]:
+def sizes(scanned: dict[str, Any], width: int) -> Iterator[Content]:
     """Samples, tokens and trained tokens, by source and together."""
     sources = scanned["report"]["sources"]
     names = [_name(source["path"]) for source in sources]
-    wide = max([len("together"), *map(len, names)])
+    wide = min(width - 42, max(map(cell_len, ["together", *names])))
     rows = [(name, source["samples"], source) for name, source in zip(names, sources, strict=True)]
     if len(rows) != 1:
         rows.append(("together", scanned["rows"], scanned))
     yield Content.styled(f"{'':<{wide}}  {'rows':>10}  {'tokens':>13}  {'trained':>13}", "$foreground-muted")
     for name, samples, counts in rows:
         yield Content(
-            f"{name:<{wide}}  {samples:>10,}  {counts['tokens']:>13,}  {counts['trained_tokens']:>13,}"
+            f"{left(name, wide)}  {samples:>10,}  {counts['tokens']:>13,}  {counts['trained_tokens']:>13,}"
         )
 
 
@@ -118,15 +119,15 @@ def longest(report: dict[str, Any]) -> Iterator[Content]:
 
 def bar(name: str, count: float, most: float, together: float, width: int, label: int = LABEL) -> Content:
     """A name, a bar, and the figure: a count with its share, or a share alone."""
-    shown = clean(name, newlines=False)
-    shown = shown if len(shown) <= label else shown[: label - 1] + "…"
     share = count / together if together else 0.0
     figure = f"{share:6.1%}" if isinstance(count, float) else f"{count:>9,} {share:6.1%}"
     room = max(4, width - label - len(figure) - 6)
     full = max(1, round(room * count / most)) if count else 0
-    padding = " " * (label - Content(shown).cell_length)
     return Content.assemble(
-        f"{shown}{padding} ", ("█" * full, "$primary"), ("·" * (room - full), "$foreground 20%"), f" {figure}"
+        f"{left(clean(name, newlines=False), label)} ",
+        ("█" * full, "$primary"),
+        ("·" * (room - full), "$frame"),
+        f" {figure}",
     )
 
 

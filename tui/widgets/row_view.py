@@ -24,10 +24,28 @@ class RowView(LineView):
     """Shows a `row` message of the data worker, or why there is none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "screen.turn(-1)", "Row before", id="row.before", show=False),
-        Binding("right", "screen.turn(1)", "Next row", id="row.after", show=False),
-        Binding("pageup", "screen.turn(-10)", "Ten rows back", id="row.back", show=False),
-        Binding("pagedown", "screen.turn(10)", "Ten rows on", id="row.on", show=False),
+        Binding(
+            "left",
+            "screen.turn(-1)",
+            "Row before",
+            id="rows.before",
+            show=False,
+            tooltip="Go to the row before",
+        ),
+        Binding(
+            "right", "screen.turn(1)", "Next row", id="rows.after", show=False, tooltip="Go to the next row"
+        ),
+        Binding(
+            "pageup",
+            "screen.turn(-10)",
+            "Ten rows back",
+            id="rows.back",
+            show=False,
+            tooltip="Go ten rows back",
+        ),
+        Binding(
+            "pagedown", "screen.turn(10)", "Ten rows on", id="rows.on", show=False, tooltip="Go ten rows on"
+        ),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:

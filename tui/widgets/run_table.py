@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from rich.text import Text
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 from textual.widgets.data_table import ColumnKey
 
@@ -18,11 +19,17 @@ Justify = Literal["left", "right"]
 
 COLUMNS = {"Run": 12, "Model": 12, "Status": 12, "Step": 9, "Result": 10, "Started": 10}
 RIGHT = {"Step", "Result", "Started"}
-WIDEST_NAME = 40
+WIDEST_NAME = 64
 
 
 class RunTable(DataTable[Text]):
     """Rows are runs, newest first; the cursor stays on its run when others come."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter", "select_cursor", "Open", id="runs.open", key_display="enter", tooltip="Open the run"
+        ),
+    ]
 
     def __init__(self) -> None:
         super().__init__(cursor_type="row", cell_padding=1)

@@ -21,6 +21,8 @@ class Progress:
 
     done: frozenset[int] = frozenset()
     wanting: frozenset[int] = frozenset()
+    missing: str = ""
+    """What is wanted, in a few words that begin small; a narrow screen has room for the sign alone."""
 
 
 class Step(Quiet):
@@ -51,6 +53,7 @@ class Stepper(Horizontal):
         yield Static("ift-tui", id="brand", markup=False)
         for number in range(1, len(STEPS) + 1):
             yield Step(number)
+        yield Quiet(id="missing")
 
     def on_mount(self) -> None:
         for step in self.query(Step):
@@ -60,6 +63,7 @@ class Stepper(Horizontal):
         for step in self.query(Step):
             step.set_class(step.number in progress.done, "-done")
             step.show(label(step.number, progress))
+        self.query_one("#missing", Quiet).show(f"! {progress.missing}" if progress.missing else "")
 
 
 def label(number: int, progress: Progress) -> str:

@@ -14,6 +14,7 @@ from engine import templates
 from engine.errors import UserError
 from engine.templates import Template
 from tui.safe import clean
+from tui.widgets.figures import left
 from tui.widgets.ticks import TickList
 
 NAME = 25
@@ -86,7 +87,8 @@ def drawn(choice: Choice) -> Content:
     if choice.template is None:
         return Content.styled(f"✗ {clean(Path(choice.name).stem, newlines=False)}", "$text-error")
     template = choice.template
-    name = clean(f"{template.name:<{NAME}} {template.language:<4}", newlines=False)
+    words = ((template.name, NAME), (template.language, 4))
+    name = " ".join(left(clean(word, newlines=False), width) for word, width in words)
     lacks = (f"needs {', '.join(choice.lacks)}", "$text-warning")
     task = (template.task, "$foreground-muted")
     text, style = lacks if choice.lacks else task

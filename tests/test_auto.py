@@ -1,0 +1,194 @@
+"""What a recipe leaves open is chosen so that it fits, is nearly the fastest way, and says why."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_tui_walk import at_recipe, text
+from tui_stage import Stage, until
+
+from engine import auto, memory, recipe, runs
+from engine.auto import OPEN, ROOM, Choice
+from engine.errors import UserError
+from engine.footprint import Device, Plan
+from engine.memory import Rows
+from engine.recipe import Recipe, Settled
+from engine.shapes import Unknown
+from tests.conftest import wait_for_end
+from tests.test_shapes import CONFIGS, known
+from tui.__main__ import main
+
+GB = 1_000_000_000
+LLAMA = known(CONFIGS["Llama-3.1-8B"])
+SMALL = known(CONFIGS["SmolLM2-135M"])
+SHORT = Rows(longest=900, usual=600, evaluated=900, mean=150.0, count=20_000)
+LONG = Rows(longest=4096, usual=4096, evaluated=4096, mean=3500.0, count=20_000)
+
+
+def open_recipe(**train: Any) -> Recipe:
+    source = {"path": "rows.jsonl"}
+    return recipe.parse({"data": {"sources": [source], "max_length": 4096}, "train": train})
+
+
+def total(asked: Recipe, settled: Settled, model: Any, device: Device, rows: Rows) -> int:
+    return memory.forecast(memory.plan(asked, settled, rows), model, device).total
+
+
+@pytest.mark.parametrize("rows", [SHORT, LONG], ids=["short", "long"])
+@pytest.mark.parametrize("free", [8, 12, 16, 24, 48, 80, 141])
+def test_what_is_chosen_fits_where_anything_does(free: int, rows: Rows) -> None:
+    device, asked = Device("cuda", free * GB), open_recipe()
+    settled, choices = auto.settle(asked, LLAMA, device, rows)
+    assert {one.key for one in choices} == set(OPEN) - {"packing"} and settled.rows_a_step == 16
+    least = Settled(batch_size=1, gradient_accumulation=16, gradient_checkpointing=True)
+    if total(asked, least, LLAMA, device, rows) <= ROOM * device.free:
+        assert total(asked, settled, LLAMA, device, rows) <= ROOM * device.free
+    else:
+        assert (settled.batch_size, settled.gradient_checkpointing) == (1, True)
+
+
+def test_more_memory_never_makes_it_slower() -> None:
+    asked, costs = open_recipe(), []
+    for free in range(10, 145, 5):
+        device = Device("cuda", free * GB)
+        settled, _ = auto.settle(asked, LLAMA, device, SHORT)
+        costs.append(auto.cost(memory.plan(asked, settled, SHORT), device, 150.0))
+    assert all(later <= earlier * auto.NEAR for earlier, later in pairwise(costs))
+    assert costs[-1] < 0.7 * costs[0]
+
+
+def test_activations_are_kept_where_there_is_room() -> None:
+    asked = open_recipe()
+    roomy, _ = auto.settle(asked, LLAMA, Device("cuda", 141 * GB), SHORT)
+    tight, choices = auto.settle(asked, LLAMA, Device("cuda", 12 * GB), LONG)
+    assert not roomy.gradient_checkpointing and tight.gradient_checkpointing
+    why = {one.key: one.why for one in choices}
+    assert "to keep what the layers compute would take" in why["gradient_checkpointing"]
+    assert "12.0 GB that are free" in why["batch_size"]
+
+
+def test_what_a_recipe_says_stays() -> None:
+    given = {"batch_size": 3, "optimizer": "adamw_8bit", "gradient_checkpointing": False}
+    settled, choices = auto.settle(open_recipe(**given), LLAMA, Device("cuda", 80 * GB), SHORT)
+    assert {key: getattr(settled, key) for key in given} == given
+    assert choices == (Choice("gradient_accumulation", 5, "3 x 5 are 15 rows a step"),)
+    settled, choices = auto.settle(
+        open_recipe(**given, gradient_accumulation=2), LLAMA, Device("cuda", GB), SHORT
+    )
+    assert settled.rows_a_step == 6 and choices == ()
+
+
+def test_steps_are_made_of_the_micro_batches_that_the_recipe_asks_for() -> None:
+    settled, _ = auto.settle(open_recipe(gradient_accumulation=4), SMALL, Device("cuda", 80 * GB), SHORT)
+    assert settled.gradient_accumulation == 4 and settled.batch_size in (1, 2, 4)
+
+
+@pytest.mark.parametrize(("count", "rows"), [(None, 16), (20_000, 16), (320, 16), (319, 8), (60, 2), (3, 1)])
+def test_small_sets_have_small_steps(count: int | None, rows: int) -> None:
+    assert auto.rows_a_step(Rows(count=count)) == rows
+    settled, choices = auto.settle(open_recipe(), SMALL, Device("cpu", 8 * GB), Rows(count=count))
+    assert settled.rows_a_step == rows
+    assert ("few because the set has" in choices[1].why) == (rows < 16)
+
+
+def test_states_are_rounded_only_where_they_matter() -> None:
+    wide = recipe.changed(open_recipe(), lora={"rank": 256})
+    assert auto.settle(wide, LLAMA, Device("cuda", 24 * GB), SHORT)[0].optimizer == "adamw_8bit"
+    assert auto.settle(wide, LLAMA, Device("cpu", 24 * GB), SHORT)[0].optimizer == "adamw"
+    assert auto.settle(open_recipe(), LLAMA, Device("cuda", 24 * GB), SHORT)[0].optimizer == "adamw"
+
+
+def test_rows_share_a_sequence_where_that_is_known_to_help() -> None:
+    asked = open_recipe(packing="auto")
+    assert auto.settle(asked, LLAMA, Device("cuda", 80 * GB), SHORT)[0].packing
+    assert not auto.settle(asked, LLAMA, Device("cpu", 80 * GB), SHORT)[0].packing
+    gemma = known(CONFIGS["Gemma-2-2b"])
+    settled, choices = auto.settle(asked, gemma, Device("cuda", 80 * GB), SHORT)
+    assert not settled.packing and choices[-1].why == "not known to help with this model here"
+    assert not open_recipe().train.packing  # unless it is asked for
+
+
+def test_a_model_that_is_not_known_is_treated_with_care() -> None:
+    settled, choices = auto.settle(open_recipe(), Unknown("a mamba"), Device("cuda", 80 * GB), SHORT)
+    assert (settled.batch_size, settled.gradient_accumulation) == (1, 16)
+    assert settled.gradient_checkpointing
+    assert "not known: a mamba" in choices[0].why
+
+
+def test_the_cost_of_a_token_is_passes_and_weights_read() -> None:
+    device = Device("cuda", GB)
+    plain = Plan(length=100, batch=4, four_bit=False, checkpointing=False)
+    assert auto.cost(plain, device, 100.0) == pytest.approx(4 * (1 + 180 / 400))
+    again = Plan(length=100, batch=4, four_bit=True, checkpointing=True)
+    assert auto.cost(again, device, 100.0) == pytest.approx(6 * (1 + 405 / 400))
+
+
+def test_wrong_values_are_named_with_what_is_possible() -> None:
+    with pytest.raises(UserError, match=r"train\.batch_size: .*, or auto \(found 0\)$"):
+        open_recipe(batch_size=0)
+    with pytest.raises(UserError, match=r"train\.optimizer: .*'adamw_8bit', or auto \(found 'sgd'\)$"):
+        open_recipe(optimizer="sgd")
+
+
+def test_auto_survives_being_written_down() -> None:
+    asked = open_recipe(batch_size="auto")
+    assert recipe.parse(recipe.tomllib.loads(recipe.dumps(asked))) == asked
+
+
+def test_choices_are_read_back(tmp_path: Path) -> None:
+    asked = open_recipe()
+    assert auto.known(asked.train, tmp_path) is None  # nothing was chosen yet
+    settled, choices = auto.settle(asked, SMALL, Device("cpu", 8 * GB), SHORT)
+    (tmp_path / auto.FILE).write_text(json.dumps(auto.facts(choices)))
+    assert auto.load(tmp_path) == choices and auto.known(asked.train, tmp_path) == settled
+
+
+async def test_the_recipe_screen_says_what_would_be_chosen() -> None:
+    app = Stage().app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await at_recipe(app, pilot)
+        assert "auto:" not in text(app, "#sums")
+        app.screen.query_one("#train-batch_size Input").value = "auto"
+        app.screen.query_one("#train-gradient_accumulation Input").value = "auto"
+        await until(pilot, lambda: "auto: batch size " in text(app, "#sums"))
+        assert "steps of 16 rows" in text(app, "#sums")
+        await pilot.press("f2")
+        await until(pilot, lambda: bool(app.screen.query("#report-text")))
+        assert "rows a step" in text(app, "#report-text")
+
+
+def test_the_memory_command_says_what_would_be_chosen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "open.toml"
+    file.write_text('[[data.sources]]\npath = "builtin:products"\n')
+    assert main(["memory", str(file)]) == 0
+    assert "auto: batch_size = " in capsys.readouterr().out
+    assert main(["memory", str(file), "--json"]) == 0
+    assert [one["key"] for one in json.loads(capsys.readouterr().out)["choices"]] == list(OPEN)[:4]
+
+
+@pytest.mark.slow
+def test_a_run_writes_down_what_it_chose_and_goes_by_it() -> None:
+    plan = recipe.parse(
+        {
+            "data": {"sources": [{"path": "builtin:reviews", "cap": 40}], "max_length": 128},
+            "train": {"steps": 2, "probe": False},
+            "evaluate": {"at_end": 0, "samples": 0},
+        }
+    )
+    run = runs.create(plan)
+    assert run.plan() is None
+    runs.launch(run)
+    wait_for_end(run)
+    state = run.state()
+    assert state.status == "finished", "\n".join(runs.log_tail(run))
+    settled = run.plan()
+    assert settled is not None and settled.rows_a_step == 2  # 40 rows: twenty steps an epoch
+    assert [one["key"] for one in state.chosen] == list(OPEN)[:4]
+    assert {one["key"]: one["value"] for one in state.chosen}["batch_size"] == settled.batch_size
+    assert recipe.load(run.path / "recipe.toml").train.batch_size == "auto"  # as the person wrote it

@@ -1,0 +1,47 @@
+"""The mouse is never needed, and works: on the stepper, on tables and lists, on the keys at the bottom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from test_tui_walk import on, text, to_data
+from textual.widgets import DataTable
+from textual.widgets._footer import FooterKey
+from tui_stage import Stage, record, step_events, until
+
+from tui.screens.home import HomeScreen
+from tui.screens.model import ModelScreen
+from tui.screens.recipe import RecipeScreen
+from tui.screens.train import TrainScreen
+from tui.widgets.stepper import Step
+
+
+def step(app: Any, number: int) -> Step:
+    return next(step for step in app.screen.query(Step) if step.number == number)
+
+
+async def test_a_click_on_a_step_goes_back_there_and_on_a_key_does_what_it_says() -> None:
+    app = Stage().app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await to_data(app, pilot)
+        keys = {key.description: key for key in app.screen.query(FooterKey)}
+        await pilot.click(keys["Next"])
+        await until(pilot, on(app, RecipeScreen))
+        await pilot.click(step(app, 2))
+        await until(pilot, on(app, ModelScreen))
+        await pilot.click(step(app, 5))
+        assert isinstance(app.screen, ModelScreen)  # not been there yet
+
+
+async def test_a_run_is_opened_by_clicks() -> None:
+    for number in range(3):
+        record(f"run-{number}", step_events(400), minutes_ago=10 * number)
+    app = Stage().app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.screen.focused is not None)
+        await pilot.click(DataTable, offset=(4, 2))
+        assert app.screen.query_one(DataTable).cursor_row == 1 and isinstance(app.screen, HomeScreen)
+        await pilot.click(DataTable, offset=(4, 2))
+        await until(pilot, on(app, TrainScreen))
+        await until(pilot, lambda: "finished" in text(app, "#status"))
+        assert app.screen.followed.name.endswith("run-1")
