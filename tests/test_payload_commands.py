@@ -85,12 +85,12 @@ def dose() -> Dose:
 @pytest.mark.parametrize("command", front.names())
 def test_what_was_typed_is_complained_about_in_visible_form(printed: Printed, command: str) -> None:
     required = [] if command in ("models", "doctor", "queue", "runs", "templates") else [MARKED]
-    for arguments in ([*required, f"--{MARKED}"], [*required, MARKED, MARKED, MARKED]):
+    more = {"compare": ["--prompt", "x"], "set": ["steps=3"]}.get(command, [])
+    for arguments in ([*required, *more, f"--{MARKED}"], [*required, *more, MARKED, MARKED, MARKED]):
         code, text = printed.by(command, *arguments)
         assert code in (1, 2)
         marked(text)
     if required:
-        more = {"compare": ["--prompt", "x"], "set": ["steps=3"]}.get(command, [])
         code, text = printed.by(command, MARKED, *more)
         assert code in (1, 2)
         marked(text)
