@@ -2,8 +2,8 @@
 
     python benchmarks/export.py [--layers 24] [--width 1024] [--shard 50]
 
-Makes a Llama of random 16-bit weights in several files and an adapter on all its linear layers, merges them in
-a process of its own, and tells that process's peak of resident memory above what it had before, beside the
+Makes a Llama of random 16-bit weights in several files and an adapter on all its linear layers, merges them
+in a process of its own, and tells that process's peak of resident memory above what it had before, beside the
 bytes of the model, of a shard and of the largest tensor.
 """
 

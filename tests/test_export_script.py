@@ -1,4 +1,4 @@
-"""Runs of both small models taken elsewhere: every kind that is made here, and the script's losses the run's."""
+"""Short runs of both small models: every kind that is made here, and the script's losses the run's."""
 
 from __future__ import annotations
 
@@ -65,8 +65,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="module")
 def made(run: Run) -> dict[str, Any]:
     """All kinds that can be made here, by the command."""
-    onto = ["--onto", "4-bit"] if run.recipe().model.load_in_4bit else []
-    words = ["export", str(run.path), "--to", MADE_HERE, "--rows", "6", "--json", *onto]
+    words = ["export", str(run.path), "--to", MADE_HERE, "--rows", "6", "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "tui", *words],
         capture_output=True,
