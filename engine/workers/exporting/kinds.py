@@ -56,9 +56,9 @@ def _onto(work: Work, onto: str, plan: Callable[[Work, Merge], Plan]) -> Plan:
     if onto != "auto" or work.saved.made_with.get("quantization") is None:
         return plan(work, merged.plan(work.saved, work.base, work.asked.dtype, onto))
 
-    def otherwise(found: dict[str, Any] | None) -> Plan:
+    def otherwise(found: dict[str, Any]) -> Plan:
         how = merged.plan(work.saved, work.base, work.asked.dtype, "4-bit")
-        share = f"on {found['share']:.1%} of the tokens, wanted {found['bar']:.0%}" if found else "not at all"
+        share = f"on {found['share']:.1%} of the tokens, wanted {found['bar']:.0%}"
         how.notes.append(f"merged onto the originals it agreed with the run {share}, and was not kept")
         return plan(work, how)
 

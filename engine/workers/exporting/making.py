@@ -89,7 +89,7 @@ class Plan:
     notes: list[str] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     below: str = ""
-    otherwise: Callable[[dict[str, Any] | None], Plan] | None = None
+    otherwise: Callable[[dict[str, Any]], Plan] | None = None
 
 
 def opened(run: Run, asked: argparse.Namespace, channel: Channel, cancelled: Callable[[], bool]) -> Work:
@@ -107,7 +107,7 @@ def filled(work: Work, kind: str, plan: Plan, folder: Path) -> tuple[dict[str, A
     work.tell("write", kind)
     plan.fill(folder)
     told = checked(work, kind, plan, folder)
-    if told["status"] != "failed" or plan.otherwise is None:
+    if told["status"] != "failed" or not told["parity"] or plan.otherwise is None:
         return told, plan
     other = plan.otherwise(told["parity"])
     for path in folder.iterdir():
@@ -126,7 +126,14 @@ def checked(work: Work, kind: str, plan: Plan, folder: Path) -> dict[str, Any]:
     progress = work.tell("ask the export", kind)
     try:
         found = check.compared(
-            asked, folder, plan.loading, plan.dtype, plan.bar, plan.numbers, progress, work.cancelled
+            asked,
+            folder / plan.below,
+            plan.loading,
+            plan.dtype,
+            plan.bar,
+            plan.numbers,
+            progress,
+            work.cancelled,
         )
     except RunFailed as error:
         return {"status": "failed", "why": str(error), "parity": None}
