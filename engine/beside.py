@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from engine import runs
@@ -44,3 +45,12 @@ def steps(run: Run) -> list[int]:
 
 def has_adapter(run: Run) -> bool:
     return (run.adapter / "adapter_config.json").is_file()
+
+
+def best(run: Run) -> int | None:
+    """The step of the checkpoint with the lowest validation loss, where one is known and is there."""
+    try:
+        found = json.loads((run.checkpoints / "index.json").read_text("utf-8")).get("best")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return found if found in steps(run) else None

@@ -1,0 +1,1 @@
+"""What engine/workers/export.py is made of: a module for each kind of export, and the check."""

@@ -1,0 +1,45 @@
+"""The adapter as others load it: PEFT's folder with tokenizer, template, stop tokens and no path of ours."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from engine import models
+from engine.exports import serving
+from engine.render import ChatFormat
+from engine.workers.adapters import WEIGHTS, Saved
+from engine.workers.exporting import parts
+
+
+def fill(one: Saved, chat: ChatFormat, base: Path | None, out: Path) -> None:
+    """Write the adapter into a folder."""
+    config = {**one.config, "base_model_name_or_path": base_name(one)}
+    (out / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+    shutil.copyfile(one.folder / WEIGHTS, out / WEIGHTS)
+    parts.tokenizer(chat, one.folder, base, out)
+    parts.generation_config(chat, base, out)
+    parts.licences(base, out)
+
+
+def base_name(one: Saved) -> str:
+    """The base's id on the hub, or the bare name of one that is not there; never a path."""
+    info = models.describe(one.run.recipe().model.id)
+    return info.id if is_public(one) else info.name
+
+
+def is_public(one: Saved) -> bool:
+    """Whether the base has an id on the hub."""
+    return models.describe(one.run.recipe().model.id).origin in ("cache", "catalogue", "hub")
+
+
+def notes(one: Saved) -> list[str]:
+    """What a person should know before passing it on."""
+    said = []
+    if not is_public(one):
+        said.append(
+            f"its base {base_name(one)} has no id on the hub: who loads it needs the base's folder as well"
+        )
+    said += [f"vLLM does not serve it: {why}" for why in serving.refused(one.config)]
+    return said

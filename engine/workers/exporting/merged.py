@@ -1,0 +1,131 @@
+"""The whole model with the adapter in it: safetensors that transformers and vLLM load by themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from engine.errors import UserError
+from engine.render import ChatFormat
+from engine.workers.adapters import Saved
+from engine.workers.exporting import merge, parts
+
+SHARD = 5_000_000_000
+"""Bytes of a file of weights; what the hub and transformers use as well."""
+
+Onto = Literal["original", "4-bit"]
+
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+
+
+@dataclass(frozen=True)
+class Merge:
+    """What a merge is made of. onto: the base's own weights, or what 4-bit quantising left of them."""
+
+    base: Path
+    dtype: torch.dtype
+    onto: Onto
+    notes: list[str]
+
+
+def plan(one: Saved, base: Path, dtype: str, onto: str) -> Merge:
+    """How this adapter is merged. onto: "auto" is the original here. Raises UserError for a model that is not
+    merged at all."""
+    config = json.loads((base / "config.json").read_text("utf-8"))
+    if any(config.get(key) for key in EXPERTS):
+        raise UserError(
+            "a mixture of experts is not merged here: its adapters are laid out otherwise than its files;"
+            " export the adapter instead"
+        )
+    stored = config.get("quantization_config")
+    if stored is not None and stored.get("quant_method") != "bitsandbytes":
+        raise UserError(
+            f"the base is stored in {stored.get('quant_method')}, whose 16-bit weights cannot be had from it;"
+            " export the adapter instead"
+        )
+    if stored is not None:
+        raise UserError(
+            "the base on this machine is stored in 4 bits; export the adapter, or train on the model that it"
+            " was made from"
+        )
+    quantised = one.made_with.get("quantization") is not None
+    if onto == "4-bit" and not quantised:
+        raise UserError("--onto 4-bit: the run was not trained in 4 bits; leave it out")
+    notes = []
+    if onto == "4-bit":
+        notes.append("merged onto the dequantised 4-bit weights that it was trained on, not the originals")
+    elif quantised:
+        notes.append("trained on the base in 4 bits, merged onto its original weights")
+    return Merge(base, _dtype(one, config, dtype), "4-bit" if onto == "4-bit" else "original", notes)
+
+
+def _dtype(one: Saved, config: dict[str, Any], asked: str) -> torch.dtype:
+    """auto: what the run computed in; of a 4-bit run the base's own 16-bit type, else bfloat16."""
+    if asked == "auto":
+        own = str(config.get("dtype") or config.get("torch_dtype") or "")
+        asked = one.made_with["dtype"]
+        if one.made_with.get("quantization") is not None:
+            asked = own if own in ("bfloat16", "float16") else "bfloat16"
+    found: torch.dtype = getattr(torch, asked)
+    return found
+
+
+def fill(
+    how: Merge, one: Saved, chat: ChatFormat, out: Path, limit: int, progress: Callable[[int, int], None]
+) -> None:
+    """Write the model into a folder."""
+    restored = _requantised(how, one) if how.onto == "4-bit" else _as_it_is
+    merge.write(how.base, one.folder, out, how.dtype, limit, restored, progress)
+    config = json.loads((how.base / "config.json").read_text("utf-8"))
+    config.pop("quantization_config", None)
+    # Both names: transformers 5 says dtype, what reads older folders says torch_dtype.
+    config["dtype"] = config["torch_dtype"] = str(how.dtype).removeprefix("torch.")
+    (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+    parts.tokenizer(chat, one.folder, how.base, out)
+    parts.generation_config(chat, how.base, out)
+    parts.licences(how.base, out)
+
+
+def _as_it_is(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    return tensor
+
+
+def _requantised(how: Merge, one: Saved) -> merge.Restored:
+    """Weights of linear layers quantised as in training and back; others as they are."""
+    from bitsandbytes import functional
+
+    config = one.made_with["quantization"]
+    skipped = tuple(config.get("llm_int8_skip_modules") or ("lm_head",))
+    layers = _linear(how.base)
+    compute = getattr(torch, config["bnb_4bit_compute_dtype"])
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+
+    def restored(name: str, tensor: torch.Tensor) -> torch.Tensor:
+        layer = name.removesuffix(".weight")
+        if not any(known == layer or known.endswith("." + layer) for known in layers):
+            return tensor
+        if any(part in layer for part in skipped):
+            return tensor
+        packed, state = functional.quantize_4bit(
+            tensor.to(device, compute),
+            quant_type=config["bnb_4bit_quant_type"],
+            compress_statistics=config["bnb_4bit_use_double_quant"],
+        )
+        back: torch.Tensor = functional.dequantize_4bit(packed, state)
+        return back.cpu()
+
+    return restored
+
+
+def _linear(base: Path) -> set[str]:
+    """Names of the model's linear layers, from its configuration alone: no weight is loaded."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base))
+    return {name for name, layer in model.named_modules() if isinstance(layer, torch.nn.Linear)}

@@ -1,0 +1,90 @@
+"""An export that has passed, to the Hugging Face hub: private unless asked otherwise, resumable."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import Any
+
+from engine import exports, hub
+from engine.errors import RunFailed, UserError
+from engine.exports import Export
+from engine.runs import Run
+from engine.workers.adapters import WEIGHTS
+
+TOKEN = "HF_TOKEN"
+
+LEFT_OUT = [".cache/**"]
+"""What huggingface_hub keeps there of an upload under way."""
+
+
+def check(repo: str | None, dry_run: bool) -> None:
+    """Raise UserError where no place is named, or nothing can go there."""
+    if not repo or repo.count("/") != 1 or not hub.ID.fullmatch(repo):
+        raise UserError("--repo: name where it goes, as ORG/NAME")
+    if dry_run:
+        return
+    if variable := hub.offline():
+        raise UserError(f"{variable} forbids to go to the hub; unset it")
+    if not os.environ.get(TOKEN):
+        raise UserError(f"{TOKEN} is not set; put a token that may write into that variable")
+
+
+def ready(run: Run, kind: str, step: int | None) -> Export:
+    """The export that is to go up. Raises UserError where none has passed."""
+    folder = exports.place(run, kind, step)
+    weights = run.adapter if step is None else run.checkpoints / f"step-{step}"
+    try:
+        found = exports.read(folder)
+        if found.facts["digest"] != hashlib.sha256((weights / WEIGHTS).read_bytes()).hexdigest():
+            raise UserError("of a former adapter")
+    except (UserError, OSError):
+        raise UserError(
+            f"{run.name} has no export {folder.name} of its adapter that passed;"
+            f" `ift-tui export {run.name} --to {kind}` makes it"
+        ) from None
+    return found
+
+
+def listed(found: Export) -> list[dict[str, Any]]:
+    """The files that go up: {"file", "bytes"}."""
+    files = sorted(file for file in found.folder.rglob("*") if file.is_file() and ".cache" not in file.parts)
+    return [{"file": str(file.relative_to(found.folder)), "bytes": file.stat().st_size} for file in files]
+
+
+def upload(found: Export, repo: str, public: bool) -> None:
+    """Send it. Raises UserError for a name that is taken otherwise, RunFailed where the hub says no."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    api = HfApi(token=os.environ[TOKEN])
+    try:
+        api.create_repo(repo, private=not public, exist_ok=True)
+        is_private = bool(api.model_info(repo).private)
+        if is_private == public:
+            state = "private" if is_private else "public"
+            raise UserError(
+                f"{repo} is there already and is {state}; take another name, or change it on the hub"
+            )
+        api.upload_large_folder(
+            repo_id=repo,
+            repo_type="model",
+            folder_path=found.folder,
+            ignore_patterns=LEFT_OUT,
+            print_report=False,
+        )
+    except HfHubHTTPError as error:
+        said = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        raise RunFailed(
+            f"the hub refused {repo}: {said}; what went up stays, the same command goes on"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise RunFailed(
+            f"the hub cannot be reached ({type(error).__name__}); what went up stays, asking again goes on"
+        ) from None
+
+
+def planned(found: Export, repo: str, public: bool) -> dict[str, Any]:
+    """What goes up, and where."""
+    files = listed(found)
+    return {"repo": repo, "private": not public, "files": files, "bytes": sum(one["bytes"] for one in files)}

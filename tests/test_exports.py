@@ -1,0 +1,355 @@
+"""Exports without a model: the verdict on answers, licences and serving, other trainers' files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml as pyyaml
+
+from engine import exports, recipe, render
+from engine.errors import RunFailed, UserError
+from engine.exports import (
+    axolotl,
+    curve,
+    go_template,
+    licences,
+    llama_cpp,
+    llamafactory,
+    ollama,
+    script,
+    serving,
+    sizes,
+)
+from engine.exports import yaml as written
+from engine.exports.parity import Answer, Logits, Side, judged
+from engine.recipe import Settled
+from engine.render.load import LAYOUTS, layouts
+from engine.runs import Run
+from tests.render_stage import knowing_all, templates
+
+RUN = [Answer([1, 2, 3], [7, 8, 9], True), Answer([1, 4], [5, 5], True), Answer([9], [4] * 6, False)]
+NEAR = [Logits(0.01, 5.0, 5.0)] * 3
+SIDE = Side(frozenset({2}), "bfloat16")
+
+
+def verdict(export: list[Answer], logits: list[Logits] = NEAR, side: Side = SIDE, bar: float = 1.0) -> dict:
+    return judged(RUN, export, logits, (SIDE, side), bar)
+
+
+def test_the_same_answers_pass() -> None:
+    found = verdict(RUN)
+    assert found["passed"] and found["share"] == 1 and found["identical"] == 3 and found["first"] is None
+    assert found["tokens"] == 4 + 3 + 6 and found["ended"] == {"run": 2, "export": 2, "missed": 0}
+    assert found["differs"] == []
+
+
+def test_one_other_token_is_found_and_counted_to_the_end_of_its_answer() -> None:
+    other = [RUN[0], RUN[1], replace(RUN[2], ids=[4, 4, 1, 4, 4, 4])]
+    found = verdict(other)
+    assert not found["passed"] and found["agreed"] == 4 + 3 + 2
+    assert found["first"] == {"row": 2, "token": 2, "run": 4, "export": 1}
+    assert verdict(other, bar=0.65)["passed"] and not verdict(other, bar=0.70)["passed"]
+
+
+def test_another_prompt_fails_whatever_is_answered() -> None:
+    found = verdict([replace(RUN[0], prompt=[1, 2]), *RUN[1:]])
+    assert found["share"] == 1 and not found["passed"]
+    assert found["differs"][0].startswith("template: 1 of 3 prompts")
+
+
+def test_an_end_that_is_missed_fails_at_any_bar() -> None:
+    goes_on = [replace(RUN[0], ids=[7, 8, 9, 2, 7], ended=False), *RUN[1:]]
+    found = verdict(goes_on, side=Side(frozenset({5}), "bfloat16"), bar=0.1)
+    assert found["ended"]["missed"] == 1 and not found["passed"]
+    assert found["differs"][0] == (
+        "stop token: the run ends at 2, which does not stop the export (it stops at 5)"
+    )
+
+
+def test_the_base_is_known_by_its_logits() -> None:
+    base = [Answer(one.prompt, [3], False) for one in RUN]
+    found = verdict(base, [Logits(5.0, 0.0, 5.0)] * 3)
+    assert found["differs"] == [
+        "weights not merged: its first logits are nearer to the base model's than to the run's"
+    ]
+    assert (
+        "dtype: it computes in float16, not in bfloat16"
+        in verdict(base, side=Side(frozenset({2}), "float16"))["differs"]
+    )
+
+
+def test_kinds_are_known_by_name() -> None:
+    assert exports.kinds("adapter, merged,adapter") == ["adapter", "merged"]
+    for wrong in ("adapter,zip", "", ","):
+        with pytest.raises(UserError, match="--to"):
+            exports.kinds(wrong)
+
+
+def test_vllm_is_told_of_beforehand() -> None:
+    config = {"r": 16, "lora_alpha": 32, "bias": "none", "modules_to_save": None, "use_dora": False}
+    assert serving.refused(config) == [] and serving.options(config) == "--enable-lora"
+    assert serving.options({**config, "r": 24}) == "--enable-lora --max-lora-rank 32"
+    for change in ({"use_dora": True}, {"modules_to_save": ["lm_head"]}, {"bias": "all"}, {"r": 1024}):
+        assert len(serving.refused({**config, **change})) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("apache-2.0", "NOTICE"),
+        ("llama3.2", "Built with Llama"),
+        ("gemma", "prohibited use"),
+        ("cc-by-nc-4.0", "No commercial"),
+        ("cc0-1.0", "public domain"),
+        ("something-else", "read it"),
+    ],
+)
+def test_a_licence_says_what_it_asks(name: str, word: str) -> None:
+    assert any(word in one for one in licences.asks(name))
+
+
+def test_the_curve_leaves_out_what_is_no_number() -> None:
+    drawn = curve.svg([(step, 3 / step) for step in range(1, 2000)] + [(2000, float("nan"))], [(1000, 0.5)])
+    assert drawn.startswith("<svg") and "nan" not in drawn and len(drawn) < 12_000
+    assert drawn.count("<circle") == 1 and curve.svg([], []) == ""
+
+
+PLAN = Settled(batch_size=2, gradient_accumulation=3, learning_rate=2e-5, schedule="linear", steps=7)
+
+
+def test_other_trainers_files_are_yaml_with_the_runs_values() -> None:
+    plan = recipe.load("first-steps")
+    made = pyyaml.safe_load(axolotl.text(plan, PLAN, 7, "org/base", "{{ x }}\n'\"", ["v_proj"], ["so"]))
+    assert made["base_model"] == "org/base" and made["learning_rate"] == 2e-5 and made["max_steps"] == 7
+    assert made["datasets"] == [{"path": "rows.jsonl", "ds_type": "json", "type": None}]
+    assert made["micro_batch_size"] * made["gradient_accumulation_steps"] == 6
+    assert made["chat_template_jinja"] == "{{ x }}\n'\"" and made["adapter"] == "qlora"
+    text = llamafactory.text(plan, PLAN, 7, "org/base", ["v_proj", "q_proj"], ["the run was told so"])
+    assert "# - the run was told so\n" in text
+    made = pyyaml.safe_load(text)
+    assert made["lora_target"] == "q_proj,v_proj" and made["lr_scheduler_type"] == "linear"
+    assert made["dataset"] in json.loads(llamafactory.info(plan))
+
+
+def test_yaml_of_strange_values_reads_back() -> None:
+    values = {
+        "a": None,
+        "b": [1, "two: #3", True],
+        "c": [{"d": None, "e": "\ue000\n"}],
+        "f": 1e-08,
+        "g": "no",
+    }
+    assert pyyaml.safe_load(written.text(values, ["a # b"])) == values
+
+
+def test_the_script_is_python_and_says_what_it_cannot() -> None:
+    text = script.text(recipe.load("first-steps"), PLAN, 7, "org/base", (), {"trl": "1.2+cpu"}, ["not that"])
+    compile(text, "train.py", "exec")
+    assert "\n- not that\n" in text and "trl==1.2\n" in text and "target_modules='all-linear'" in text
+    assert "import engine" not in text and "ift" not in text
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> render.ChatFormat:
+    """A tokenizer that knows the control tokens of all templates."""
+    folder = tmp_path_factory.mktemp("all") / "tokenizer"
+    knowing_all(folder)
+    return render.load(folder)
+
+
+TRANSLATED = ("chatml", "llama-3", "gemma", "zephyr", "mistral", "alpaca", "vicuna")
+"""Families that must come out, by parts of the names under which trl and unsloth carry them."""
+
+
+def test_templates_of_many_families_become_go_and_write_the_same(tokenizer: render.ChatFormat) -> None:
+    done, refused = [], {}
+    for name, source in templates().items():
+        chat = replace(tokenizer, template=source)
+        try:
+            made = ollama.template(chat)
+        except UserError as error:
+            refused[name] = str(error)
+            continue
+        assert ollama.differing(chat, made) == 0, name
+        done.append(name)
+    for family in TRANSLATED:
+        assert any(family in name for name in done), (family, refused)
+    assert all("export gguf instead" in why for why in refused.values())
+
+
+@pytest.mark.parametrize("layout", layouts())
+def test_the_shipped_layouts_become_go(layout: str, tokenizer: render.ChatFormat) -> None:
+    chat = replace(tokenizer, template=(LAYOUTS / f"{layout}.jinja").read_text("utf-8"))
+    made = ollama.parts(ollama.modelfile(chat, "./model", 512, "mit"))
+    assert made["FROM"] == ["./model"] and made["LICENSE"] == ["mit"]
+    said = go_template.rendered(made["TEMPLATE"][0], "", [{"role": "user", "content": "Hello"}])
+    assert said.endswith(chat.prompt([{"role": "user", "content": "Hello"}]))
+
+
+def test_go_that_writes_otherwise_is_told(tokenizer: render.ChatFormat) -> None:
+    made = ollama.template(tokenizer)
+    assert ollama.differing(tokenizer, made.replace("<|im_end|>", "<|im_end>")) == len(ollama.SAMPLES)
+    assert ollama.differing(tokenizer, made.replace("{{ .System }}", "")) == 2
+    for wrong in ("{{ if .System }}", "{{ end }}", "{{ .System | upper }}"):
+        with pytest.raises(ValueError):
+            go_template.rendered(wrong, "x", [])
+
+
+def stand_in(folder: Path, name: str, body: str) -> None:
+    """A script of our own in the place of one of llama.cpp's programs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    head = f"#!{sys.executable}\nimport sys\nwords = sys.argv[1:]\n"
+    (folder / name).write_text(head + body)
+    (folder / name).chmod(0o755)
+
+
+WRITES = "open(words[words.index('--outfile') + 1], 'wb').write(b'GGUF' + repr(words).encode())\n"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder laid out as llama.cpp's own, built."""
+    folder = tmp_path / "llama.cpp"
+    stand_in(folder, llama_cpp.CONVERT, WRITES)
+    stand_in(folder, llama_cpp.CONVERT_LORA, WRITES)
+    stand_in(
+        folder / "build" / "bin",
+        llama_cpp.QUANTIZE,
+        "open(words[1], 'wb').write(open(words[0], 'rb').read() + words[2].encode())\n",
+    )
+    return folder
+
+
+def test_gguf_is_made_by_llama_cpps_own_words(checkout: Path, tmp_path: Path) -> None:
+    from engine.workers.exporting import gguf
+
+    tools = llama_cpp.found(checkout)
+    types = llama_cpp.types("f16,q8_0,q4_k_m,lora")
+    llama_cpp.check(tools, types)
+    out = tmp_path / "out"
+    out.mkdir()
+    gguf.fill(tools, types, tmp_path / "merged", tmp_path / "adapter", tmp_path / "base", out, lambda: False)
+    assert sorted(file.name for file in out.iterdir()) == [
+        "adapter-lora.gguf", "model-f16.gguf", "model-q4_k_m.gguf", "model-q8_0.gguf",
+    ]  # fmt: skip
+    assert b"'--outtype', 'q8_0'" in (out / "model-q8_0.gguf").read_bytes()
+    assert (out / "model-q4_k_m.gguf").read_bytes().endswith(b"Q4_K_M")
+    assert b"'--base', " in (out / "adapter-lora.gguf").read_bytes()
+
+
+def test_what_llama_cpp_lacks_is_said(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.workers.exporting import gguf
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(llama_cpp.VARIABLE, raising=False)
+    with pytest.raises(UserError, match="git clone"):
+        llama_cpp.check(llama_cpp.found(), ["f16"])
+    with pytest.raises(UserError, match="own folder"):
+        llama_cpp.found(tmp_path)
+    monkeypatch.setenv(llama_cpp.VARIABLE, str(checkout))
+    (checkout / "build" / "bin" / llama_cpp.QUANTIZE).unlink()
+    tools = llama_cpp.found()
+    with pytest.raises(UserError, match="llama-quantize is not there"):
+        llama_cpp.check(tools, ["q4_k_m"])
+    for body, word in (
+        ("sys.exit('no such model type')\n", "no such model type"),
+        ("pass\n", "no GGUF file"),
+    ):
+        stand_in(checkout, llama_cpp.CONVERT, body)
+        with pytest.raises(RunFailed, match=word):
+            gguf.fill(tools, ["f16"], tmp_path, None, tmp_path, tmp_path, lambda: False)
+
+
+def fill(status: str) -> Callable[[Path], dict[str, Any]]:
+    def filled(folder: Path) -> dict[str, Any]:
+        (folder / "below").mkdir()
+        (folder / "below" / "file").write_text("file")
+        return {"status": status, "kind": "merged"}
+
+    return filled
+
+
+def test_an_export_stands_whole_under_its_name_or_as_failed(tmp_path: Path) -> None:
+    from engine.workers.exporting.placing import placed
+
+    target = tmp_path / "exports" / "merged"
+    folder, facts = placed(target, fill("passed"))
+    assert folder == target and facts["bytes"] == 4 and facts["files"] == {"below/file": 4}
+    failed, _ = placed(target, fill("failed"))
+    assert failed.name == "merged.failed" and exports.read(target).status == "passed"
+    assert [one.status for one in exports.listed(Run(tmp_path))] == ["passed", "failed"]
+    placed(target, fill("not checked"))
+    assert [one.folder.name for one in exports.listed(Run(tmp_path))] == ["merged"]
+
+
+def test_what_is_cancelled_leaves_nothing_and_takes_nothing(tmp_path: Path) -> None:
+    from engine.workers.exporting.placing import placed
+    from engine.workers.io import Stopped
+
+    target = tmp_path / "merged"
+    placed(target, fill("passed"))
+
+    def cancelled(folder: Path) -> dict[str, Any]:
+        (folder / "half").write_text("x")
+        raise Stopped("cancelled")
+
+    with pytest.raises(Stopped):
+        placed(target, cancelled)
+    assert [path.name for path in tmp_path.iterdir()] == ["merged"]
+    assert exports.read(target).status == "passed"
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
+    from engine.workers.exporting.placing import placed
+
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    with pytest.raises(UserError, match="something else"):
+        placed(tmp_path / "mine", fill("passed"))
+    with pytest.raises(UserError, match="is a file"):
+        placed(tmp_path / "mine" / "thesis.txt", fill("passed"))
+
+
+def test_the_disk_is_asked_before(tmp_path: Path) -> None:
+    sizes.check_room(tmp_path / "new" / "er", 1)
+    with pytest.raises(UserError, match="nothing was written; free some space"):
+        sizes.check_room(tmp_path / "new" / "er", 10**18)
+
+
+def test_the_light_half_of_exports_loads_nothing_heavy() -> None:
+    code = "from engine.exports import card, ollama, sizes, script; import sys; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "transformers", "numpy", "peft", "textual", "rich", "tui"} & set(done.stdout.split())
+
+
+MENDED = {
+    "trl qwen3": "enable_thinking = false",
+    "unsloth vicuna": '{{ " " }}',
+    "trl gptoss": "<|channel|>final<|message|>",
+    "trl glm4moe": "<think></think>",
+}
+"""Templates whose generation prompt is not what stood before the answers in training, and what mends that."""
+
+
+@pytest.mark.parametrize("name", MENDED)
+def test_an_exported_template_asks_with_what_stood_before_the_answers(
+    name: str, tokenizer: render.ChatFormat
+) -> None:
+    from engine.workers.exporting import parts
+
+    chat = replace(tokenizer, template=templates()[name])
+    mended = parts.asking(chat)
+    assert MENDED[name] in mended.template.replace(chat.template.removesuffix("\n"), "")
+    for sample in ollama.SAMPLES[:1] + ollama.SAMPLES[2:3]:
+        messages: Any = [{"role": role, "content": text} for role, text in sample]
+        assert mended.written(messages, asking=True)[0] == chat.prompt(messages)
+        assert mended.written(messages)[0] == chat.written(messages)[0]
