@@ -15,6 +15,8 @@ import pytest
 from benchmarks.disconnect import Viewer
 from tui.small import SENTENCE
 
+pytestmark = pytest.mark.long
+
 LONGEST_START = 60.0
 
 
