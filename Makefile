@@ -4,7 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test proofs harnesses pictures lint check clean figures screenshots docs
+CUDA_OUT ?= cuda.json
+
+.PHONY: run test proofs harnesses pictures cuda lint check clean figures screenshots docs
 
 run: $(VENV)/.app
 	@$(BIN)/ift-tui
@@ -19,6 +21,10 @@ proofs: $(VENV)/.dev
 # Trainings that are killed thirty times, and brought into every fault: some ten minutes.
 harnesses: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m long -rA
+
+# On a CUDA device: proofs and speed of the whole path into one file; CUDA_OUT=FILE, MINUTES=10 for a lent one.
+cuda: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.cuda --out $(CUDA_OUT) $(if $(MINUTES),--minutes $(MINUTES))
 
 # Every screen at three sizes, in light and in 16 colours too; contrast, signs, palette and sizes of each.
 pictures: $(VENV)/.dev

@@ -116,7 +116,8 @@ def speed(pair: Pair, run: Run, adapter: str, prompts: Sequence[Sequence[int]], 
         print(f"  {name}both at once / one after the other  {statistics.median(values):.2f}")
 
 
-def equal(pair: Pair, run: Run, adapter: str, prompts: Sequence[Sequence[int]]) -> None:
+def equal(pair: Pair, run: Run, adapter: str, prompts: Sequence[Sequence[int]]) -> dict[str, int]:
+    """How many prompts each column answers token by token as the model that it stands for does alone."""
     told = {"base": stock_base(run), "tuned": stock_pair(run, alone=True)}
     same = {"base": 0, "tuned": 0}
     for ids in prompts:
@@ -134,6 +135,7 @@ def equal(pair: Pair, run: Run, adapter: str, prompts: Sequence[Sequence[int]]) 
                 print(f"    {name} differs from token {first} of {len(alone)}")
     for name, count in same.items():
         print(f"  {name} equal token by token: {count} of {len(prompts)} prompts")
+    return same
 
 
 def cancel(pair: Pair, adapter: str, prompts: Sequence[Sequence[int]]) -> None:
@@ -186,7 +188,7 @@ def generated(
     model: Any, prompts: Sequence[Sequence[int]], stops: Sequence[int] = (), tokens: int = TOKENS, **more: Any
 ) -> list[list[int]]:
     """What transformers' own generate() says, greedily; `prompts` of one length."""
-    ids = torch.tensor([list(prompt) for prompt in prompts])
+    ids = torch.tensor([list(prompt) for prompt in prompts], device=model.device)
     plan = GenerationConfig(
         max_new_tokens=tokens, do_sample=False, eos_token_id=list(stops) or None, pad_token_id=0
     )

@@ -19,7 +19,7 @@ from engine.memory import Rows
 from engine.recipe import Recipe, Settled, Train
 from engine.shapes import Shapes, Unknown
 
-OPEN = ("batch_size", "gradient_accumulation", "optimizer", "gradient_checkpointing")
+OPEN = ("batch_size", "gradient_accumulation", "optimizer", "gradient_checkpointing", "packing")
 """Keys of [train] that may be auto."""
 
 FILE = "chosen.json"
@@ -35,6 +35,9 @@ NEAR = 1.05
 """Times the cost of the fastest: the smallest micro-batch within that is taken."""
 SMALL = 0.05
 """Of the memory that is free: AdamW's states below that are not worth rounding to 8 bits."""
+
+PACKED = {"llama", "mistral", "qwen2", "qwen3"}
+"""Models whose rows may share a sequence on a GPU: plain attention, which Unsloth cuts at the rows' ends."""
 
 FLOP_A_BYTE = {"cuda": 180, "cpu": 15}
 """What a device computes while it reads one byte of a weight: 790 TFLOP/s against 4.3 TB/s on an H200, 312
@@ -93,7 +96,8 @@ def facts(choices: tuple[Choice, ...]) -> dict[str, Any]:
 
 
 def _careful(plan: Train, rows: Rows) -> Settled:
-    return _settled(plan, {"batch_size": 1, "gradient_checkpointing": True, "optimizer": "adamw"}, rows)
+    wanted = {"batch_size": 1, "gradient_checkpointing": True, "optimizer": "adamw", "packing": False}
+    return _settled(plan, wanted, rows)
 
 
 def _fastest(recipe: Recipe, model: Shapes, device: Device, rows: Rows) -> Settled:
@@ -127,7 +131,8 @@ def _ways(recipe: Recipe, model: Shapes, device: Device, rows: Rows) -> Iterator
     optimizer = _optimizer(recipe, model, device)
     for size, again in product(_sizes(recipe.train, rows), (False, True)):
         wanted = {"batch_size": size, "gradient_checkpointing": again, "optimizer": optimizer}
-        yield _settled(recipe.train, wanted, rows)
+        packing = device.kind == "cuda" and model.model_type in PACKED
+        yield _settled(recipe.train, {**wanted, "packing": packing}, rows)
 
 
 def _sizes(plan: Train, rows: Rows) -> list[int]:
@@ -185,6 +190,7 @@ def _reasons(recipe: Recipe, settled: Settled, model: Shapes, device: Device, ro
     return {
         "batch_size": f"{size} of {free}",
         "gradient_checkpointing": again,
+        "packing": "no padding is computed" if settled.packing else "not known to help with this model here",
         "optimizer": f"{states}{', in 32 bits' if settled.optimizer == 'adamw_8bit' else ''}",
     }
 

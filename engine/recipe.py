@@ -218,6 +218,9 @@ class Train(Table):
     optimizer: Optimizer | Auto = "auto"
     # Compute the inside of each layer twice in the place of holding it: less memory, slower steps.
     gradient_checkpointing: bool | Auto = "auto"
+    # The rows of a micro-batch lie behind one another in one sequence instead of being padded: the same steps
+    # without padding. No row sees another; a model that cannot keep them apart is refused.
+    packing: bool | Auto = False
     # Steps between evaluations on the validation rows; 0: never.
     eval_every: Annotated[int, Field(ge=0)] = 0
     # Steps between checkpoints; 0: only at the end and where the run is stopped.
@@ -259,6 +262,7 @@ class Settled(Train):
     gradient_accumulation: Count = 4
     optimizer: Optimizer = "adamw"
     gradient_checkpointing: bool = True
+    packing: bool = False
 
     @property
     def rows_a_step(self) -> int:

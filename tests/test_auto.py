@@ -43,7 +43,7 @@ def total(asked: Recipe, settled: Settled, model: Any, device: Device, rows: Row
 def test_what_is_chosen_fits_where_anything_does(free: int, rows: Rows) -> None:
     device, asked = Device("cuda", free * GB), open_recipe()
     settled, choices = auto.settle(asked, LLAMA, device, rows)
-    assert [one.key for one in choices] == list(OPEN) and settled.rows_a_step == 16
+    assert {one.key for one in choices} == set(OPEN) - {"packing"} and settled.rows_a_step == 16
     least = Settled(batch_size=1, gradient_accumulation=16, gradient_checkpointing=True)
     if total(asked, least, LLAMA, device, rows) <= ROOM * device.free:
         assert total(asked, settled, LLAMA, device, rows) <= ROOM * device.free
@@ -100,6 +100,16 @@ def test_states_are_rounded_only_where_they_matter() -> None:
     assert auto.settle(wide, LLAMA, Device("cuda", 24 * GB), SHORT)[0].optimizer == "adamw_8bit"
     assert auto.settle(wide, LLAMA, Device("cpu", 24 * GB), SHORT)[0].optimizer == "adamw"
     assert auto.settle(open_recipe(), LLAMA, Device("cuda", 24 * GB), SHORT)[0].optimizer == "adamw"
+
+
+def test_rows_share_a_sequence_where_that_is_known_to_help() -> None:
+    asked = open_recipe(packing="auto")
+    assert auto.settle(asked, LLAMA, Device("cuda", 80 * GB), SHORT)[0].packing
+    assert not auto.settle(asked, LLAMA, Device("cpu", 80 * GB), SHORT)[0].packing
+    gemma = known(CONFIGS["Gemma-2-2b"])
+    settled, choices = auto.settle(asked, gemma, Device("cuda", 80 * GB), SHORT)
+    assert not settled.packing and choices[-1].why == "not known to help with this model here"
+    assert not open_recipe().train.packing  # unless it is asked for
 
 
 def test_a_model_that_is_not_known_is_treated_with_care() -> None:
@@ -159,7 +169,7 @@ def test_the_memory_command_says_what_would_be_chosen(
     assert main(["memory", str(file)]) == 0
     assert "auto: batch_size = " in capsys.readouterr().out
     assert main(["memory", str(file), "--json"]) == 0
-    assert [one["key"] for one in json.loads(capsys.readouterr().out)["choices"]] == list(OPEN)
+    assert [one["key"] for one in json.loads(capsys.readouterr().out)["choices"]] == list(OPEN)[:4]
 
 
 @pytest.mark.slow
@@ -179,6 +189,6 @@ def test_a_run_writes_down_what_it_chose_and_goes_by_it() -> None:
     assert state.status == "finished", "\n".join(runs.log_tail(run))
     settled = run.plan()
     assert settled is not None and settled.rows_a_step == 2  # 40 rows: twenty steps an epoch
-    assert [one["key"] for one in state.chosen] == list(OPEN)
+    assert [one["key"] for one in state.chosen] == list(OPEN)[:4]
     assert {one["key"]: one["value"] for one in state.chosen}["batch_size"] == settled.batch_size
     assert recipe.load(run.path / "recipe.toml").train.batch_size == "auto"  # as the person wrote it

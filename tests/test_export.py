@@ -70,11 +70,20 @@ def test_a_folder_is_whole_private_and_names_no_path(run: Run, exported: dict[st
     assert settings == {"eos_token_id": 2, "pad_token_id": 3}
 
 
+def test_the_card_says_what_a_stranger_must_know(run: Run, exported: dict[str, Any]) -> None:
+    for kind, library in (("adapter", "peft"), ("merged", "transformers")):
+        card = (exports.place(run, kind) / "README.md").read_text("utf-8")
+        assert card.startswith('---\nlicense: "cc0-1.0"\n') and f"library_name: {library}\n" in card
+        for word in ("| products/train.jsonl | ", "public domain", "![Loss](loss.svg)", "rank 16, alpha 32"):
+            assert word in card, word
+        assert (exports.place(run, kind) / "loss.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.long
 def test_the_card_runs_as_it_says(run: Run, exported: dict[str, Any]) -> None:
     """Its four lines of Python, by a process that knows nothing of this program."""
     folder = exports.place(run, "merged")
     card = (folder / "README.md").read_text("utf-8")
-    assert "| products/train.jsonl | 600 |" in card and "public domain" in card
     code = card.split("```python\n")[1].split("```")[0].replace("FOLDER", str(folder))
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd="/")
     assert done.returncode == 0 and done.stdout.strip(), done.stderr
@@ -95,6 +104,7 @@ def answers(asked: Any, folder: Path) -> dict[str, Any]:
     return check.compared(asked, folder, how, "bfloat16", 0.95, "", lambda done, total: None, lambda: False)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("sabotage", "word"),
     [("template", "template: "), ("stop token", "stop token: "), ("unmerged", "weights not merged: ")],

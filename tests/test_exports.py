@@ -329,3 +329,27 @@ def test_the_light_half_of_exports_loads_nothing_heavy() -> None:
     code = "from engine.exports import card, ollama, sizes, script; import sys; print(' '.join(sys.modules))"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "transformers", "numpy", "peft", "textual", "rich", "tui"} & set(done.stdout.split())
+
+
+MENDED = {
+    "trl qwen3": "enable_thinking = false",
+    "unsloth vicuna": '{{ " " }}',
+    "trl gptoss": "<|channel|>final<|message|>",
+    "trl glm4moe": "<think></think>",
+}
+"""Templates whose generation prompt is not what stood before the answers in training, and what mends that."""
+
+
+@pytest.mark.parametrize("name", MENDED)
+def test_an_exported_template_asks_with_what_stood_before_the_answers(
+    name: str, tokenizer: render.ChatFormat
+) -> None:
+    from engine.workers.exporting import parts
+
+    chat = replace(tokenizer, template=templates()[name])
+    mended = parts.asking(chat)
+    assert MENDED[name] in mended.template.replace(chat.template.removesuffix("\n"), "")
+    for sample in ollama.SAMPLES[:1] + ollama.SAMPLES[2:3]:
+        messages: Any = [{"role": role, "content": text} for role, text in sample]
+        assert mended.written(messages, asking=True)[0] == chat.prompt(messages)
+        assert mended.written(messages)[0] == chat.written(messages)[0]

@@ -204,7 +204,7 @@ def troubled(*scenarios: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_real_runs_get_past_a_nan_and_a_full_disk_and_are_probed_without_a_trace() -> None:
     troubled("nan_skip", "disk_full_told", "no_trace")
 

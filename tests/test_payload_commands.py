@@ -84,13 +84,13 @@ def dose() -> Dose:
 
 @pytest.mark.parametrize("command", front.names())
 def test_what_was_typed_is_complained_about_in_visible_form(printed: Printed, command: str) -> None:
+    more = {"compare": ["--prompt", "x"], "set": ["steps=3"]}.get(command, [])
     required = [] if command in ("models", "doctor", "queue", "runs", "templates") else [MARKED]
     for arguments in ([*required, f"--{MARKED}"], [*required, MARKED, MARKED, MARKED]):
-        code, text = printed.by(command, *arguments)
+        code, text = printed.by(command, *arguments, *more)
         assert code in (1, 2)
-        marked(text)
+        sound(text)
     if required:
-        more = {"compare": ["--prompt", "x"], "set": ["steps=3"]}.get(command, [])
         code, text = printed.by(command, MARKED, *more)
         assert code in (1, 2)
         marked(text)
@@ -107,7 +107,8 @@ def test_runs_of_strangers_are_listed(printed: Printed) -> None:
     record("other", told(dose()))
     code, text = printed.by("runs")
     assert code == 0
-    marked(text)
+    sound(text)
+    assert SHOWN[0] in text or "␛]52" in text
     assert len(text.splitlines()) == 3
     code, text = printed.by("runs", "--json")
     assert code == 0 and text.isascii() and len(json.loads(text)) == 2

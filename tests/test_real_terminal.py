@@ -26,7 +26,7 @@ def press(viewer: Viewer, keys: bytes, until: bytes) -> None:
     viewer.wait_for(until)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_survives_its_terminal_and_is_resumed_from_the_screen(ended: None) -> None:
     viewer = Viewer(ignore_hangup=True)
     viewer.wait_for(b"guided")

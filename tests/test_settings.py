@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from test_tui_walk import footer, on, text, to_model, until
+from textual.widgets import Input
 from tui_stage import Stage, record, step_events
 
 from scripts import keys
@@ -186,7 +187,7 @@ async def test_a_changed_key_is_kept_through_the_walk(file: Path) -> None:
         await to_model(app, pilot)
         await pilot.press("y")
         assert isinstance(app.screen, ModelScreen) and app.screen.focused is not None
-        await until(pilot, lambda: type(app.screen.focused).__name__ == "Input")
+        await until(pilot, lambda: isinstance(app.screen.focused, Input))
 
 
 def test_without_a_file_no_reader_of_it_is_imported() -> None:

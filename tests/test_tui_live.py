@@ -109,7 +109,7 @@ def bar(lines: list[Content]) -> list[tuple[str, str]]:
     styles = [""] * len(line.plain)
     for span in line.spans:
         styles[span.start : span.end] = [str(span.style)] * (span.end - span.start)
-    return [cell for cell in zip(line.plain, styles, strict=True) if cell[0] in "━─╎┃"]
+    return [cell for cell in zip(line.plain, styles, strict=True) if cell[0] in "━╍─╎┃"]
 
 
 def test_memory_of_a_gpu_is_shared_out_among_its_holders() -> None:

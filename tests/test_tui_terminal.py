@@ -15,6 +15,8 @@ import pytest
 from benchmarks.disconnect import Viewer
 from tui.small import SENTENCE
 
+pytestmark = pytest.mark.long
+
 LONGEST_START = 60.0
 
 
@@ -65,14 +67,14 @@ def start(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Terminal
 
 def test_sixteen_colours_are_those_of_the_terminal_and_too_small_a_one_says_so(start: type[Terminal]) -> None:
     terminal = start("xterm-16color")
-    assert terminal.see("guided first run")
+    assert terminal.see("guided tour")
     named = {*pyte.graphics.FG_ANSI.values(), *pyte.graphics.FG_AIXTERM.values()}
     assert len(terminal.colours()) > 4 and terminal.colours() <= named
     terminal.resize(40, 10)
     assert terminal.see(SENTENCE)
     os.write(terminal.viewer.terminal, b"n")
     terminal.resize(80, 24)
-    assert terminal.see("guided first run")
+    assert terminal.see("guided tour")
 
 
 def test_without_colour_there_is_none_and_marks_stay(
@@ -80,7 +82,7 @@ def test_without_colour_there_is_none_and_marks_stay(
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     terminal = start("xterm-256color")
-    assert terminal.see("guided first run")
+    assert terminal.see("guided tour")
     assert terminal.colours() == {"default"}
     top = terminal.screen.buffer[0]
     shown = "".join(top[x].data for x in range(80))

@@ -147,7 +147,7 @@ class IftTui(App[None]):
         markup: bool = True,
     ) -> None:
         said = f"{SIGNS[severity]}{message}"
-        super().notify(said, title=title, severity=severity, timeout=timeout, markup=markup)
+        super().notify(said, title=title, severity=severity, timeout=timeout, markup=False)
 
     def on_resize(self) -> None:
         self._shown.forget()

@@ -151,10 +151,9 @@ def _data(about: About, recipe: Recipe) -> str:
         f"{rendered.get('count', 0):,} training rows of {rendered.get('tokens', 0):,} tokens,"
         f" {rendered.get('trained_tokens', 0):,} of them trained ({recipe.data.train_on}). Digest of ids and"
         f" labels: `{about.made_with.get('digest', '')}`.",
-        "",
-        "| file | rows | sha256 |",
-        "| --- | ---: | --- |",
     ]
+    if about.sources:
+        lines += ["", "| file | rows | sha256 |", "| --- | ---: | --- |"]
     lines += [f"| {_plain(one.name)} | {one.rows:,} | {one.digest[:16] or 'gone'} |" for one in about.sources]
     for question, answer in about.samples:
         lines += ["", _fenced(f"{question[:SHOWN_TEXT]}\n---\n{answer[:SHOWN_TEXT]}")]

@@ -28,12 +28,12 @@ def forecast(run: Run, kind: str, types: tuple[str, ...] = ("q8_0",), dtype_byte
     match kind:
         case "adapter":
             return adapter
-        case "merged":
+        case "merged" | "ollama":
             return _parameters(run) * dtype_bytes + adapter
         case "gguf":
             return round(sum(_parameters(run) * GGUF_BITS.get(one, 16.0) / 8 for one in types)) + BESIDE
-        case "ollama" | "hub":
-            return BESIDE
+        case "hub":
+            return 0
         case "llamafactory":
             return 2 * data + BESIDE
         case _:

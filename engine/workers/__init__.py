@@ -63,6 +63,7 @@ data        (no torch)
 
 chat RUN [--checkpoint STEP]        engine/workers/chat.py has its messages
 evaluate RUN [--part test] ...      engine/workers/evaluate.py has its messages
+export RUN --to KIND[,KIND] ...     engine/workers/export.py has its messages
 
 probe
     {"do": "probe", "id", "recipe": {...}}    (only one: what it has loaded would be in the next figures)

@@ -59,7 +59,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--checkpoint", type=int)
     parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--onto", choices=("original", "4-bit"), default="original")
+    parser.add_argument("--onto", choices=("auto", "original", "4-bit"), default="auto")
     parser.add_argument("--dtype", choices=("auto", "bfloat16", "float16", "float32"), default="auto")
     parser.add_argument("--shard", type=int, help="bytes of a file of weights")
     parser.add_argument("--with-rows", type=int, default=0)
@@ -86,15 +86,33 @@ def export(run: Run, asked: argparse.Namespace, channel: Channel, cancelled: Cal
     if asked.out is None:
         os.umask(0o077)  # in the run's folder everything is private
     try:
-        from engine.workers.exporting import making
-
-        work = making.opened(run, asked, channel, cancelled)
-        made = [_made(work, kind, asked, channel, len(kinds) > 1) for kind in kinds]
+        made = _all(run, kinds, asked, channel, cancelled)
     finally:
         os.close(held)
     failed = sum(one["status"] == "failed" for one in made)
     channel.say("done", exports=made, failed=failed)
     return int(failed > 0)
+
+
+def _all(
+    run: Run,
+    kinds: Sequence[str],
+    asked: argparse.Namespace,
+    channel: Channel,
+    cancelled: Callable[[], bool],
+) -> list[dict[str, Any]]:
+    made = []
+    work = None
+    for kind in kinds:
+        if kind == "hub":
+            made.append(_sent(run, asked, channel))
+            continue
+        if work is None:
+            from engine.workers.exporting import making
+
+            work = making.opened(run, asked, channel, cancelled)
+        made.append(_made(work, kind, asked, channel, len(kinds) > 1))
+    return made
 
 
 def check(run: Run, asked: argparse.Namespace, kinds: Sequence[str]) -> None:
@@ -105,27 +123,24 @@ def check(run: Run, asked: argparse.Namespace, kinds: Sequence[str]) -> None:
         upload.check(asked.repo, asked.dry_run)
         if asked.of not in kinds:
             upload.ready(run, asked.of, asked.checkpoint)
-    if asked.out is not None:
-        placing.check(asked.out)
+    for kind in kinds:
+        if kind != "hub":
+            placing.check(_target(run, kind, asked, len(kinds) > 1))
 
 
 def _made(work: Any, kind: str, asked: argparse.Namespace, channel: Channel, several: bool) -> dict[str, Any]:
     """One export, from its forecast to its final name; its facts with the folder."""
-    from engine.workers.exporting import making
+    from engine.workers.exporting import kinds, making
 
     began = time.perf_counter()
     run: Run = work.run
-    plan = making.planned(work, kind)
-    target = exports.place(run, kind, asked.checkpoint)
-    if asked.out is not None:
-        target = (asked.out / target.name if several else asked.out).absolute()
-    if plan.bytes:
-        sizes.check_room(target, plan.bytes)
+    first = kinds.planned(work, kind)
+    target = _target(run, kind, asked, several)
+    if first.bytes:
+        sizes.check_room(target, first.bytes)
 
     def fill(folder: Path) -> dict[str, Any]:
-        work.tell("write", kind)
-        plan.fill(folder)
-        told = making.checked(work, kind, plan, folder)
+        told, plan = making.filled(work, kind, first, folder)
         return {
             "kind": kind,
             "name": target.name,
@@ -141,15 +156,34 @@ def _made(work: Any, kind: str, asked: argparse.Namespace, channel: Channel, sev
             "versions": resume.facts(run)["versions"],
         }
 
-    folder = None
-    if plan.in_place:  # an upload: nothing is written
-        facts = {"kind": kind, "name": kind, "run": run.name, **plan.in_place()}
-    else:
-        written, facts = placing.placed(target, fill)
-        folder = str(written)
-    told = {"folder": folder, **{key: value for key, value in facts.items() if key != "kind"}}
+    folder, facts = placing.placed(target, fill)
+    told = {"folder": str(folder), **{key: value for key, value in facts.items() if key != "kind"}}
     channel.say("exported", export=kind, **told)
     return {"kind": kind, **told}
+
+
+def _target(run: Run, kind: str, asked: argparse.Namespace, several: bool) -> Path:
+    """Where an export goes: in the run's folder, or in the one that was named, or below that."""
+    own = exports.place(run, kind, asked.checkpoint)
+    if asked.out is None:
+        return own
+    out: Path = asked.out.absolute()
+    return out / own.name if several else out
+
+
+def _sent(run: Run, asked: argparse.Namespace, channel: Channel) -> dict[str, Any]:
+    """An upload to the hub, or what would go up; its facts."""
+    found = upload.ready(run, asked.of, asked.checkpoint)
+    facts = {"name": "hub", "run": run.name, "folder": str(found.folder), "status": "not checked"}
+    facts |= upload.planned(found, asked.repo, asked.public)
+    if asked.dry_run:
+        facts["why"] = "a dry run: nothing went up"
+    else:
+        channel.say("phase", phase="upload", export="hub")
+        upload.upload(found, asked.repo, asked.public)
+        facts["why"] = "what is on the hub now was not loaded back; the folder that it came from had passed"
+    channel.say("exported", export="hub", **facts)
+    return {"kind": "hub", **facts}
 
 
 def _locked(run: Run) -> int:

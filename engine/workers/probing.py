@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.workers import peak, randomness
+from engine.recipe import Settled
+from engine.workers import batches, peak, randomness
 from engine.workers.order import of_epoch
 
 STEPS = 2
@@ -31,13 +32,15 @@ BATCHES_TO_MEAN = 2000
 
 @dataclass(frozen=True)
 class Measured:
-    """A batch of that many rows and tokens a row, the peak in bytes, and the seconds that it took.
+    """A batch of that many rows, tokens of the longest and tokens in all with padding, the peak in bytes, and
+    the seconds that it took.
 
     Of training these are the seconds of a micro-batch, and `update` those of the optimizer's part.
     """
 
     rows: int
     length: int
+    places: int
     peak: int
     seconds: float
     update: float = 0.0
@@ -68,10 +71,10 @@ def probe(trainer: Any, lengths: np.ndarray) -> Probe:
         train = _train(trainer, lengths)
         evaluation = _evaluate(trainer) if trainer.validation else None
     plan = trainer.plan
-    padded, tokens = _usual(lengths, plan.batch_size, plan.gradient_accumulation, plan.seed)
+    padded, tokens = _usual(lengths, plan)
     # The time of a batch goes with its tokens, padding with them; the optimizer's does not. Attention goes
     # with the square of the length, which is left out: usual steps, which are shorter, would be faster yet.
-    share = padded / (train.rows * train.length)
+    share = padded / train.places
     seconds = plan.gradient_accumulation * share * train.seconds + train.update
     return Probe(train, evaluation, seconds, tokens, _of_all(trainer, evaluation) if evaluation else 0.0)
 
@@ -83,13 +86,13 @@ def _train(trainer: Any, lengths: np.ndarray) -> Measured:
     micro = min(MOST_MICRO_BATCHES, trainer.plan.gradient_accumulation)
     peak.forget()
     for _ in range(STEPS):
-        batches, items = trainer.get_batch_samples(
-            iter([trainer.data_collator([dict(row) for row in rows]) for _ in range(micro)]),
+        micros, items = trainer.get_batch_samples(
+            iter([trainer.data_collator(rows) for _ in range(micro)]),
             micro,
             trainer.args.device,
         )
         began = time.perf_counter()
-        for batch in batches:
+        for batch in micros:
             trainer.uncounted_step(None, trainer.model_wrapped, batch, items)
         _settle()
         passed = time.perf_counter()
@@ -102,9 +105,10 @@ def _train(trainer: Any, lengths: np.ndarray) -> Measured:
         _settle()
         ended = time.perf_counter()
     # Of the second step: in the first one libraries still load and compile.
-    return Measured(
-        len(rows), int(lengths[longest[0]]), peak.read(), (passed - began) / micro, ended - passed
-    )
+    taken = lengths[longest]
+    places = batches.places(taken, trainer.plan.packing)
+    took = (passed - began) / micro
+    return Measured(len(rows), int(taken[0]), places, peak.read(), took, ended - passed)
 
 
 def _evaluate(trainer: Any) -> Measured:
@@ -113,24 +117,28 @@ def _evaluate(trainer: Any) -> Measured:
     peak.forget()
     began = time.perf_counter()
     trainer.validation_loss(PROBE, rows)
-    return Measured(len(rows), len(rows[0]["input_ids"]), peak.read(), time.perf_counter() - began)
+    took = time.perf_counter() - began
+    lengths = [len(row["input_ids"]) for row in rows]
+    places = batches.places(lengths, trainer.plan.packing)
+    return Measured(len(rows), lengths[0], places, peak.read(), took)
 
 
-def _usual(lengths: np.ndarray, size: int, accumulation: int, seed: int) -> tuple[float, float]:
+def _usual(lengths: np.ndarray, plan: Settled) -> tuple[float, float]:
     """Tokens of a usual micro-batch with its padding, and of a usual step without: means over an epoch."""
-    order = lengths[of_epoch(len(lengths), size * accumulation, seed, 0)][: size * BATCHES_TO_MEAN]
-    batches = [order[start : start + size] for start in range(0, len(order), size)]
-    padded = float(np.mean([len(batch) * batch.max() for batch in batches]))
-    return padded, accumulation * float(np.mean([batch.sum() for batch in batches]))
+    size, accumulation = plan.batch_size, plan.gradient_accumulation
+    order = lengths[of_epoch(len(lengths), size * accumulation, plan.seed, 0)][: size * BATCHES_TO_MEAN]
+    micros = [order[start : start + size] for start in range(0, len(order), size)]
+    padded = float(np.mean([batches.places(micro, plan.packing) for micro in micros]))
+    return padded, accumulation * float(np.mean([micro.sum() for micro in micros]))
 
 
 def _of_all(trainer: Any, longest: Measured) -> float:
     """Seconds of an evaluation of all validation rows, by its tokens with their padding."""
     size = trainer.args.per_device_train_batch_size
     lengths = [len(row["input_ids"]) for row in trainer.validation]
-    batches = [lengths[start : start + size] for start in range(0, len(lengths), size)]
-    padded = sum(len(batch) * max(batch) for batch in batches)
-    return longest.seconds * padded / (longest.rows * longest.length)
+    starts = range(0, len(lengths), size)
+    padded = sum(batches.places(lengths[start : start + size], trainer.plan.packing) for start in starts)
+    return longest.seconds * padded / longest.places
 
 
 def _settle() -> None:

@@ -156,6 +156,7 @@ def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> 
 
     folder, shrunk = str(run.path / "trainer"), made.batch_size is not None
     trainer = build(plan, model, tokenizer, data, digest, validation, course, teller, before, folder, shrunk)
+    trainer.train_dataset = rows.Mapped(training)  # the rows that TRL was seen to have left as they are
     keeper.trainer = trainer
     teller.places = lambda numbers: rows.places(training, numbers)
 

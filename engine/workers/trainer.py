@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import torch
 from datasets import Dataset
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import DataCollatorForSeq2Seq
 from trl import SFTConfig, SFTTrainer
 
 from engine import render
 from engine.dataset import Sample
 from engine.recipe import Settled
 from engine.workers import faults, pace, snapshot
+from engine.workers.batches import Collator, Row, Size, kept_apart
 from engine.workers.course import Course
 from engine.workers.order import Order, of_step
 from engine.workers.probing import PROBE
@@ -25,8 +25,6 @@ from engine.workers.teller import Teller
 
 ENDLESS = 10**9
 """Steps that transformers is told to train: how many it shall be can change on the way (teller.py)."""
-
-Row = dict[str, list[int]]
 
 
 class Tried(NamedTuple):
@@ -56,6 +54,8 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
     before: Callable[[], None]
     tried = Tried("the first step", 0, 0)
     """The latest batch, for what is said when memory runs out."""
+    size: Size
+    """Of the micro-batch under way."""
     waited = 0.0
     """Seconds that the step under way has waited for its rows."""
     losses: Sequence[torch.Tensor] = ()
@@ -64,8 +64,8 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
     lr_scheduler: Any
 
     def training_step(self, model: Any, inputs: dict[str, Any], *rest: Any, **named: Any) -> Any:
-        self.course.tokens += int(inputs["attention_mask"].sum())
-        self.course.trained_tokens += int((inputs["labels"] != render.IGNORED).sum())
+        self.course.tokens += inputs["size"].tokens
+        self.course.trained_tokens += inputs["size"].trained
         loss = self.uncounted_step(self.state.global_step + 1, model, inputs, *rest, **named)
         self.losses = [*self.losses, loss]
         return loss
@@ -74,7 +74,8 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         self, step: int | None, model: Any, inputs: dict[str, Any], *rest: Any, **named: Any
     ) -> Any:
         """Forward and backward of a micro-batch that the run's course does not count; None: in the probe."""
-        self.tried = Tried(f"step {step}" if step else PROBE, *inputs["input_ids"].shape)
+        self.size = inputs.pop("size")
+        self.tried = Tried(f"step {step}" if step else PROBE, self.size.rows, self.size.length)
         faults.memory(step or "probe", shrunk=self.shrunk)
         return super().training_step(model, inputs, *rest, **named)
 
@@ -86,13 +87,15 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
 
     def _prepare_for_training(self, max_steps: int, train_dataloader: Any, checkpoint: str | None) -> Any:
         prepared = super()._prepare_for_training(max_steps, train_dataloader, None)
+        if self.plan.packing:
+            kept_apart(self.model_wrapped)
         self.before()
         if checkpoint is not None:
             snapshot.load_optimizer(Path(checkpoint), self)
         return prepared
 
-    def compute_loss(self, *arguments: Any, **named: Any) -> Any:
-        loss = super().compute_loss(*arguments, **named)
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *rest: Any, **named: Any) -> Any:
+        loss = super().compute_loss(model, {**inputs, **self.size.keys}, *rest, **named)
         if faults.any_wanted():
             size, place = self.plan.batch_size, len(self.losses) * self.plan.batch_size
             rows = self.rows_of_step()[place : place + size]
@@ -158,14 +161,13 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         self.model.eval()
         with torch.no_grad():
             for start in range(0, len(rows), size):
-                copies = [dict(row) for row in rows[start : start + size]]  # the collator pads in place
-                batch = {
-                    name: value.to(self.model.device) for name, value in self.data_collator(copies).items()
-                }
-                self.tried = Tried(when, *batch["input_ids"].shape)
+                batch = self.data_collator(rows[start : start + size])
+                measured = batch.pop("size")
+                self.tried = Tried(when, measured.rows, measured.length)
                 # The model predicts from the token before, so a row's first label counts for nothing.
                 tokens = int((batch["labels"][:, 1:] != render.IGNORED).sum())
-                total += float(self.model(**batch).loss) * tokens
+                batch = {name: value.to(self.model.device) for name, value in batch.items()}
+                total += float(self.model(**batch, **measured.keys).loss) * tokens
                 count += tokens
         self.model.train()
         return total / count
@@ -216,7 +218,8 @@ def build(
         processing_class=tokenizer,
         args=settings,
         train_dataset=rows,
-        data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=render.IGNORED),
+        # With a collator of one's own Unsloth lets the rows alone; else it packs them as it sees fit.
+        data_collator=Collator(tokenizer.pad_token_id or 0, plan.packing),
         callbacks=[teller],
     )
     teller.trainer = trainer

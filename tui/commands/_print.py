@@ -37,7 +37,7 @@ def say_json(value: Any) -> None:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
     """Columns two spaces apart under their heads; those named in `right` hold numbers."""
-    lines = [list(head), *([clean(cell, newlines=False) for cell in row] for row in rows)]
+    lines = [[clean(cell, newlines=False) for cell in row] for row in (head, *rows)]
     widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(

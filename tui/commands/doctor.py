@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         _print.say_json([dataclasses.asdict(finding) for finding in findings])
     else:
         rows = [(finding.status, finding.name, finding.found) for finding in findings]
-        _print.say(_print.table(("", "WHAT", "FOUND"), rows))
+        print(_print.table(("", "WHAT", "FOUND"), rows), flush=True)
         mends = [finding for finding in findings if finding.mend]
         if mends:
             _print.say("\nwhat to do")

@@ -98,7 +98,7 @@ def _say(made: Evaluation) -> None:
         by_column = {name: evals.figures(one, name) for name in columns}
         names = list(dict.fromkeys(figure for said in by_column.values() for figure in said))
         rows = [[figure, *(by_column[name].get(figure, "-") for name in columns)] for figure in names]
-        _print.say(_print.table(["", *columns], rows, right=columns))
+        print(_print.table(["", *columns], rows, right=columns), flush=True)
         for name in columns[1:]:
             _print.say(f"{name}: better on {one['better'][name]:,} rows, worse on {one['worse'][name]:,}")
             for figure in ("right", "rougeL", "loss"):
@@ -108,7 +108,7 @@ def _say(made: Evaluation) -> None:
     if general := facts.get("general"):
         _print.say(f"forgetting: loss on {general['rows']} general instructions and texts")
         rows = evals.general_rows(general, columns)
-        _print.say(_print.table(("", "", "LOSS", "CHANGE"), rows, right=("LOSS",)))
+        print(_print.table(("", "", "LOSS", "CHANGE"), rows, right=("LOSS",)), flush=True)
         _print.say()
     if len(columns) > 1:
         for title, shown in zip(("gained", "lost"), evals.extremes(made, SHOWN), strict=True):

@@ -33,8 +33,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     merging = parser.add_argument_group("merged, ollama and gguf")
     merging.add_argument(
         "--onto",
-        choices=("original", "4-bit"),
-        help="onto the base's own weights (default), or onto what 4 bits left of them",
+        choices=("auto", "original", "4-bit"),
+        help="onto the base's own weights, or onto what 4 bits left of them (default: the first that passes)",
     )
     merging.add_argument("--dtype", choices=("auto", "bfloat16", "float16", "float32"), help="default: auto")
     merging.add_argument("--shard", type=int, metavar="BYTES", help="most in a file (default: 5 GB)")

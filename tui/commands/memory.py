@@ -67,7 +67,7 @@ def _say(found: fit.Fit) -> None:
     rows.append(
         ("together", _print.size(forecast.total), f"{_print.size(forecast.device.free)} are free now")
     )
-    _print.say(_print.table(("TERM", "SIZE", "HOW"), rows, right=("SIZE",)))
+    print(_print.table(("TERM", "SIZE", "HOW"), rows, right=("SIZE",)), flush=True)
     _print.say(f"\n{forecast.verdict}")
     for one in found.remedies:
         changes = ", ".join(f"{key} = {str(value).lower()}" for key, value in one.changes)
@@ -107,7 +107,7 @@ def _say_measured(forecast: dict[str, Any], measured: dict[str, Any]) -> None:
         for name, found in (("two steps", measured["train"]), ("evaluation", measured["evaluation"]))
         if found
     ]
-    _print.say(_print.table(("MEASURED", "LONGEST BATCH", "PEAK"), rows, right=("PEAK",)))
+    print(_print.table(("MEASURED", "LONGEST BATCH", "PEAK"), rows, right=("PEAK",)), flush=True)
     free = f"{_print.size(forecast['free'])} were free" if "free" in forecast else ""
     if measured["forecast"]:
         peak = max(found["peak"] for found in (measured["train"], measured["evaluation"]) if found)

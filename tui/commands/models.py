@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         for info in found
     ]
-    _print.say(_print.table(head, rows, right=("PARAMETERS", "CONTEXT", "IN 4-BIT")))
+    print(_print.table(head, rows, right=("PARAMETERS", "CONTEXT", "IN 4-BIT")), flush=True)
     for info in found:
         if info.problem:
             _print.say(f"cannot be trained: {info.problem}")

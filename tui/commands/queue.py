@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     rows = [row for line in lines for row in _rows(line)]
     if rows:
-        _print.say(_print.table(("DEVICE", "PLACE", "RUN", "STEP"), rows, right=("STEP",)))
+        print(_print.table(("DEVICE", "PLACE", "RUN", "STEP"), rows, right=("STEP",)), flush=True)
     else:
         _print.say("No run trains here, and none waits.")
     return 0

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         for each in found
     ]
-    _print.say(_print.table(head, rows, right=("STEP", "LOSS", "RIGHT")))
+    print(_print.table(head, rows, right=("STEP", "LOSS", "RIGHT")), flush=True)
     return 0
 
 

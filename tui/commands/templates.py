@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         head = ("NAME", "TASK", "LANGUAGE", "COLUMNS")
         rows = [(one.name, one.task, one.language, ", ".join(one.columns)) for one in found]
-        _print.say(_print.table(head, rows))
+        print(_print.table(head, rows), flush=True)
     for problem in broken:
         _print.warn(f"cannot be used: {problem}")
     return 0

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         rows = [_cells(tag, tally) for tag, tally in votes.by_tag(said, pair).items()]
         rows.append(_cells("all", votes.tally(said, pair)))
         head = ["SET", "WINS", "LOSSES", "TIES", "BOTH BAD", "SAME", "WIN RATE (95%)"]
-        _print.say(_print.table(head, rows, right=head[1:]) + "\n")
+        print(_print.table(head, rows, right=head[1:]) + "\n", flush=True)
     _print.say(f"SAME: both said the same, nobody was asked. Each vote: {votes.file(found)}")
     return 0
 

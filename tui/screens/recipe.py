@@ -227,7 +227,14 @@ def typed(plan: Recipe, rows: list[KnobRow]) -> dict[str, Any]:
 def pace(plan: Recipe) -> dict[str, Any]:
     """What of a recipe decides how long a step takes."""
     document = plan.model_dump(include={"model", "data", "lora", "train"})
-    kept = ("batch_size", "gradient_accumulation", "gradient_checkpointing", "optimizer", "eval_every")
+    kept = (
+        "batch_size",
+        "gradient_accumulation",
+        "gradient_checkpointing",
+        "optimizer",
+        "packing",
+        "eval_every",
+    )
     return {**document, "train": {key: document["train"][key] for key in kept}}
 
 

@@ -45,7 +45,7 @@ class Pair:
     @property
     def delta(self) -> torch.Tensor:
         """(out, in), in 32 bits."""
-        return self.scale * (self.b.float() @ self.a.float())
+        return (self.b.float() @ self.a.float()).mul_(self.scale)
 
 
 def pairs(adapter: Path) -> dict[str, Pair]:
@@ -85,7 +85,7 @@ def merged(weight: torch.Tensor, pair: Pair, transposed: bool) -> torch.Tensor:
         delta = delta.T
     if weight.shape != delta.shape:
         raise UserError(f"shapes {tuple(weight.shape)} and {tuple(delta.shape)} do not fit")
-    return weight.float() + delta
+    return weight.to(torch.float32, copy=True).add_(delta)
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,9 @@ class Merge:
     notes: list[str]
 
 
-def plan(one: Saved, base: Path, dtype: str = "auto", onto: Onto = "original") -> Merge:
-    """How this adapter is merged. Raises UserError for a model that is not merged here."""
+def plan(one: Saved, base: Path, dtype: str, onto: str) -> Merge:
+    """How this adapter is merged. onto: "auto" is the original here. Raises UserError for a model that is not
+    merged at all."""
     config = json.loads((base / "config.json").read_text("utf-8"))
     if any(config.get(key) for key in EXPERTS):
         raise UserError(
@@ -60,7 +61,7 @@ def plan(one: Saved, base: Path, dtype: str = "auto", onto: Onto = "original") -
         notes.append("merged onto the dequantised 4-bit weights that it was trained on, not the originals")
     elif quantised:
         notes.append("trained on the base in 4 bits, merged onto its original weights")
-    return Merge(base, _dtype(one, config, dtype), onto, notes)
+    return Merge(base, _dtype(one, config, dtype), "4-bit" if onto == "4-bit" else "original", notes)
 
 
 def _dtype(one: Saved, config: dict[str, Any], asked: str) -> torch.dtype:

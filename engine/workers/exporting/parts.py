@@ -37,12 +37,20 @@ def tokenizer(chat: ChatFormat, saved: Path, base: Path | None, out: Path) -> No
 def asking(chat: ChatFormat) -> ChatFormat:
     """The format with a template whose generation prompt is what stood before the answers in training.
 
-    Others will ask with add_generation_prompt; where that differs and one of the two known ways mends it, the
-    template is changed so; else it stays, and the check of the prompts says that it differs.
+    Others will ask with add_generation_prompt. Where that writes something else, a template is told not to
+    think, or gets what it leaves out (an empty thought, a channel, a space) at its end; where neither gives
+    the prompt of training it stays, and the check of the prompts says that it differs.
     """
     try:
         wanted = chat.prompt(ASKED)
-        for template in (chat.template, NOT_THINKING + chat.template):
+        rest = wanted.removeprefix(chat.written(ASKED, asking=True)[0])
+        added = f"{{% if add_generation_prompt %}}{{{{ {json.dumps(rest)} }}}}{{% endif %}}"
+        ways = (
+            chat.template,
+            NOT_THINKING + chat.template,
+            chat.template.removesuffix("\n") + added,  # Jinja drops a newline at a template's end
+        )
+        for template in ways:
             if replace(chat, template=template).written(ASKED, asking=True)[0] == wanted:
                 return replace(chat, template=template)
     except Unusable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import Any
 
@@ -9,6 +10,7 @@ from engine import exports, hub
 from engine.errors import RunFailed, UserError
 from engine.exports import Export
 from engine.runs import Run
+from engine.workers.adapters import WEIGHTS
 
 TOKEN = "HF_TOKEN"
 
@@ -31,12 +33,15 @@ def check(repo: str | None, dry_run: bool) -> None:
 def ready(run: Run, kind: str, step: int | None) -> Export:
     """The export that is to go up. Raises UserError where none has passed."""
     folder = exports.place(run, kind, step)
+    weights = run.adapter if step is None else run.checkpoints / f"step-{step}"
     try:
         found = exports.read(folder)
-    except UserError:
+        if found.facts["digest"] != hashlib.sha256((weights / WEIGHTS).read_bytes()).hexdigest():
+            raise UserError("of a former adapter")
+    except (UserError, OSError):
         raise UserError(
-            f"{run.name} has no export {folder.name} that passed; `ift-tui export {run.name} --to {kind}`"
-            " makes it"
+            f"{run.name} has no export {folder.name} of its adapter that passed;"
+            f" `ift-tui export {run.name} --to {kind}` makes it"
         ) from None
     return found
 
@@ -47,7 +52,7 @@ def listed(found: Export) -> list[dict[str, Any]]:
     return [{"file": str(file.relative_to(found.folder)), "bytes": file.stat().st_size} for file in files]
 
 
-def upload(found: Export, repo: str, public: bool) -> dict[str, Any]:
+def upload(found: Export, repo: str, public: bool) -> None:
     """Send it. Raises UserError for a name that is taken otherwise, RunFailed where the hub says no."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
@@ -77,10 +82,9 @@ def upload(found: Export, repo: str, public: bool) -> dict[str, Any]:
         raise RunFailed(
             f"the hub cannot be reached ({type(error).__name__}); what went up stays, asking again goes on"
         ) from None
-    return {"repo": repo, "private": not public, "files": listed(found)}
 
 
 def planned(found: Export, repo: str, public: bool) -> dict[str, Any]:
-    """What a dry run says."""
+    """What goes up, and where."""
     files = listed(found)
     return {"repo": repo, "private": not public, "files": files, "bytes": sum(one["bytes"] for one in files)}
