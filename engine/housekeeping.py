@@ -117,15 +117,10 @@ def _held(run: Run) -> Iterator[None]:
         raise UserError(f"{run.name} is a link to another place; remove it yourself, nothing was touched")
     held = list[int]()
     try:
-        for file, busy in (
-            (run.path / "lock", "is alive, or waits for its turn; stop it first"),
-            (run.path / "exports" / "lock", "is being exported; wait for that, or cancel it"),
-        ):
-            if file.parent.is_symlink() or not file.parent.is_dir():
-                continue
-            held.append(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
-            if not lock.acquire(held[-1]):
-                raise UserError(f"{run.name} {busy}; nothing was changed")
+        if not _locked(run.path / "lock", held):
+            raise UserError(f"{run.name} is alive, or waits for its turn; stop it first, nothing was changed")
+        if not _locked(run.path / "exports" / "lock", held):
+            raise UserError(f"{run.name} is being exported; wait for that or cancel it, nothing was changed")
         yield
     except OSError as error:
         raise UserError(
@@ -134,6 +129,14 @@ def _held(run: Run) -> Iterator[None]:
     finally:
         for descriptor in held:
             os.close(descriptor)
+
+
+def _locked(file: Path, held: list[int]) -> bool:
+    """Take a lock and put its descriptor into `held`; False where another has it. No folder, no lock."""
+    if file.parent.is_symlink() or not file.parent.is_dir():
+        return True
+    held.append(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+    return lock.acquire(held[-1])
 
 
 def _moved(run: Run, target: Path) -> Run:

@@ -32,6 +32,7 @@ SAYERS = (
     "_why_no_config",
     "_why_no_weights",
     "_absent",
+    "_missing",
 )
 """Functions that answer with a sentence, or with one and its mend, which others then say."""
 TOLD = ("SAID", "MEMORY_GUARD", "MENDS")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -42,6 +43,10 @@ print("hello")
 """
 
 
+WEIGHTS = b"x" * 500_000
+DIGEST = hashlib.sha256(WEIGHTS).hexdigest()
+
+
 def parity(identical: int = 16, **facts: Any) -> dict[str, Any]:
     """PARITY of engine/exports/parity.py: of 16 prompts so many answered word for word."""
     return {
@@ -54,7 +59,7 @@ def parity(identical: int = 16, **facts: Any) -> dict[str, Any]:
 def facts_of(kind: str, status: str = "passed", **facts: Any) -> dict[str, Any]:
     """What the worker writes into export.json, and tells of an export."""
     return {
-        "kind": kind, "name": kind, "run": "done", "model": "builtin:tiny", "step": 400, "digest": "c0ffee",
+        "kind": kind, "name": kind, "run": "done", "model": "builtin:tiny", "step": 400, "digest": DIGEST,
         "made": "2027-01-15T07:30:00+00:00", "seconds": 9.0, "status": status, "why": "",
         "parity": parity() if status == "passed" else None, "notes": [], "settings": {}, "versions": {},
         "bytes": 1_100_000, "files": {"README.md": 200}, **facts,
@@ -83,7 +88,7 @@ def trained() -> Run:
     for folder in ("adapter", "checkpoints/step-200", "checkpoints/step-400"):
         (run.path / folder).mkdir(parents=True)
         (run.path / folder / "adapter_config.json").write_text("{}")
-        (run.path / folder / "adapter_model.safetensors").write_bytes(b"x" * 500_000)
+        (run.path / folder / "adapter_model.safetensors").write_bytes(WEIGHTS)
     return run
 
 
@@ -141,7 +146,7 @@ async def test_all_that_came_out_of_a_run_is_on_one_page() -> None:
     run = trained()
     evaluated(run)
     cast(run, *["tuned"] * 8, "base", "base")
-    exported(run, "adapter")
+    exported(run, "adapter", digest="of another")
     exported(run, "merged", "failed", **SABOTAGED)
     exported(run, "script", "not checked", why="it trains anew and was not run")
     record("other", step_events(4, total=4), minutes_ago=60)
@@ -154,6 +159,7 @@ async def test_all_that_came_out_of_a_run_is_on_one_page() -> None:
         assert "win rate 80% (49% to 94%), of 10 votes" in said
         assert "✓ passed · adapter · 1.1 MB · 30 min ago" in said and "16 of 16 answers are the run's" in said
         assert "✗ failed · merged.failed" in said and "stop token: [the] run ends at 2, which stops" in said
+        assert said.count("of a former adapter") == 1
         assert "? not checked · script" in said and "it trains anew and was not run" in said
         assert "checkpoints         1.0 MB" in said and "The 1 other run:" in said and "-other" in said
         assert "step 400" in text(app, "#samples-text")
@@ -252,6 +258,7 @@ def test_sizes_and_what_is_missing_are_known_before(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.delenv("LLAMA_CPP", raising=False)
     monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE")
     run = trained()
     exported(run, "adapter")
     known = {one.kind: one for one in choices(run, Options())}
@@ -264,7 +271,8 @@ def test_sizes_and_what_is_missing_are_known_before(monkeypatch: pytest.MonkeyPa
     assert "ORG/NAME" in known["hub"].missing
     assert not choices(run, Options(repo="org/name"))[-1].missing
     assert "HF_TOKEN" in choices(run, Options(repo="org/name", dry_run=False))[-1].missing
-    assert "no export merged" in choices(run, Options(repo="org/name", of="merged"))[-1].missing
+    assert choices(run, Options(repo="org/name"))[-1].after == "", "it was made"
+    assert choices(run, Options(repo="org/name", of="merged"))[-1].after == "merged"
 
 
 def test_the_command_that_is_shown_is_one_that_works() -> None:
@@ -272,7 +280,7 @@ def test_the_command_that_is_shown_is_one_that_works() -> None:
 
     parser = argparse.ArgumentParser()
     export_arguments(parser)
-    options = Options(8, True, "float16", "f16,lora", "/opt/llama", "org/name", "merged", True, False)
+    options = Options(8, "4-bit", "float16", "f16,lora", "/opt/llama", "org/name", "merged", True, False)
     words = options.words(["merged", "hub"])
     asked = parser.parse_args(["done", *words])
     assert (asked.to, asked.rows, asked.onto, asked.dtype) == ("merged,hub", 8, "4-bit", "float16")
@@ -284,12 +292,18 @@ def test_the_command_that_is_shown_is_one_that_works() -> None:
 
 def test_options_are_checked_before_they_are_taken() -> None:
     given = {
-        "prompts": "4", "number_type": "auto", "onto_4_bit": False, "gguf_types": "f16", "llama_cpp": "",
+        "prompts": "4", "number_type": "auto", "merged_onto": "auto", "gguf_types": "f16", "llama_cpp": "",
         "hub_place": "", "hub_export": "adapter", "hub_public": False, "hub_dry_run": True,
     }  # fmt: skip
     assert taken(given) == Options(4, types="f16")
-    for wrong in ({"prompts": "0"}, {"number_type": "int3"}, {"gguf_types": "q9"}, {"hub_export": "all"}):
-        with pytest.raises(UserError, match=r"prompts|number type|types|hub export"):
+    for wrong in (
+        {"prompts": "0"},
+        {"number_type": "int3"},
+        {"gguf_types": "q9"},
+        {"hub_export": "all"},
+        {"merged_onto": "8-bit"},
+    ):
+        with pytest.raises(UserError, match=r"prompts|number type|types|hub export|merged onto"):
             taken({**given, **wrong})
 
 
@@ -380,7 +394,7 @@ async def test_a_full_disk_and_what_is_missing_are_told_before_a_worker_starts(
         await pilot.press("end", "e")
         await until(pilot, lambda: len(said) == 2)
     assert "1.0 MB are free, and what is ticked takes" in said[0] and "nothing was written" in said[0]
-    assert said[1].startswith("hub: where it goes")
+    assert said[1].startswith("hub: it is not said where it goes")
     assert stage.children == [] and not (run.path / "exports").exists()
 
 
@@ -399,7 +413,7 @@ async def test_options_change_the_forecast_and_the_command() -> None:
         await pilot.press("enter")
         await until(pilot, on(app, ExportScreen))
         await until(pilot, lambda: "--rows 4 --repo org/name --dry-run" in text(app, "#export-status"))
-        await until(pilot, lambda: "no export adapter" in text(app, "#export-text"))
+        await until(pilot, lambda: "adapter has to be made before it" in text(app, "#export-text"))
 
 
 # --- the list of runs ---

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine import exports, models
+from engine import exports, hub, models
 from engine.errors import UserError
 from engine.exports import Export, axolotl, llama_cpp, llamafactory, script, sizes
 from engine.runs import Run
@@ -29,7 +29,7 @@ class Options:
     """What an export is made with; the worker's own words for each."""
 
     prompts: int = 16
-    onto_4bit: bool = False
+    onto: str = "auto"
     dtype: str = "auto"
     types: str = "q8_0"
     llama_cpp: str = ""
@@ -46,13 +46,13 @@ class Options:
         for flag, value, other in (
             ("--rows", str(self.prompts), str(usual.prompts)),
             ("--dtype", self.dtype, usual.dtype),
+            ("--onto", self.onto, usual.onto),
             ("--types", self.types, usual.types),
             ("--llama-cpp", folder, ""),
             ("--repo", self.repo, ""),
             ("--of", self.of, usual.of),
         ):
             asked += [flag, value] if value != other else []
-        asked += ["--onto", "4-bit"] if self.onto_4bit else []
         if "hub" in kinds:
             asked += ["--public"] * self.public + ["--dry-run"] * self.dry_run
         return asked
@@ -61,12 +61,14 @@ class Options:
 @dataclass(frozen=True)
 class Choice:
     """A kind of export: its size as it will stand, None where that is not known or nothing is written; what
-    it takes while it is made; why it cannot be made here, "" where it can; and the last one that was made."""
+    it takes while it is made; why it cannot be made here, "" where it can; the kind that has to be made
+    before it or with it; and the last one that was made."""
 
     kind: str
     size: int | None
     needs: int
     missing: str
+    after: str = ""
     made: Export | None = None
 
 
@@ -83,7 +85,8 @@ def choices(run: Run, options: Options) -> list[Choice]:
         except UserError as error:
             missing = gone or str(error)
         whole = 2 * _weights(run, options) if kind == "gguf" and size is not None else 0
-        found.append(Choice(kind, size, (size or 0) + whole, missing, made.get(kind)))
+        after = options.of if kind == "hub" and not _passed(made.get(options.of)) else ""
+        found.append(Choice(kind, size, (size or 0) + whole, missing, after, made.get(kind)))
     return found
 
 
@@ -93,9 +96,8 @@ def free(run: Run) -> int:
 
 
 def finished(message: Message) -> Export:
-    """The export that the worker tells of; of an upload the folder is its place on the hub."""
-    folder = message.get("folder") or message.get("repo") or message.get("name") or ""
-    return Export(Path(folder), {**message, "kind": message.get("export")})
+    """The export that the worker tells of."""
+    return Export(Path(str(message.get("folder"))), {**message, "kind": message.get("export")})
 
 
 def how_to_run(run: Run, export: Export) -> list[str]:
@@ -143,12 +145,16 @@ def _missing(run: Run, kind: str, options: Options) -> str:
         llama_cpp.check(tools, llama_cpp.types(options.types))
     if kind == "hub":
         if not options.repo:
-            return "where it goes is not said: o takes ORG/NAME"
+            return "it is not said where it goes: o takes ORG/NAME"
+        if not options.dry_run and (variable := hub.offline()):
+            return f"{variable} forbids to go to the hub; leave, unset it, and come back"
         if not options.dry_run and not os.environ.get(TOKEN):
             return f"{TOKEN} is not set; leave, put a token that may write into that variable, and come back"
-        if not (exports.place(run, options.of) / exports.FILE).is_file():
-            return f"there is no export {options.of} that passed; make that one first"
     return ""
+
+
+def _passed(export: Export | None) -> bool:
+    return export is not None and export.status != "failed"
 
 
 def _gone(run: Run) -> str:
@@ -161,8 +167,6 @@ def _gone(run: Run) -> str:
 
 
 def _size(run: Run, kind: str, options: Options) -> int:
-    if kind == "ollama":  # a Modelfile beside the merged model
-        return _weights(run, options)
     types = tuple(one for one in llama_cpp.types(options.types) if one != "lora") if kind == "gguf" else ()
     return sizes.forecast(run, kind, types or ("q8_0",), _width(run, options))
 

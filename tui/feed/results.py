@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from engine import evals, exports, housekeeping, runs, votes
@@ -15,11 +16,13 @@ from engine.votes import Pair, Tally
 
 @dataclass(frozen=True)
 class Results:
-    """Evaluations by name, newest first, or why one cannot be read; votes by what was voted on; exports by
-    name; bytes by part of the run, of each other run, and of the archive."""
+    """digest: sha256 of the adapter's weights, "" where there is none. Evaluations by name, newest first, or
+    why one cannot be read; votes by what was voted on; exports by name; bytes by part of the run, of each
+    other run, and of the archive."""
 
     run: Run
     state: RunState
+    digest: str
     evaluations: tuple[tuple[str, Evaluation | str], ...]
     votes: tuple[tuple[Pair, Tally], ...]
     exports: tuple[Export, ...]
@@ -35,6 +38,7 @@ def gathered(run: Run) -> Results:
     return Results(
         run,
         run.state(),
+        _digest(run),
         tuple((name, _evaluation(run, name)) for name in evals.names(run)),
         tuple((pair, votes.tally(cast, pair)) for pair in votes.pairs(cast)),
         tuple(exports.listed(run)),
@@ -42,6 +46,14 @@ def gathered(run: Run) -> Results:
         tuple(sorted(others, key=lambda one: -one[1])),
         sum(map(_sum, housekeeping.archived())),
     )
+
+
+def _digest(run: Run) -> str:
+    try:
+        with (run.adapter / "adapter_model.safetensors").open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def _evaluation(run: Run, name: str) -> Evaluation | str:

@@ -38,6 +38,8 @@ IN_BYTES = ("write",)
 """Phases whose progress is counted in bytes; the others' in prompts."""
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
+ONTO = ("auto", "original", "4-bit")
+"""The base's own weights, what 4 bits left of them, or the first of these that answers as the run did."""
 UPLOADED = ("adapter", "merged", "gguf")
 
 CANCEL = "What is under way leaves nothing behind. Exports that were made before stay."
@@ -171,7 +173,7 @@ class ExportScreen(StepScreen):
         fields = [
             Field("prompts", str(now.prompts), "held-out ones, asked of both"),
             Field("number_type", now.dtype, ", ".join(DTYPES)),
-            Field("onto_4_bit", now.onto_4bit, "merged onto what 4 bits left of the base"),
+            Field("merged_onto", now.onto, ", ".join(ONTO)),
             Field("gguf_types", now.types, ", ".join(llama_cpp.TYPES)),
             Field("llama_cpp", now.llama_cpp, "llama.cpp's folder; else $LLAMA_CPP, then PATH", wide=True),
             Field("hub_place", now.repo, "ORG/NAME on the hub", wide=True),
@@ -196,16 +198,20 @@ class ExportScreen(StepScreen):
     def action_export(self) -> None:
         asked = self.query_one(KindList).taken
         needs = sum(one.needs for one in asked) * ROOM
+        kinds = [one.kind for one in asked]
         missing = next((one for one in asked if one.missing), None)
+        before = next((one for one in asked if one.after and one.after not in kinds), None)
         if missing is not None:
             self.refuse(f"{missing.kind}: {missing.missing}")
+        elif before is not None:
+            self.refuse(f"{before.kind}: {before.after} has to be made before it, or with it; tick both")
         elif needs > self._free:
             self.refuse(
                 f"{size(self._free)} are free, and what is ticked takes {size(needs)}; nothing was written,"
                 " tick less or free some space"
             )
         else:
-            self._export([one.kind for one in asked])
+            self._export(kinds)
 
     # --- while it is made ---
 
@@ -292,13 +298,13 @@ def taken(given: Fields) -> Options:
     """What the fields hold. Raises UserError, naming the field."""
     if not given["prompts"].isdecimal() or not int(given["prompts"]):
         raise UserError(f"prompts: must be a whole number above 0 (found {given['prompts']!r})")
-    for field, known in (("number_type", DTYPES), ("hub_export", UPLOADED)):
+    for field, known in (("number_type", DTYPES), ("merged_onto", ONTO), ("hub_export", UPLOADED)):
         if given[field] not in known:
             raise UserError(f"{field.replace('_', ' ')}: {', '.join(known)} (found {given[field]!r})")
     llama_cpp.types(given["gguf_types"])
     return Options(
         int(given["prompts"]),
-        given["onto_4_bit"],
+        given["merged_onto"],
         given["number_type"],
         given["gguf_types"],
         given["llama_cpp"],

@@ -60,19 +60,24 @@ def _line(choice: Choice) -> Content:
     """Kind, size, whether it was made, and what it is for or what is missing."""
     name = left(choice.kind, KIND) + right("" if choice.size is None else size(choice.size), SIZE)
     mark, style = MARKS.get(choice.made.status, UNKNOWN) if choice.made is not None else (" ", "")
+    if lacks := _lacks(choice):
+        return Content.assemble(name, " ", (mark, style), " ", (f"! {lacks}", "$text-warning"))
     says = exports.KINDS[choice.kind]
-    if choice.missing:
-        return Content.assemble(
-            name, " ", (mark, style), " ", (f"! {clean(choice.missing, newlines=False)}", "$text-warning")
-        )
     return Content.assemble(name, " ", (mark, style), " ", (says, "$foreground-muted"))
+
+
+def _lacks(choice: Choice) -> str:
+    """What is in its way, "" where nothing is."""
+    if choice.missing:
+        return clean(choice.missing, newlines=False)
+    return f"{choice.after} has to be made before it, or with it" if choice.after else ""
 
 
 def about(choice: Choice) -> Content:
     """What a kind is for, and what is in its way."""
     lines = [Content.styled(exports.KINDS[choice.kind], "bold")]
-    if choice.missing:
-        lines.append(Content.styled(f"! {clean(choice.missing)}", "$text-warning"))
+    if lacks := _lacks(choice):
+        lines.append(Content.styled(f"! {lacks}", "$text-warning"))
     elif choice.size is not None:
         takes = f"About {size(choice.size)}"
         takes += f"; {size(choice.needs)} while it is made" if choice.needs > choice.size else ""
@@ -80,14 +85,15 @@ def about(choice: Choice) -> Content:
     return Content("\n").join(lines)
 
 
-def summary(export: Export, now: float) -> Content:
-    """One line: how it came out, its size and its age, and what was compared or why nothing was."""
+def summary(export: Export, now: float, digest: str) -> Content:
+    """How it came out, its size and age, and what was compared or why nothing was; digest: of the adapter."""
     facts = export.facts
     mark, style = MARKS.get(export.status, UNKNOWN)
     words = [
         clean(export.folder.name, newlines=False),
         size(_number(facts.get("bytes"))),
         _age(facts.get("made"), now),
+        "of a former adapter" if digest and facts.get("digest") != digest else "",
     ]
     parity = _compared(export)
     said = shortly(parity) if parity and export.status == "passed" else clean(str(facts.get("why") or ""))
@@ -121,7 +127,8 @@ def _outcome(export: Export) -> Iterator[Content]:
     if isinstance(files := facts.get("files"), list):  # of an upload; a folder has a table of them
         sent = sum(one["bytes"] for one in files)
         who = "only you see it" if facts.get("private") else "for all to see"
-        yield Content(f"{counted(len(files), 'file')}, {size(sent)}; {who}.")
+        place = clean(str(facts.get("repo", "")), newlines=False)
+        yield Content(f"{place}: {counted(len(files), 'file')}, {size(sent)}; {who}.")
     for note in facts.get("notes") or ():
         yield Content.styled(clean(_sentence(str(note))), "$foreground-muted")
 

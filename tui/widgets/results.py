@@ -89,7 +89,7 @@ def _votes(found: Results) -> Iterator[Content]:
 
 
 def _exports(found: Results, now: float) -> Iterator[Content]:
-    yield from (summary(export, now) for export in found.exports)
+    yield from (summary(export, now, found.digest) for export in found.exports)
     if not found.exports:
         yield _none("None yet; e makes one, and asks it what the run was asked before it is called done.")
 
