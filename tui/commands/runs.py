@@ -60,7 +60,7 @@ def _say_disk(found: list[dict[str, Any]]) -> None:
     """A column for each part that any of them has, the largest first."""
     total = Counter[str]()
     for each in found:
-        total.update(each["disk"])
+        total += Counter(each["disk"])
     parts = [part for part, _ in total.most_common()]
     rows = [
         [each["name"], *(_print.size(each["disk"].get(part)) for part in parts), _sum(each["disk"])]
