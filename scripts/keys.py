@@ -26,7 +26,7 @@ that is set:
 theme = "light"        # dark, light, high-contrast, 16-colours, no-colour
 
 [keys]
-"home.new" = "a"
+"home.new" = "b"
 "app.help" = "f1,ctrl+h"
 ```
 

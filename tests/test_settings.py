@@ -113,11 +113,11 @@ def test_a_name_that_rich_does_not_know_keeps_its_colours() -> None:
 def test_keys_that_cannot_be_had_are_told_and_the_rest_holds() -> None:
     known = keymap.places(IftTui)
     wanted = {
-        "home.new": "a", "home.compare": "r", "app.help": "h,f1", "nope.at_all": "x", "home.first": "ctlr+x",
+        "home.new": "b", "home.compare": "r", "app.help": "h,f1", "nope.at_all": "x", "home.first": "ctlr+x",
         "step.back": "B", "train.stop": "S",
     }  # fmt: skip
     taken, problems = keymap.usable(wanted, known)
-    assert taken == {"home.new": "a", "step.back": "escape,B", "train.stop": "S"}
+    assert taken == {"home.new": "b", "step.back": "escape,B", "train.stop": "S"}
     told = " ".join(problems)
     assert "home.compare: r is the key of home.resume" in told and "nope.at_all is no key" in told
     assert "app.help" in told and "'ctlr+x' is no key" in told and len(problems) == 4
@@ -144,7 +144,7 @@ def test_the_page_of_keys_is_that_of_the_program() -> None:
 
 
 async def test_changed_keys_work_and_stand_in_footer_help_and_palette(file: Path) -> None:
-    file.write_text('theme = "light"\n[keys]\n"home.new" = "a"\n"home.compare" = "r"\n')
+    file.write_text('theme = "light"\n[keys]\n"home.new" = "b"\n"home.compare" = "r"\n')
     record("done", step_events(400))
     app = Stage().app()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -152,13 +152,13 @@ async def test_changed_keys_work_and_stand_in_footer_help_and_palette(file: Path
         await until(pilot, lambda: "New run" in footer(app))
         assert "! keys: home.compare: r is the key of home.resume" in said(app)
         shown = {active.binding.key for active in app.screen.active_bindings.values()}
-        assert "a" in shown and "n" not in shown
+        assert "b" in shown and "n" not in shown
         told = {command.title: command.help for command in app.get_system_commands(app.screen)}
-        assert told["Start a new run"] == "Key: a"
+        assert told["Start a new run"] == "Key: b"
         await pilot.press("question_mark")
         await until(pilot, on(app, HelpScreen))
-        assert "a                Start a new run" in text(app, "#help-keys")
-        await pilot.press("escape", "n", "a")
+        assert "b                Start a new run" in text(app, "#help-keys")
+        await pilot.press("escape", "n", "b")
         await until(pilot, lambda: not isinstance(app.screen, HelpScreen) and len(app.screen_stack) > 1)
 
 

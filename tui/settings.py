@@ -3,7 +3,7 @@
     theme = "light"
 
     [keys]                      # the ids stand in docs/keys.md
-    "home.new" = "a"
+    "home.new" = "b"
     "app.help" = "f1,h"
 
 What is wrong in the file is one sentence each; the rest of it holds.
