@@ -14,7 +14,7 @@ import pytest
 
 from engine import recipe, render, runs
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("packing")]  # one process asks the model
 
 ROWS = [([5, 6, 7], [5, 6, 7]), ([8], [-100]), ([9, 10], [-100, 10])]
 
