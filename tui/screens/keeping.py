@@ -19,7 +19,7 @@ from engine.runs import Run
 from engine.transcripts import Conversation
 from tui.safe import clean
 from tui.screens.step import StepScreen
-from tui.widgets.fields import ManyLines
+from tui.widgets.lines_field import ManyLines
 
 CORRECTIONS = "corrections.jsonl"
 

@@ -23,7 +23,8 @@ from tui.feed import RowsFeed
 from tui.safe import clean
 from tui.screens.choose import AskScreen, ConfirmScreen, PickScreen
 from tui.screens.step import StepScreen
-from tui.widgets.fields import ManyLines, OneLine
+from tui.widgets.fields import OneLine
+from tui.widgets.lines_field import ManyLines
 from tui.widgets.tried import TriedView
 
 QUIET_SECONDS = 0.15

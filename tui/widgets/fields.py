@@ -1,9 +1,8 @@
-"""Fields to type into. They hold what they show: nothing hidden is pasted, nothing is obeyed."""
+"""A field to type into. It holds what it shows: nothing hidden is pasted, nothing is obeyed."""
 
 from __future__ import annotations
 
-from textual.widgets import Input, TextArea
-from textual.widgets.text_area import Edit, EditResult
+from textual.widgets import Input
 
 from tui.safe import clean, typed
 
@@ -31,19 +30,3 @@ class OneLine(Input):
 
     def validate_value(self, value: str) -> str:
         return typed(value)
-
-
-class ManyLines(TextArea):
-    """Several lines."""
-
-    def _set_document(self, text: str, language: str | None) -> None:
-        super()._set_document(_lines(text), language)
-
-    def edit(self, edit: Edit) -> EditResult:
-        edit.text = _lines(edit.text)
-        return super().edit(edit)
-
-
-def _lines(text: str) -> str:
-    """Terminals paste a carriage return where a line ends."""
-    return typed(text.replace("\r\n", "\n").replace("\r", "\n"), newlines=True)
