@@ -51,6 +51,23 @@ from engine.redact import redacted
 from engine.series import Series
 
 Event = dict[str, Any]
+
+NEEDED: dict[str, frozenset[str]] = {
+    "step": frozenset(("step", "loss")),
+    "resumed": frozenset(("step",)),
+    "phase": frozenset(("phase",)),
+    "sampled": frozenset(("number", "answer")),
+    "evaluated": frozenset(("step", "loss")),
+    "non_finite": frozenset(("step",)),
+    "measured": frozenset(("sets",)),
+    "chosen": frozenset(("choices",)),
+    "shrunk": frozenset(("batch_size", "gradient_accumulation")),
+    "told": frozenset(("what",)),
+    "warned": frozenset(("text",)),
+}
+"""Facts without which an event of that kind says nothing: where one lacks them it is passed over."""
+KIND = frozenset(("kind",))
+
 PIECE = 1 << 20
 """Bytes that are read at a time: the events of a long run are not held in memory all at once."""
 
@@ -130,7 +147,7 @@ def _parsed(lines: bytes) -> Iterator[Event]:
             event = orjson.loads(line)
         except ValueError:
             event = _spelt_by_python(line)
-        if isinstance(event, dict) and "kind" in event:
+        if isinstance(event, dict) and NEEDED.get(str(event.get("kind")), KIND) <= event.keys():
             yield event
 
 

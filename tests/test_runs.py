@@ -14,7 +14,7 @@ import pytest
 
 from engine import events, recipe, runs
 from engine.errors import RunFailed, UserError
-from engine.events import EventLog, Tail
+from engine.events import NEEDED, EventLog, Tail
 from engine.runs import Run
 
 NOON = datetime(2030, 1, 2, 12, 0, 0)
@@ -118,6 +118,17 @@ def test_a_torn_line_waits_and_a_broken_one_is_passed_over(run: Run) -> None:
     with run.events.open("ab") as file:
         file.write(whole[7:] + b"{broken\n" + whole)
     assert len(list(tail.read())) == 2
+
+
+def test_an_event_that_lacks_its_facts_is_passed_over(run: Run) -> None:
+    log = EventLog(run.events)
+    for kind in NEEDED:
+        log.write(kind)
+    for line in ('{"seq": 1}', '{"kind": ["step"]}', '{"kind": null}', "[]", "7"):
+        run.events.write_text(run.events.read_text() + line + "\n")
+    log.write("step", step=3, loss=0.5)
+    state = run.state()
+    assert (state.step, state.loss, state.warnings, list(state.losses.steps)) == (3, 0.5, [], [3])
 
 
 def test_a_nan_survives_the_way_through_the_file(run: Run) -> None:
