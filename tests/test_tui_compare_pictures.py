@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from pictures import picture  # noqa: F401 - a fixture
 from test_tui_compare import idle, say, with_checkpoints
 from test_tui_evaluation import evaluated, opened
-from test_tui_pictures import picture  # noqa: F401 - a fixture
 from test_tui_vote import Saying, asked, voting
 from test_tui_walk import on, to_compare
 from textual.pilot import Pilot

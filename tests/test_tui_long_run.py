@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pictures import picture
 from recorded import write_long
-from test_tui_pictures import listed, picture
+from test_tui_pictures import listed
 from test_tui_walk import text
 from textual.pilot import Pilot
 from tui_stage import Stage, record, until

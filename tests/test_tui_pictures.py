@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import looks
 import pytest
+from pictures import picture
 from recorded import overfitting, resumed, whole, with_nan, with_spikes
 from test_tui_data import (
     Shapeless,
@@ -32,10 +30,9 @@ from engine import templates
 from engine.hardware import Gpu
 from tui.app import IftTui
 from tui.screens.train import TrainScreen
-from tui.themes import ANSI, DARK, LIGHT
 from tui.widgets.knob import KnobRow
 
-Scene = Callable[[Any, Pilot[Any]], Awaitable[None]]
+__all__ = ["picture"]
 
 FAILED = {
     "kind": "failed",
@@ -43,49 +40,6 @@ FAILED = {
     "reason": "out of memory at step 12",
     "mend": "halve train.batch_size and double train.gradient_accumulation",
 }
-
-
-SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
-BY_COMMAND = pytest.mark.pictures
-PICTURES = [
-    pytest.param(("80x24", DARK.name), id="80x24"),
-    *(pytest.param((size, DARK.name), id=size, marks=BY_COMMAND) for size in ("120x40", "200x60")),
-    *(
-        pytest.param((size, theme), id=f"{size}-{theme}", marks=BY_COMMAND)
-        for size in ("80x24", "120x40")
-        for theme in (LIGHT.name, ANSI.name)
-    ),
-    pytest.param(("80x24", ""), id="looks", marks=BY_COMMAND),
-]
-"""Size and theme; without a theme no picture is taken, but all looked at that every screen has to stand."""
-
-
-@pytest.fixture(params=PICTURES)
-def picture(request: pytest.FixtureRequest, snap_compare: Any) -> Callable[..., None]:
-    """Compare the app with its picture once a scene has been reached."""
-    size, theme = request.param
-
-    def compare(app: Any, scene: Scene) -> None:
-        async def reach(pilot: Pilot[Any]) -> None:
-            await scene(app, pilot)
-            for field in app.screen.query(Input):
-                field.cursor_blink = False
-            for area in app.screen.query(TextArea):
-                area.cursor_blink = False
-            await pilot.pause()
-
-        async def look() -> None:
-            async with app.run_test(size=SIZES[size]) as pilot:
-                await reach(pilot)
-                await looks.check(app, pilot)
-
-        app.theme = theme or DARK.name
-        if theme:
-            assert snap_compare(app, terminal_size=SIZES[size], run_before=reach)
-        else:
-            asyncio.run(look())
-
-    return compare
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pictures import picture  # noqa: F401 - a fixture
 from test_tui_evaluation import evaluated
-from test_tui_pictures import picture  # noqa: F401 - a fixture
 from test_tui_results import SABOTAGED, Exporting, at_export, at_results, cast, exported, trained
 from test_tui_walk import on, text
 from textual.pilot import Pilot
