@@ -185,6 +185,31 @@ def disk_full_at_render() -> None:
     _disk_full("render")
 
 
+def read_only() -> None:
+    """The folder of the checkpoints can be read alone for a while: it waits, and all that was there stays."""
+    run = runs.create(plan())
+    run.checkpoints.mkdir(mode=0o700, exist_ok=True)
+    folder = str(run.checkpoints)
+
+    def open_again() -> None:
+        until = time.monotonic() + BALLAST_SECONDS
+        while time.monotonic() < until and not of_kind(run, "paused"):
+            time.sleep(0.05)
+        subprocess.run(["umount", folder], check=True)
+
+    def at_first_checkpoint(event: Event) -> None:
+        if event["kind"] == "saved" and event["step"] == 2:
+            subprocess.run(["mount", "--bind", folder, folder], check=True)
+            subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+            threading.Thread(target=open_again, daemon=True).start()
+
+    ended = kill.life(run, hearing(at_first_checkpoint), people=False)
+    assert ended == 0, (ended, run.state().reason, runs.log_tail(run))
+    assert [one["kind"] for one in of_kind(run, "paused", "unpaused")] == ["paused", "unpaused"]
+    assert "Read-only" in of_kind(run, "paused")[0]["reason"]
+    assert kill.outcome(run) == undisturbed()
+
+
 def early_stopping() -> None:
     """Where nothing gets better any more, the adapter is that of the best evaluation."""
     wild = plan(early_stopping=2, eval_every=1, learning_rate=0.05, steps=30, warmup_steps=0, save_every=0)
@@ -219,7 +244,7 @@ def _signalled(phase: str) -> Callable[[], None]:
 SCENARIOS: dict[str, Callable[[], None]] = {
     **{one.__name__: one for one in (
         nan_stop, nan_skip, nan_roll_back, oom_stop, oom_shrink, oom_probe, oom_probe_shrink, no_trace,
-        probe_on_demand, disk_full_told, disk_full, disk_full_at_render, early_stopping,
+        probe_on_demand, disk_full_told, disk_full, disk_full_at_render, read_only, early_stopping,
     )},
     **{f"sigterm_{phase}": _signalled(phase) for phase in PHASES},
 }  # fmt: skip
