@@ -179,7 +179,8 @@ class Teller(TrainerCallback):  # type: ignore[misc]
 
     def _take(self, asked: Asked | str, step: int) -> None:
         evaluates = bool(self._plan.eval_every and self.trainer.validation)
-        if not isinstance(asked, dict) or (why := objection(asked, step, evaluates)):
+        method = self._plan.method
+        if not isinstance(asked, dict) or (why := objection(asked, step, evaluates, method)):
             self._log.write("warned", text=why if isinstance(asked, dict) else not_a_deed(asked), mend="")
             return
         what, value = asked["do"], asked.get("value")
