@@ -253,7 +253,7 @@ def check(recipe: Recipe) -> None:
     data = opened(recipe, chat)
     for one in data.sets:
         _check_set(data, one)
-    if all(one.source.held_out for one in data.sets):
+    if all(one.source.held_out for one in data.sets) and not recipe.data.all_data:
         raise UserError("every set is held out; take held_out from one of them: a run needs rows to train on")
 
 

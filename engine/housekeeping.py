@@ -20,7 +20,7 @@ from engine import lock, private, runs
 from engine.errors import RunFailed, UserError
 from engine.runs import Run
 
-PARTS = ("adapter", "checkpoints", "exports", "evals", "rows")
+PARTS = ("adapter", "model", "checkpoints", "exports", "evals", "rows")
 """Folders of a run that are told apart; what is in none of them is OTHER."""
 OTHER = "log and events"
 

@@ -358,56 +358,43 @@ class Recipe(Table):
 
     @model_validator(mode="after")
     def _ways_agree(self) -> Recipe:
-        for wrong, text in _contradictions(self):
-            if wrong:
-                raise ValueError(text)
+        for text in _contradictions(self):
+            raise ValueError(text)
         return self
 
 
-def _contradictions(recipe: Recipe) -> Iterator[tuple[bool, str]]:
-    """What of a recipe's tables cannot go together: whether it is so, and what to say of it."""
+def _contradictions(recipe: Recipe) -> Iterator[str]:
+    """What of a recipe's tables cannot go together, a sentence each."""
     model, lora, train = recipe.model, recipe.lora, recipe.train
     full, loftq = train.method == "full", lora.init == "loftq"
-    yield (
-        full and model.load_in_4bit,
-        (
+    if full and model.load_in_4bit:
+        yield (
             "model.load_in_4bit: weights in 4 bits cannot be trained themselves; set it to false, or"
             ' train.method = "lora"'
-        ),
-    )
-    yield (
-        full and bool(model.adapter),
-        (
-            "model.adapter: an adapter is not gone on with where all weights are trained; merge it into the model"
-            " first, or leave it out"
-        ),
-    )
-    yield (
-        full and (lora.dora or loftq or lora.rank_stabilised or lora.plus_ratio != 1),
-        (
+        )
+    if full and model.adapter:
+        yield (
+            "model.adapter: where all weights are trained there is no adapter to go on with; merge it into"
+            " the model first, or leave it out"
+        )
+    if full and (lora.dora or loftq or lora.rank_stabilised or lora.plus_ratio != 1):
+        yield (
             "lora: there is no adapter where all weights are trained; leave rank_stabilised, dora, init and"
             ' plus_ratio out, or set train.method = "lora"'
-        ),
-    )
-    yield (
-        loftq and not model.load_in_4bit,
-        (
-            "lora.init: loftq makes up for what 4 bits take from the weights; set model.load_in_4bit = true, or"
-            " leave it out"
-        ),
-    )
-    yield (
-        loftq and bool(model.adapter),
-        ("lora.init: an adapter that is gone on with has its first weights already; leave loftq out"),
-    )
-    yield (
-        loftq and lora.dora,
-        ("lora.init: loftq changes the weights by which DoRA's lengths are taken; keep one of them"),
-    )
-    yield (
-        recipe.data.all_data and train.early_stopping > 0,
-        ("train.early_stopping: data.all_data trains on every row and leaves none to measure; set it to 0"),
-    )
+        )
+    if loftq and not model.load_in_4bit:
+        yield (
+            "lora.init: loftq makes up for what 4 bits take from the weights; set model.load_in_4bit to true,"
+            " or leave it out"
+        )
+    if loftq and model.adapter:
+        yield "lora.init: an adapter that is gone on with has its first weights already; leave loftq out"
+    if loftq and lora.dora:
+        yield "lora.init: loftq changes the weights by which DoRA takes its lengths; keep one of them"
+    if recipe.data.all_data and train.early_stopping:
+        yield (
+            "train.early_stopping: data.all_data trains on every row and leaves none to measure; set it to 0"
+        )
 
 
 def bundled() -> list[Path]:
