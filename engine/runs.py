@@ -91,6 +91,11 @@ class Run:
         """What it has made, or will make: an adapter, or a model."""
         return self.model if self.model.is_dir() else self.adapter
 
+    @property
+    def has_result(self) -> bool:
+        """Whether it has saved what it was for."""
+        return (self.adapter / "adapter_config.json").is_file() or (self.model / "config.json").is_file()
+
     def title(self) -> tuple[str, str]:
         """The name and the model in its recipe, unchecked. Raises UserError where it is missing or torn."""
         try:

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine import auto, autopsy, dataset, fit, private, render, resume, runs, survey, usable
+from engine import auto, autopsy, dataset, fit, models, private, render, resume, runs, survey, usable
 from engine.auto import Choice
 from engine.dataset import Sample
 from engine.errors import UserError
@@ -125,18 +125,18 @@ def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> 
     _enter("load", log, stop)
     from datasets import Dataset
 
-    from engine.workers import model as models
+    from engine.workers import model as loading
     from engine.workers import probing, samples, snapshot
     from engine.workers.keeper import Keeper
     from engine.workers.teller import Teller
     from engine.workers.trainer import build
 
     data = Dataset.from_file(str(training)).select_columns(rows.TRAINED)
-    model, tokenizer = models.load(recipe, log, weights_follow=came_from is not None)
-    patiently(lambda: models.write_environment(run, recipe, model, digest, reasoning), log, stop)
+    model, tokenizer = loading.load(recipe, log, weights_follow=came_from is not None)
+    patiently(lambda: loading.write_environment(run, recipe, model, digest, reasoning), log, stop)
     step = checkpoints.step_of(came_from) if came_from else 0
     course = _course(run, plan.total_steps(len(data)), made, came_from)
-    save, trainable = models.saver(model, recipe, chat), models.trainable(model)
+    save, trainable = loading.saver(model, recipe, chat), loading.trainable(model)
     keeper = Keeper(run, plan, course, save, trainable, log, stop)
     keeper.check_room()
     asked = samples.chosen(recipe, validation, replace(chat, reasoning=reasoning))
@@ -286,6 +286,7 @@ def _render(
     Each row that is not used as it stands gets its line in the ledger.
     """
     fetch.fetch(recipe)
+    models.check_length(recipe.model.id, recipe.data.max_length)
     shutil.rmtree(run.rows, ignore_errors=True)  # of a former life
     data = dataset.opened(recipe, chat)
     counted = usable.surveyed(data, run.rows)
