@@ -23,13 +23,19 @@ from engine.events import EventLog
 from engine.recipe import Recipe
 from engine.workers import train
 
-DIES_AT = 6
+DIES_AT = 4
 """The step that is told last in the first life: the newest checkpoint is that of two steps before."""
 
 
 def plain(**tables: dict[str, Any]) -> Recipe:
-    """What benchmarks/kill.py trains, with other keys."""
-    return recipe.changed(kill.plan(), **tables)
+    """A few steps of what benchmarks/kill.py trains, with other keys."""
+    train = {"save_every": 2, "probe": True, **tables.pop("train", {})}
+    return recipe.changed(kill.short(), train=train, **tables)
+
+
+def told() -> Recipe:
+    """LoRA+, long enough that the run is told another learning rate and another length on its way."""
+    return recipe.changed(kill.plan(), lora={"plus_ratio": 4.0})
 
 
 def full(**model: Any) -> Recipe:
@@ -71,6 +77,7 @@ WAYS: dict[str, Callable[[], Recipe]] = {
     "dora": lambda: plain(lora={"dora": True}),
     "loftq": lambda: plain(lora={"init": "loftq"}),
     "lora-plus": lambda: plain(lora={"plus_ratio": 4.0}),
+    "lora-plus-told": told,
     "neftune": lambda: plain(train={"neftune": 5.0}),
     "neftune-packed": lambda: plain(train={"neftune": 5.0, "packing": True}),
     "full": full,
@@ -96,15 +103,15 @@ def dies() -> None:
 
 def tried(way: str) -> dict[str, Any]:
     """Train it twice, once with a kill in it, and compare."""
-    plan = WAYS[way]()
+    plan, people = WAYS[way](), way.endswith("told")
     alone, killed = runs.create(plan), runs.create(plan)
-    kill.life(alone)
+    kill.life(alone, people=people)
     wanted = kill.outcome(alone)
     said: dict[str, Any] = {"way": way, "status": wanted["status"], "reason": wanted["reason"]}
     if wanted["status"] != "finished":
         return {**said, "same": False, "log": runs.log_tail(alone, 15)}
-    died = kill.life(killed, dies) == -signal.SIGKILL
-    kill.life(killed)
+    died = kill.life(killed, dies, people=people) == -signal.SIGKILL
+    kill.life(killed, people=people)
     found = kill.outcome(killed)
     state = alone.state()
     return {

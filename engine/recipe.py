@@ -6,7 +6,6 @@ import difflib
 import math
 import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -38,7 +37,6 @@ Method = Literal["lora", "full"]
 
 # Above these a run diverges on any model, so the number is a slip (a percent, a missing minus).
 HIGHEST_LEARNING_RATE = {"lora": 0.05, "full": 0.005}
-USUAL_LEARNING_RATE = {"lora": "2e-4", "full": "2e-5"}
 HIGHEST_RANK = 1024
 HIGHEST_RATIO = 64
 HIGHEST_NOISE = 100
@@ -300,8 +298,9 @@ def too_high(rate: float, method: Method) -> str:
     """What is wrong with a learning rate that no model stands; "" where it may do."""
     if rate <= HIGHEST_LEARNING_RATE[method]:
         return ""
-    what = {"lora": "LoRA", "full": "the training of all weights"}[method]
-    return f"{rate:g} is too high for {what}; try {USUAL_LEARNING_RATE[method]}"
+    if method == "full":
+        return f"{rate:g} is too high for the training of all weights; try 2e-5"
+    return f"{rate:g} is too high for LoRA; try 2e-4"
 
 
 class Settled(Train):
@@ -358,43 +357,44 @@ class Recipe(Table):
 
     @model_validator(mode="after")
     def _ways_agree(self) -> Recipe:
-        for text in _contradictions(self):
-            raise ValueError(text)
+        if wrong := _contradiction(self):
+            raise ValueError(wrong)
         return self
 
 
-def _contradictions(recipe: Recipe) -> Iterator[str]:
-    """What of a recipe's tables cannot go together, a sentence each."""
+def _contradiction(recipe: Recipe) -> str:
+    """What of a recipe's tables cannot go together; "" where all of it can."""
     model, lora, train = recipe.model, recipe.lora, recipe.train
     full, loftq = train.method == "full", lora.init == "loftq"
     if full and model.load_in_4bit:
-        yield (
+        return (
             "model.load_in_4bit: weights in 4 bits cannot be trained themselves; set it to false, or"
             ' train.method = "lora"'
         )
     if full and model.adapter:
-        yield (
+        return (
             "model.adapter: where all weights are trained there is no adapter to go on with; merge it into"
             " the model first, or leave it out"
         )
     if full and (lora.dora or loftq or lora.rank_stabilised or lora.plus_ratio != 1):
-        yield (
+        return (
             "lora: there is no adapter where all weights are trained; leave rank_stabilised, dora, init and"
             ' plus_ratio out, or set train.method = "lora"'
         )
     if loftq and not model.load_in_4bit:
-        yield (
+        return (
             "lora.init: loftq makes up for what 4 bits take from the weights; set model.load_in_4bit to true,"
             " or leave it out"
         )
     if loftq and model.adapter:
-        yield "lora.init: an adapter that is gone on with has its first weights already; leave loftq out"
+        return "lora.init: an adapter that is gone on with has its first weights already; leave loftq out"
     if loftq and lora.dora:
-        yield "lora.init: loftq changes the weights by which DoRA takes its lengths; keep one of them"
+        return "lora.init: loftq changes the weights by which DoRA takes its lengths; keep one of them"
     if recipe.data.all_data and train.early_stopping:
-        yield (
+        return (
             "train.early_stopping: data.all_data trains on every row and leaves none to measure; set it to 0"
         )
+    return ""
 
 
 def bundled() -> list[Path]:

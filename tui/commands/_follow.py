@@ -198,7 +198,7 @@ def _last_word(run: Run, state: RunState, as_json: bool) -> int:
 
 
 def ended(run: Run, state: RunState) -> str:
-    """How a run ended, in one line: where it stood, and where its adapter or model is, or why there is none."""
+    """How a run ended, in one line: where it stood, and where its adapter or model is, or why not."""
     where = f"{state.status} at step {state.step} of {state.total}" if state.total else state.status
     result = run.result
     kept = f"{result.name}: {result}" if result.is_dir() else state.reason or "no adapter"
