@@ -23,18 +23,20 @@ ONE_FILE = "1000GB"
 def load(recipe: Recipe, log: EventLog, weights_follow: bool = False) -> tuple[Any, Any]:
     """The base model, quantised as asked where that works, with an adapter on it or to be trained whole.
 
-    weights_follow: those of a checkpoint will take the place of the first ones. Raises UserError where the
-    recipe asks for what this model cannot have.
+    recipe: with [train] as it is run. weights_follow: those of a checkpoint will take the place of the first
+    ones. Raises UserError where the recipe asks for what this model cannot have.
     """
     import torch
     from unsloth import FastLanguageModel
 
     full = recipe.train.method == "full"
+    again = "unsloth" if recipe.train.gradient_checkpointing else False
     model, tokenizer = FastLanguageModel.from_pretrained(
         str(models.locate(recipe.model.id) or recipe.model.id),
         max_seq_length=recipe.data.max_length,
         load_in_4bit=recipe.model.load_in_4bit,
         full_finetuning=full,
+        **({"use_gradient_checkpointing": again} if full else {}),
         # Without this Unsloth may load another repository's ready-made 4-bit weights in its place.
         use_exact_model_name=True,
         trust_remote_code=False,

@@ -132,7 +132,9 @@ def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> 
     from engine.workers.trainer import build
 
     data = Dataset.from_file(str(training)).select_columns(rows.TRAINED)
-    model, tokenizer = loading.load(recipe, log, weights_follow=came_from is not None)
+    model, tokenizer = loading.load(
+        recipe.model_copy(update={"train": plan}), log, weights_follow=came_from is not None
+    )
     patiently(lambda: loading.write_environment(run, recipe, model, digest, reasoning), log, stop)
     step = checkpoints.step_of(came_from) if came_from else 0
     course = _course(run, plan.total_steps(len(data)), made, came_from)
