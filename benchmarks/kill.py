@@ -117,7 +117,8 @@ def at_call(run: Run, number: int, delay: float) -> Callable[[], None]:
 def outcome(run: Run) -> dict[str, Any]:
     """What two runs must have in common: the adapter's bytes, each step's loss and rate, each evaluation."""
     state = run.state()
-    weights = run.adapter / "adapter_model.safetensors"
+    name = "model" if run.recipe().train.method == "full" else "adapter_model"
+    weights = run.result / f"{name}.safetensors"
     steps: dict[int, Any] = {}
     for event in events.Tail(run.events).read():
         if event["kind"] == "step":
@@ -158,7 +159,7 @@ def _people(run: Run) -> None:
 
 def _concerns(run: Run, arguments: tuple[Any, ...]) -> bool:
     path = str(arguments[0]) if arguments else ""
-    return path.startswith((f"{run.path}/checkpoints", f"{run.path}/adapter"))
+    return path.startswith((f"{run.path}/checkpoints", str(run.result)))
 
 
 def _kill_soon(delay: float) -> None:

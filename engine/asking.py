@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine import runs
 from engine.errors import UserError
 from engine.events import RunState, Tail
-from engine.recipe import HIGHEST_LEARNING_RATE
+from engine.recipe import Method, too_high
 from engine.runs import Run
 
 VALUED = {"learning rate": "a number such as 1e-4", "steps": "a whole number such as 300"}
@@ -70,7 +70,7 @@ def check(run: Run, state: RunState) -> None:
         raise UserError(f"{run.name} is not running ({state.status}); resume it first")
 
 
-def value(what: str, text: str, step: int) -> float:
+def value(what: str, text: str, step: int, method: Method = "lora") -> float:
     """A typed rate or number of steps. Raises UserError naming what is wrong with it."""
     try:
         number = float(text.replace(",", "")) if what == "learning rate" else int(text.replace(",", ""))
@@ -81,8 +81,8 @@ def value(what: str, text: str, step: int) -> float:
             raise UserError(f"steps: {step} are done already; give a number above that")
     elif not (math.isfinite(number) and number > 0):
         raise UserError(f"learning rate: {text} must be above 0")
-    elif number > HIGHEST_LEARNING_RATE:
-        raise UserError(f"learning rate: {text} is too high for LoRA; try 2e-4")
+    elif wrong := too_high(number, method):
+        raise UserError(f"learning rate: {wrong}")
     return number
 
 

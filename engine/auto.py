@@ -119,10 +119,11 @@ def cost(plan: Plan, device: Device, mean: float) -> float:
     """What a token costs in passes over the weights' FLOPs, to compare ways on one device.
 
     LoRA on frozen weights: 2 N a token forward and 2 N back, and 2 N more where activations are computed
-    again. Besides, each pass reads its weights once a micro-batch: 2 bytes each, and in NF4 half a byte to
-    read and 2 to write before, which is as much as so many tokens compute. mean: tokens of a row.
+    again, or where the weights have gradients of their own. Besides, each pass reads its weights once a
+    micro-batch: 2 bytes each, and in NF4 half a byte to read and 2 to write before, which is as much as so
+    many tokens compute. mean: tokens of a row.
     """
-    passes = 6 if plan.checkpointing else 4
+    passes = (6 if plan.checkpointing else 4) + 2 * plan.full
     read = (4.5 if plan.four_bit else 2) * FLOP_A_BYTE[device.kind] / 2
     return passes * (1 + read / (plan.batch * mean))
 
@@ -164,7 +165,8 @@ def _optimizer(recipe: Recipe, model: Shapes, device: Device) -> str:
 
 def _states(recipe: Recipe, model: Shapes, device: Device) -> int:
     """Bytes of AdamW's two moments in 32 bits."""
-    plan = Plan(length=1, rank=recipe.lora.rank, targets=recipe.lora.target_modules)
+    lora, full = recipe.lora, recipe.train.method == "full"
+    plan = Plan(length=1, rank=lora.rank, targets=lora.target_modules, dora=lora.dora, full=full)
     return footprint.optimizer(model, plan, device)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from engine import augment, formats, hub, ledger, models, render, sets
+from engine import augment, formats, hub, initial, ledger, models, render, sets
 from engine.errors import UserError
 from engine.formats import Conversation, Example, Message, Text, Unusable
 from engine.ledger import Action, Entry
@@ -250,10 +250,12 @@ def check(recipe: Recipe) -> None:
             f"{recipe.model.id}: its weights are not on this machine, and {variable} forbids to fetch them;"
             f" unset {variable}, or give a model's folder"
         )
+    models.check_length(recipe.model.id, recipe.data.max_length)
+    initial.check(recipe)
     data = opened(recipe, chat)
     for one in data.sets:
         _check_set(data, one)
-    if all(one.source.held_out for one in data.sets):
+    if all(one.source.held_out for one in data.sets) and not recipe.data.all_data:
         raise UserError("every set is held out; take held_out from one of them: a run needs rows to train on")
 
 

@@ -57,6 +57,9 @@ class Plan:
     rank: int = 16
     targets: tuple[str, ...] = ()
     dropout: bool = False
+    dora: bool = False
+    full: bool = False
+    """All weights are trained, and there is no adapter."""
     checkpointing: bool = True
     adam_8bit: bool = False
     evaluated: int = 0
@@ -101,21 +104,41 @@ def quantised(shapes: Shapes) -> int:
 def unquantised(shapes: Shapes, plan: Plan, device: Device) -> int:
     """What 4-bit loading leaves alone (embeddings, head, norms, biases, experts), or all weights."""
     left = shapes.count() - (shapes.count("linear") if plan.four_bit else 0)
-    return left * device.width
+    return left * (4 if plan.full else device.width)
+
+
+def copies(shapes: Shapes, plan: Plan, device: Device) -> int:
+    """On CUDA, trained weights in 32 bits are computed with in 16: torch's autocast holds what it made of the
+    linear layers until the step's end (read, not measured)."""
+    return device.width * shapes.count("linear") if plan.full and device.width == 2 else 0
+
+
+def trained(shapes: Shapes, plan: Plan) -> int:
+    """How many parameters are trained."""
+    return shapes.count() if plan.full else lora.trainable(shapes, plan.rank, plan.targets, plan.dora)
 
 
 def optimizer(shapes: Shapes, plan: Plan, device: Device) -> int:
     """AdamW's two states: 8 bytes a parameter; in 8 bits 2, and 4 for each block of 256 of each state. On CPU
     Unsloth takes the one with 8 bytes."""
     if not plan.adam_8bit or device.kind == "cpu":
-        return 8 * lora.trainable(shapes, plan.rank, plan.targets)
+        return 8 * trained(shapes, plan)
     found = 0
+    if plan.full:  # transformers has the embeddings' states in 32 bits
+        for weight in shapes.weights:
+            small = weight.kind == "embedding" or math.prod(weight.shape) < ADAM_8BIT_FROM
+            found += weight.parameters * 8 if small else _in_8_bits(math.prod(weight.shape)) * weight.count
+        return found
     for one in lora.adapted(shapes, plan.targets):
         for side in one.weight.features or ():
             numbers = plan.rank * one.pairs * side
-            each = 8 * numbers if numbers < ADAM_8BIT_FROM else 2 * (numbers + 4 * -(-numbers // 256))
+            each = 8 * numbers if numbers < ADAM_8BIT_FROM else _in_8_bits(numbers)
             found += each * one.weight.count
     return found
+
+
+def _in_8_bits(numbers: int) -> int:
+    return 2 * (numbers + 4 * -(-numbers // 256))
 
 
 def kept(shapes: Shapes, plan: Plan, device: Device) -> list[int]:
@@ -124,7 +147,8 @@ def kept(shapes: Shapes, plan: Plan, device: Device) -> list[int]:
     The input of each norm, and of the two before attention and MLP what comes out; queries, keys, values and
     the attention's result; of the MLP its gate, what the gate's function makes of it, the way up and their
     product. What one operation puts out and the next takes in is one tensor. Frozen weights keep nothing of
-    their input; LoRA's A keeps it, B keeps the rank.
+    their input; LoRA's A keeps it, B keeps the rank. A weight that is trained itself keeps the same. DoRA
+    keeps besides what the frozen weight and the adapter each make (read in PEFT 0.21, not measured).
     """
     hidden, queries, keys, inner = shapes.hidden, shapes.queries, shapes.keys, shapes.inner
     wide = 4 if shapes.gated else 5  # GPT-2's activation is made of five steps, and there is no gate
@@ -138,9 +162,11 @@ def kept(shapes: Shapes, plan: Plan, device: Device) -> list[int]:
     if not shapes.gated:  # GPT-2 cuts queries, keys and values out of one tensor, by copies
         found += [hidden] * 2
     sizes = [plan.tokens * width * device.width for width in found]
-    adapted = lora.adapted(shapes, plan.targets)
+    adapted = [] if plan.full else lora.adapted(shapes, plan.targets)
     per_layer = [one for one in adapted if one.weight.count > 1 or shapes.layers == 1]
     sizes += [4 * plan.tokens * plan.rank for _ in per_layer]
+    if plan.dora:
+        sizes += [2 * plan.tokens * (one.weight.features or (0, 0))[1] * device.width for one in per_layer]
     if plan.dropout:  # each layer has its own dropped input and a mask
         sizes += [plan.tokens * (one.weight.features or (0,))[0] * (device.width + 1) for one in per_layer]
     elif device.kind == "cpu" and device.half:  # PEFT turns the input of each A into float32
@@ -159,12 +185,16 @@ def passing(shapes: Shapes, plan: Plan, device: Device) -> int:
     found = plan.tokens * (wide * shapes.inner + narrow * shapes.hidden) * device.width
     linear = [weight.shape for weight in shapes.weights if weight.kind == "linear"]
     largest = max((shape[0] * shape[1] for shape in linear), default=0)
+    if plan.full:  # the gradient of the largest weight, before it is added to the one that is there
+        every = max(math.prod(weight.shape) for weight in shapes.weights)
+        return found + 4 * every
     experts = sum(
         math.prod(one.weight.shape)
         for one in lora.adapted(shapes, plan.targets)
         if one.weight.kind == "expert"
     )
-    return found + (largest * plan.four_bit + 2 * experts) * device.width
+    # DoRA makes the whole weight, what the adapter adds to it, and their sum, to take the lengths.
+    return found + (largest * (plan.four_bit + 3 * plan.dora) + 2 * experts) * device.width
 
 
 def checkpoints(shapes: Shapes, plan: Plan, device: Device) -> int:

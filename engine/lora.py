@@ -16,9 +16,11 @@ class Adapted:
     weight: Weight
     pairs: int = 1
 
-    def parameters(self, rank: int) -> int:
-        """A of rank x in and B of out x rank for each pair (LoRA, arXiv 2106.09685)."""
-        return rank * self.pairs * sum(self.weight.features or ()) * self.weight.count
+    def parameters(self, rank: int, dora: bool = False) -> int:
+        """A of rank x in and B of out x rank for each pair (LoRA, arXiv 2106.09685); with DoRA a length for
+        each of the outputs besides (arXiv 2402.09353)."""
+        inputs, outputs = self.weight.features or (0, 0)
+        return (rank * (inputs + outputs) + dora * outputs) * self.pairs * self.weight.count
 
 
 def adapted(shapes: Shapes, names: Collection[str] = ()) -> list[Adapted]:
@@ -50,6 +52,6 @@ def _is(path: str, name: str) -> bool:
     return path == name or path.endswith("." + name)
 
 
-def trainable(shapes: Shapes, rank: int, names: Collection[str] = ()) -> int:
+def trainable(shapes: Shapes, rank: int, names: Collection[str] = (), dora: bool = False) -> int:
     """Parameters of an adapter of this rank."""
-    return sum(one.parameters(rank) for one in adapted(shapes, names))
+    return sum(one.parameters(rank, dora) for one in adapted(shapes, names))

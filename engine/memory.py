@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from engine import footprint, lora, shapes
+from engine import footprint, shapes
 from engine.footprint import Device, Plan
 from engine.recipe import Recipe, Settled
 from engine.shapes import Shapes, Unknown
@@ -70,13 +70,14 @@ class Remedy:
 class Disk:
     """What a run leaves on disk, in bytes, without tokenizer files (some MB at most)."""
 
-    adapter: int
+    result: int
+    """The adapter, or the model where all of it is trained."""
     checkpoint: int
-    """Adapter and optimizer state."""
+    """That and the optimizer's state."""
     checkpoints: int
     """All that are kept."""
     merged: int
-    """The whole model with the adapter in it, in 16 bits."""
+    """The whole model, with the adapter in it if there is one, in 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def plan(recipe: Recipe, train: Settled, rows: Rows) -> Plan:
     """What of a recipe takes memory; train: its [train] as it is run. No row is longer than max_length."""
     limit = recipe.data.max_length
     length = min(rows.longest or limit, limit)
-    evaluated = length * bool(recipe.data.validation) if rows.evaluated is None else rows.evaluated
+    held_out = recipe.data.validation > 0 and not recipe.data.all_data
+    evaluated = length * held_out if rows.evaluated is None else rows.evaluated
     return Plan(
         length=length,
         batch=train.batch_size,
@@ -114,7 +116,9 @@ def plan(recipe: Recipe, train: Settled, rows: Rows) -> Plan:
         four_bit=recipe.model.load_in_4bit,
         rank=recipe.lora.rank,
         targets=recipe.lora.target_modules,
-        dropout=recipe.lora.dropout > 0,
+        dropout=recipe.lora.dropout > 0 and train.method == "lora",
+        dora=recipe.lora.dora,
+        full=train.method == "full",
         checkpointing=train.gradient_checkpointing,
         adam_8bit=train.optimizer == "adamw_8bit",
         evaluated=min(evaluated, limit),
@@ -125,8 +129,7 @@ def plan(recipe: Recipe, train: Settled, rows: Rows) -> Plan:
 def forecast(plan: Plan, model: Shapes, device: Device) -> Forecast:
     """The peak of the run by terms. Its largest moment is a step: evaluation and loading count for what they
     take beyond one."""
-    trained = lora.trainable(model, plan.rank, plan.targets)
-    steady = [*_weights(plan, model, device), *_adapter(plan, model, device, trained)]
+    steady = [*_weights(plan, model, device), *_trained(plan, model, device)]
     step = list(_step(plan, model, device))
     step.append(_evaluation(plan, model, device, sum(term.bytes for term in step)))
     working = sum(term.bytes for term in step)
@@ -144,25 +147,34 @@ def _process(device: Device) -> Term:
 
 def _weights(plan: Plan, model: Shapes, device: Device) -> Iterator[Term]:
     left = footprint.unquantised(model, plan, device)
-    bits = 8 * device.width
+    bits = 32 if plan.full else 8 * device.width
     if not plan.four_bit:
-        yield Term(f"weights in {bits} bits", left, f"{model.count():,} parameters x {device.width} bytes")
+        yield Term(f"weights in {bits} bits", left, f"{model.count():,} parameters x {bits // 8} bytes")
+        if copies := footprint.copies(model, plan, device):
+            yield Term("copies in 16 bits", copies, "of the linear layers, to compute with")
         return
     linear = model.count("linear")
     packed = footprint.quantised(model)
     yield Term("weights in 4 bits", packed, f"{linear:,} of the linear layers, with their block constants")
     rest = model.count() - linear
     yield Term(f"weights in {bits} bits", left, f"{rest:,} of embeddings, head and norms: not quantised")
-    if copies := footprint.loading(model, plan, device):
-        yield Term("left from loading", copies, "copies made while quantising, which malloc keeps")
+    if left := footprint.loading(model, plan, device):
+        yield Term("left from loading", left, "copies made while quantising, which malloc keeps")
 
 
-def _adapter(plan: Plan, model: Shapes, device: Device, trained: int) -> Iterator[Term]:
-    yield Term("LoRA weights", 4 * trained, f"{trained:,} parameters of rank {plan.rank} x 4 bytes")
-    yield Term("gradients", 4 * trained, "4 bytes a trained parameter")
+def _trained(plan: Plan, model: Shapes, device: Device) -> Iterator[Term]:
+    trained = footprint.trained(model, plan)
+    if not plan.full:
+        kind = "DoRA" if plan.dora else "LoRA"
+        yield Term(f"{kind} weights", 4 * trained, f"{trained:,} parameters of rank {plan.rank} x 4 bytes")
+    yield Term("gradients", 4 * trained, f"4 bytes {_each(plan)}")
     states = footprint.optimizer(model, plan, device)
     small = plan.adam_8bit and device.kind == "cuda"
-    yield Term("optimizer", states, f"AdamW, {'2' if small else '8'} bytes a trained parameter")
+    yield Term("optimizer", states, f"AdamW, {'2' if small else '8'} bytes {_each(plan)}")
+
+
+def _each(plan: Plan) -> str:
+    return "a parameter: all are trained, with LoRA few" if plan.full else "a trained parameter"
 
 
 def _step(plan: Plan, model: Shapes, device: Device) -> Iterator[Term]:
@@ -207,6 +219,9 @@ def _notes(plan: Plan, model: Shapes, device: Device) -> Iterator[str]:
         yield "Processors that compute in bfloat16 were not measured yet."
     if model.count("expert"):
         yield "Mixtures of experts were not measured; their experts count as unquantised."
+    if plan.full or plan.dora:
+        what = "The training of all weights" if plan.full else "DoRA"
+        yield f"{what} was read in the libraries, not measured."
     if model.note:
         yield f"The model counts {model.note}."
 
@@ -243,12 +258,14 @@ def _steps(plan: Plan) -> Iterator[Step]:
         half, double = plan.batch // 2, plan.accumulation * 2
         changed = replace(plan, batch=half, accumulation=double)
         yield changed, (("train.batch_size", half), ("train.gradient_accumulation", double))
-    if not plan.four_bit:
+    if plan.full:
+        yield replace(plan, full=False), (("train.method", "lora"),)
+    elif not plan.four_bit:
         yield replace(plan, four_bit=True), (("model.load_in_4bit", True),)
     if plan.usual and plan.usual < plan.length:
         changed = replace(plan, length=plan.usual, evaluated=min(plan.evaluated, plan.usual))
         yield changed, (("data.max_length", plan.usual),)
-    if plan.rank > SMALLEST_RANK:
+    if plan.rank > SMALLEST_RANK and not plan.full:
         rank = max(SMALLEST_RANK, plan.rank // 2)
         yield replace(plan, rank=rank), (("lora.rank", rank),)
     if not plan.adam_8bit:
@@ -269,7 +286,7 @@ def _remedy(steps: list[Step], model: Shapes, device: Device) -> Remedy:
 
 
 def disk(plan: Plan, model: Shapes, kept: int = KEPT) -> Disk:
-    """Bytes on disk. The adapter is saved in float32, the optimizer as it is in memory on a GPU."""
-    adapter = 4 * lora.trainable(model, plan.rank, plan.targets)
-    checkpoint = adapter + footprint.optimizer(model, plan, Device("cuda", 0))
-    return Disk(adapter, checkpoint, kept * checkpoint, 2 * model.count())
+    """Bytes on disk. What was trained is saved in float32, the optimizer as it is in memory on a GPU."""
+    result = 4 * footprint.trained(model, plan)
+    checkpoint = result + footprint.optimizer(model, plan, Device("cuda", 0))
+    return Disk(result, checkpoint, kept * checkpoint, 2 * model.count())

@@ -19,6 +19,9 @@ from engine.weights import Size
 BUILTIN = "builtin:"
 MODELS = RECIPES / "models"
 
+LEARNT_POSITIONS = {"gpt2", "gpt_bigcode", "gpt_neo", "openai-gpt", "opt", "biogpt"}
+"""Kinds of model with a table of positions."""
+
 Origin = Literal["builtin", "folder", "cache", "catalogue", "hub"]
 
 
@@ -111,6 +114,20 @@ def tokenizer_folder(model_id: str) -> Path:
         model_folder.read_config(path)
         return path
     return hub.fetch_tokenizer(model_id)
+
+
+def check_length(model_id: str, tokens: int) -> None:
+    """Raise UserError where a model has learnt fewer positions than that: it fails at the first one beyond.
+
+    Others reckon their positions, and go on beyond what they were made for.
+    """
+    config = model_folder.read_config(tokenizer_folder(model_id))
+    context = _first_int(config, "n_positions", "max_position_embeddings")
+    if config.get("model_type") in LEARNT_POSITIONS and context is not None and tokens > context:
+        raise UserError(
+            f"data.max_length: {model_id} has learnt {context:,} positions, and no row can be longer; set it"
+            f" to {context}, or less"
+        )
 
 
 @cache

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomlkit
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from engine import RECIPES
 from engine.errors import UserError
@@ -25,14 +33,23 @@ Schedule = Literal["cosine", "linear", "constant"]
 Optimizer = Literal["adamw", "adamw_8bit"]
 Count = Annotated[int, Field(ge=1)]
 Auto = Literal["auto"]
+Method = Literal["lora", "full"]
 
-# Above these a LoRA run diverges on any model, so the number is a slip (a percent, a missing minus).
-HIGHEST_LEARNING_RATE = 0.05
+# Above these a run diverges on any model, so the number is a slip (a percent, a missing minus).
+HIGHEST_LEARNING_RATE = {"lora": 0.05, "full": 0.005}
 HIGHEST_RANK = 1024
+HIGHEST_RATIO = 64
+HIGHEST_NOISE = 100
+
+PREVIOUS = "previous"
+"""In a chain, as model.adapter: what the run before it has made."""
 
 # How pydantic names the two ways that a value which may be auto is wrong.
 AUTO = "literal['auto']"
 OR_AUTO = ("constrained-int", "bool", "literal['adamw','adamw_8bit']")
+
+EITHER = {"steps": "epochs", "epochs": "steps"}
+TABLES = ("model", "data", "augment", "lora", "train", "evaluate")
 
 
 class Table(BaseModel):
@@ -48,6 +65,9 @@ class Model(Table):
     id: str = Field(default="builtin:tiny", min_length=1)
     # Hold the weights in 4 bits (NF4), a quarter of the memory of 16; only the adapter is trained either way.
     load_in_4bit: bool = True
+    # An adapter to go on with in place of a new one: the name of a run, a folder with adapter_config.json, or
+    # previous in a chain. Its shape is its own, so [lora] must say the same.
+    adapter: str = ""
 
 
 class Source(Table):
@@ -146,6 +166,9 @@ class Data(Table):
     validation: Annotated[float, Field(ge=0)] = 0.05
     # Test rows set aside in the same way, for the comparison and the evaluation.
     test: Annotated[float, Field(ge=0)] = 0.0
+    # Train on the validation and test rows too, and on sets that are held out: once more with settings that
+    # were found. Nothing is left to measure then.
+    all_data: bool = False
     # Draws which rows are set aside, which of them are measured, which a weight below 1 takes, and what
     # augment changes.
     seed: int = 0
@@ -187,6 +210,16 @@ class Lora(Table):
     rank: Annotated[int, Field(ge=1, le=HIGHEST_RANK)] = 16
     # Its weight: what it adds is scaled by alpha / rank.
     alpha: Annotated[int, Field(ge=1)] = 32
+    # Scale by alpha / sqrt(rank) instead (rsLoRA): a high rank then learns no more slowly than a low one.
+    rank_stabilised: bool = False
+    # Train the length of each weight's columns apart from their direction (DoRA): often better at a low rank,
+    # slower, and base and tuned cannot answer in one batch.
+    dora: bool = False
+    # How it begins: default adds nothing at first; loftq makes up for what 4 bits took from the weights.
+    init: Literal["default", "loftq"] = "default"
+    # How many times the learning rate of its A matrices its B matrices have (LoRA+): 1 for plain LoRA, 16 in
+    # the paper.
+    plus_ratio: Annotated[float, Field(ge=1, le=HIGHEST_RATIO)] = 1.0
     # The share of its inputs that is left out at random in training, against learning by heart.
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     # Names of linear layers; empty: all of them but the output head.
@@ -196,6 +229,8 @@ class Lora(Table):
 class Train(Table):
     """How the adapter learns. "auto" is chosen for the machine and the rows, and its why is said."""
 
+    # What is trained: lora an adapter, full every weight of the model, which takes many times the memory.
+    method: Method = "lora"
     # How often it goes through the training rows, in parts too; one where neither this nor steps is named.
     epochs: Annotated[float, Field(gt=0)] | None = None
     # How many optimizer steps it takes, in the place of epochs.
@@ -204,7 +239,8 @@ class Train(Table):
     batch_size: Count | Auto = "auto"
     # Batches whose gradients are summed before a step: a step learns from batch_size times as many rows.
     gradient_accumulation: Count | Auto = "auto"
-    # The highest step width of the schedule; 1e-4 to 3e-4 suits LoRA on models from a billion parameters.
+    # The highest step width of the schedule; 1e-4 to 3e-4 suits LoRA on models from a billion parameters,
+    # 1e-5 to 5e-5 the training of all weights.
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
     # How the learning rate goes on after the warm-up: down along a cosine, down in a line, or not down.
     schedule: Schedule = "cosine"
@@ -229,6 +265,9 @@ class Train(Table):
     keep_checkpoints: Count = 3
     # Evaluations without a better one after which training ends and the best is kept; 0: never.
     early_stopping: Annotated[int, Field(ge=0)] = 0
+    # Uniform noise on the embedded tokens of a training row, at most this / sqrt(tokens x width) (NEFTune): 5
+    # is usual; 0: none. Nothing is measured with it.
+    neftune: Annotated[float, Field(ge=0, le=HIGHEST_NOISE)] = 0.0
     # A loss or gradient that is no number: end, pass that batch over, or go back to the last checkpoint
     # and on without its rows.
     on_nonfinite: Literal["stop", "skip", "roll back"] = "stop"
@@ -249,10 +288,19 @@ class Train(Table):
 
     @field_validator("learning_rate")
     @classmethod
-    def _rate_is_sane(cls, rate: float) -> float:
-        if rate > HIGHEST_LEARNING_RATE:
-            raise ValueError(f"{rate:g} is too high for LoRA; try 2e-4")
+    def _rate_is_sane(cls, rate: float, info: ValidationInfo) -> float:
+        if wrong := too_high(rate, info.data.get("method", "lora")):
+            raise ValueError(wrong)
         return rate
+
+
+def too_high(rate: float, method: Method) -> str:
+    """What is wrong with a learning rate that no model stands; "" where it may do."""
+    if rate <= HIGHEST_LEARNING_RATE[method]:
+        return ""
+    if method == "full":
+        return f"{rate:g} is too high for the training of all weights; try 2e-5"
+    return f"{rate:g} is too high for LoRA; try 2e-4"
 
 
 class Settled(Train):
@@ -301,6 +349,52 @@ class Recipe(Table):
     lora: Lora = Lora()
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
+    # The name of a run that must have finished before this one begins; it waits until then.
+    after: str = ""
+    # Further runs that are started along with this one and wait for each other: a chain. Each table is laid
+    # over the recipe before it; model.adapter = "previous" goes on with the adapter of the run before.
+    then: tuple[dict[str, Any], ...] = ()
+
+    @model_validator(mode="after")
+    def _ways_agree(self) -> Recipe:
+        if wrong := _contradiction(self):
+            raise ValueError(wrong)
+        return self
+
+
+def _contradiction(recipe: Recipe) -> str:
+    """What of a recipe's tables cannot go together; "" where all of it can."""
+    model, lora, train = recipe.model, recipe.lora, recipe.train
+    full, loftq = train.method == "full", lora.init == "loftq"
+    if full and model.load_in_4bit:
+        return (
+            "model.load_in_4bit: weights in 4 bits cannot be trained themselves; set it to false, or"
+            ' train.method = "lora"'
+        )
+    if full and model.adapter:
+        return (
+            "model.adapter: where all weights are trained there is no adapter to go on with; merge it into"
+            " the model first, or leave it out"
+        )
+    if full and (lora.dora or loftq or lora.rank_stabilised or lora.plus_ratio != 1):
+        return (
+            "lora: there is no adapter where all weights are trained; leave rank_stabilised, dora, init and"
+            ' plus_ratio out, or set train.method = "lora"'
+        )
+    if loftq and not model.load_in_4bit:
+        return (
+            "lora.init: loftq makes up for what 4 bits take from the weights; set model.load_in_4bit to true,"
+            " or leave it out"
+        )
+    if loftq and model.adapter:
+        return "lora.init: an adapter that is gone on with has its first weights already; leave loftq out"
+    if loftq and lora.dora:
+        return "lora.init: loftq changes the weights by which DoRA takes its lengths; keep one of them"
+    if recipe.data.all_data and train.early_stopping:
+        return (
+            "train.early_stopping: data.all_data trains on every row and leaves none to measure; set it to 0"
+        )
+    return ""
 
 
 def bundled() -> list[Path]:
@@ -321,15 +415,49 @@ def load(path: str | Path) -> Recipe:
         raise UserError(f"{file}: not UTF-8 text; save the recipe as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{file}: not valid TOML: {error}; mend that line") from None
-    return _anchored(parse(document, str(file)), file.parent.resolve())
+    parse(document, str(file))
+    return parse(_anchored(document, file.parent.resolve()), str(file))
 
 
 def parse(document: dict[str, Any], where: str = "recipe") -> Recipe:
     """Check a document that is already read. `where` begins each error sentence."""
+    recipe = _checked(document, where)
+    if recipe.model.adapter == PREVIOUS:
+        raise UserError(f"{where}: model.adapter: no run comes before the first one; name a run, or a folder")
+    links(recipe, where)
+    return recipe
+
+
+def _checked(document: dict[str, Any], where: str) -> Recipe:
     try:
         return Recipe.model_validate(_tuples(document))
     except ValidationError as error:
         raise UserError(f"{where}: {_sentence(error)}") from None
+
+
+def links(recipe: Recipe, where: str = "recipe") -> list[Recipe]:
+    """The recipe of each run of a chain, the first one's too; of one that is no chain, that alone.
+
+    Raises UserError, as `parse` does.
+    """
+    document = recipe.model_dump(exclude={"then"}, exclude_none=True)
+    found = [recipe.model_copy(update={"then": ()})]
+    for number, over in enumerate(recipe.then):
+        if own := next((key for key in ("then", "after") if key in over), None):
+            raise UserError(f"{where}: then.{number}.{own}: the order of a chain is that of its tables")
+        document["data"].pop("digest", None)  # of the rows before
+        document = _laid_over(document, {"name": f"{recipe.name[:60]}-{number + 2}", **over})
+        found.append(_checked(document, f"{where}: then.{number}"))
+    return found
+
+
+def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Tables are merged, all else is replaced; of epochs and steps the one that is said above holds."""
+    kept = {key: value for key, value in below.items() if EITHER.get(key) not in above}
+    return kept | {
+        key: _laid_over(below[key], value) if isinstance(value, dict) and key in TABLES else value
+        for key, value in above.items()
+    }
 
 
 def changed(recipe: Recipe, **tables: dict[str, Any]) -> Recipe:
@@ -358,34 +486,39 @@ def _find(path: str | Path) -> Path:
     raise UserError(f"{file}: no such recipe file; bundled recipes: {names}")
 
 
-def _anchored(recipe: Recipe, folder: Path) -> Recipe:
-    """Make paths absolute, so that the run does not depend on where it was started."""
+def _anchored(document: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Make the paths of a checked document absolute, so that the run does not depend on where it was started.
 
-    def absolute(path: str | None) -> str | None:
-        if path is None or path.startswith(("builtin:", "hf:")):
+    What is laid over it in a chain is such a document in part.
+    """
+
+    def absolute(path: str) -> str:
+        if path.startswith(("builtin:", "hf:")):
             return path
         return str((folder / Path(path).expanduser()).resolve())
 
-    def template(name: str) -> str:
-        return absolute(name) or "" if name.endswith(".toml") else name
+    def source(one: dict[str, Any]) -> dict[str, Any]:
+        paths: dict[str, Any] = {
+            key: absolute(one[key]) for key in ("path", "validation", "test") if key in one
+        }
+        names = one.get("templates", [])
+        return {**one, **paths, "templates": [absolute(n) if n.endswith(".toml") else n for n in names]}
 
-    sources = tuple(
-        source.model_copy(
-            update={
-                **{key: absolute(getattr(source, key)) for key in ("path", "validation", "test")},
-                "templates": tuple(map(template, source.templates)),
-            }
-        )
-        for source in recipe.data.sources
-    )
-    model = recipe.model
-    # A model id may look like a path ("org/name"): it is one only if the folder is there.
-    if model.id.startswith((".", "/", "~")) or (folder / model.id / "config.json").is_file():
-        model = model.model_copy(update={"id": absolute(model.id)})
-    layout = recipe.data.chat_template
-    layout = (absolute(layout) or "") if layout.endswith(".jinja") else layout
-    data = recipe.data.model_copy(update={"sources": sources, "chat_template": layout})
-    return recipe.model_copy(update={"data": data, "model": model})
+    def holds(path: str, file: str) -> bool:
+        # A model id may look like a path ("org/name"), and so may a run's name: it is one if it is there.
+        return path.startswith((".", "/", "~")) or (folder / path / file).is_file()
+
+    model, data = dict(document.get("model", {})), dict(document.get("data", {}))
+    for key, file in (("id", "config.json"), ("adapter", "adapter_config.json")):
+        if model.get(key) and holds(model[key], file):
+            model[key] = absolute(model[key])
+    if "sources" in data:
+        data["sources"] = [source(one) for one in data["sources"]]
+    if data.get("chat_template", "").endswith(".jinja"):
+        data["chat_template"] = absolute(data["chat_template"])
+    then = [_anchored(over, folder) for over in document.get("then", [])]
+    changed = {"model": model, "data": data, "then": then}
+    return {**document, **{key: value for key, value in changed.items() if value}}
 
 
 def _tuples(value: Any) -> Any:
@@ -398,7 +531,7 @@ def _tuples(value: Any) -> Any:
 def _sentence(error: ValidationError) -> str:
     mistakes = [one for one in error.errors() if one["loc"][-1:] != (AUTO,)]
     first = mistakes[0]
-    at = first["loc"][:-1] if str(first["loc"][-1]) in OR_AUTO else first["loc"]
+    at = first["loc"][:-1] if str(*first["loc"][-1:]) in OR_AUTO else first["loc"]
     key = ".".join(str(part) for part in at)
     match first["type"]:
         case "extra_forbidden":

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from engine import events, models, private
+from engine import events, initial, models, private
 from engine.errors import UserError
 from engine.runs import Run
 
@@ -24,10 +24,12 @@ PACKAGES = (
 
 
 def facts(run: Run) -> dict[str, Any]:
-    """What a later start compares: the recipe's text, the model's files, the versions."""
+    """What a later start compares: the recipe's text, the files of model and first adapter, versions."""
+    recipe = run.recipe()
     return {
         "recipe": hashlib.sha256((run.path / "recipe.toml").read_bytes()).hexdigest(),
-        "base": models.fingerprint(run.recipe().model.id),
+        "base": models.fingerprint(recipe.model.id),
+        "adapter": initial.digest(recipe),
         "versions": {name: _version(name) for name in PACKAGES},
         "python": sys.version.split()[0],
     }
@@ -44,6 +46,8 @@ def changes(run: Run) -> list[str]:
         found.append("recipe.toml is not the one that the run was started with")
     if now["base"] != then["base"]:
         found.append(f"the files of {run.recipe().model.id} are not those that the run was started with")
+    if now["adapter"] != then.get("adapter"):
+        found.append(f"{run.recipe().model.adapter} is not the adapter that the run began with")
     for name, version in {"python": now["python"], **now["versions"]}.items():
         former = then["python"] if name == "python" else then["versions"].get(name)
         if version != former:

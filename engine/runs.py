@@ -81,6 +81,21 @@ class Run:
     def adapter(self) -> Path:
         return self.path / "adapter"
 
+    @property
+    def model(self) -> Path:
+        """The whole model, in the place of an adapter, where all weights were trained."""
+        return self.path / "model"
+
+    @property
+    def result(self) -> Path:
+        """What it has made, or will make: an adapter, or a model."""
+        return self.model if self.model.is_dir() else self.adapter
+
+    @property
+    def has_result(self) -> bool:
+        """Whether it has saved what it was for."""
+        return (self.adapter / "adapter_config.json").is_file() or (self.model / "config.json").is_file()
+
     def title(self) -> tuple[str, str]:
         """The name and the model in its recipe, unchecked. Raises UserError where it is missing or torn."""
         try:

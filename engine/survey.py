@@ -223,6 +223,8 @@ def _part(one: RowSet, data: Data, columns: dict[str, Array]) -> Array:
     """The part of each row of a set, as an index in PARTS."""
     given = np.array([PARTS.index(file.part) for file in one.found.files], dtype=np.uint8)
     part = given[columns["file"]]
+    if data.all_data:
+        return np.zeros_like(part)
     if one.source.held_out:
         return np.full_like(part, PARTS.index("test"))
     if one.source.group:  # one place for all rows of a group

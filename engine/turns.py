@@ -122,6 +122,15 @@ def move(run: Run, name: str, by: int) -> None:
             order.insert(max(0, at + by), order.pop(at))
 
 
+def let_pass(run: Run, name: str) -> None:
+    """Stand in the line, but never as the first where another waits: it could not begin."""
+    with _order(name) as order:
+        if run.name not in order:
+            order.append(run.name)
+        elif order[0] == run.name and len(order) > 1:
+            order.insert(1, order.pop(0))
+
+
 def take(run: Run, name: str) -> int | None:
     """In the worker: the descriptor of the device's lock if it is free and this run is first, else None.
 

@@ -118,7 +118,7 @@ def kind(annotation: Any, metadata: Iterable[Any] = ()) -> str:
 
 
 def _holds_tables(arguments: tuple[Any, ...]) -> bool:
-    return isinstance(arguments[0], type) and issubclass(arguments[0], recipe.Table)
+    return get_origin(arguments[0]) is dict or issubclass(arguments[0], recipe.Table)
 
 
 def _limits(metadata: Iterable[Any]) -> list[Any]:

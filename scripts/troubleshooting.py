@@ -29,6 +29,8 @@ SAYERS = (
     "out_of_memory",
     "cause",
     "training_problem",
+    "too_high",
+    "_contradiction",
     "_why_no_config",
     "_why_no_weights",
     "_absent",

@@ -25,7 +25,7 @@ def test_both_ways_to_make_a_batch() -> None:
 
     rows: list[Any] = [{"input_ids": ids, "labels": labels} for ids, labels in ROWS]
     padded = Collator(3, packing=False)(rows)
-    assert padded.pop("size") == Size(rows=3, length=3, tokens=6, trained=4)
+    assert padded.pop("size") == Size(rows=3, length=3, tokens=6, trained=4, lengths=(3, 1, 2))
     assert {name: value.tolist() for name, value in padded.items()} == {
         "input_ids": [[5, 6, 7], [8, 3, 3], [9, 10, 3]],
         "labels": [[5, 6, 7], [-100, -100, -100], [-100, 10, -100]],
@@ -34,7 +34,7 @@ def test_both_ways_to_make_a_batch() -> None:
     numbers = [{name: np.array(value, np.int32) for name, value in row.items()} for row in rows]
     packed = Collator(3, packing=True)(numbers)
     size = packed.pop("size")
-    assert size == Size(rows=3, length=2, tokens=6, trained=4, lengths=(3, 1, 2))
+    assert size == Size(rows=3, length=2, tokens=6, trained=4, lengths=(3, 1, 2), packed=True)
     assert size.keys["packed_seq_lengths"].tolist() == [3, 1, 2]
     assert {name: value.tolist() for name, value in packed.items()} == {
         "input_ids": [[5, 6, 7, 8, 9, 10]],

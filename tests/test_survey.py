@@ -182,3 +182,13 @@ def test_a_file_that_changes_on_the_way_is_noticed(tmp_path: Path) -> None:
         written(tmp_path, "rows.jsonl", *rows)
         with pytest.raises(UserError, match="other rows than a moment ago"):
             list(usable.samples(data, found, sources.PARTS))
+
+
+def test_all_data_leaves_nothing_aside(tmp_path: Path) -> None:
+    path, own = written(tmp_path, "rows.jsonl", *ROWS[:200]), written(tmp_path, "own.jsonl", *ROWS[200:300])
+    found = {"path": path, "validation": own}, {"path": written(tmp_path, "far.jsonl", *ROWS[300:350])}
+    some = looked(tmp_path / "a", *found[:1], {**found[1], "held_out": True}, test=0.1)
+    every = looked(tmp_path / "b", *found[:1], {**found[1], "held_out": True}, test=0.1, all_data=True)
+    assert len(numbers(some, "validation")) == 100 and len(numbers(some, "test")) > 50
+    assert len(numbers(every, "train")) == 350
+    assert not numbers(every, "validation") and not numbers(every, "test")

@@ -48,13 +48,15 @@ class Size:
     length: int
     tokens: int
     trained: int
-    lengths: tuple[int, ...] = ()
-    """Of the rows, where they share a sequence."""
+    lengths: tuple[int, ...]
+    """Of the rows, each without padding."""
+    packed: bool = False
+    """Whether they share a sequence."""
 
     @property
     def keys(self) -> dict[str, torch.Tensor]:
         """What a forward wants besides the batch; on the processor, where Unsloth reads it."""
-        if not self.lengths:
+        if not self.packed:
             return {}
         return {"packed_seq_lengths": torch.tensor(self.lengths, dtype=torch.int32)}
 
@@ -79,7 +81,7 @@ class Collator:
                 "input_ids": _padded(ids, length, self.pad),
                 "labels": _padded(labels, length, render.IGNORED),
                 "attention_mask": _padded(ones, length, 0),
-                "size": Size(len(rows), length, tokens, trained),
+                "size": Size(len(rows), length, tokens, trained, tuple(lengths)),
             }
         positions = np.concatenate([np.arange(each) for each in lengths])
         flat[positions == 0] = (
@@ -89,7 +91,7 @@ class Collator:
             "input_ids": torch.from_numpy(np.concatenate(ids).astype(np.int64))[None],
             "labels": torch.from_numpy(flat)[None],
             "position_ids": torch.from_numpy(positions)[None],
-            "size": Size(len(rows), -(-tokens // len(rows)), tokens, trained, tuple(lengths)),
+            "size": Size(len(rows), -(-tokens // len(rows)), tokens, trained, tuple(lengths), packed=True),
         }
 
 

@@ -20,6 +20,7 @@ from engine.workers import durable
 
 STATE = "state.json"
 ADAPTER = "adapter_model.safetensors"
+WHOLE = "model.safetensors"
 NAME = re.compile(r"step-([1-9][0-9]*)")
 
 BYTES_A_WEIGHT = {"adamw": 12, "adamw_8bit": 8}

@@ -29,7 +29,14 @@ SECONDS_BETWEEN_LOOKS = 0.1
 
 def measure(run: Run, log: EventLog, stop: StopFlag) -> None:
     """Tell how often base and tuned are right. What goes wrong is a warning: the adapter is saved by now."""
-    rows = run.recipe().evaluate.at_end
+    plan = run.recipe()
+    rows = plan.evaluate.at_end
+    if rows and plan.data.all_data:
+        log.write(
+            "warned",
+            text="no evaluation at the end: all rows were trained on (data.all_data)",
+            mend="what the same settings are worth, the run without data.all_data says",
+        )
     if not rows or not run.state().rendered.get("validation"):
         return
     log.write("phase", phase="measure")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.events import Event
-from engine.recipe import HIGHEST_LEARNING_RATE
+from engine.recipe import Method, too_high
 from engine.workers.pace import Change
 
 Asked = dict[str, Any]
@@ -60,13 +60,13 @@ def not_a_deed(said: Any) -> str:
     return f"{repr(said)[:60]} is nothing that a run can be told; that is: {', '.join(DEEDS)}"
 
 
-def objection(asked: Asked, step: int, evaluates: bool) -> str:
+def objection(asked: Asked, step: int, evaluates: bool, method: Method = "lora") -> str:
     """Why something asked for after that many steps makes no sense; "" where it does."""
     if asked.get("do") not in DEEDS:
         return not_a_deed(asked.get("do"))
     value = asked.get("value")
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
-    if asked["do"] == "learning rate" and not (number and 0 < number <= HIGHEST_LEARNING_RATE):
+    if asked["do"] == "learning rate" and (not number or not number > 0 or too_high(number, method)):
         return f"a learning rate of {repr(value)[:40]} makes no sense; it stays as it is"
     if asked["do"] == "steps" and not (isinstance(number, int) and number > step):
         return f"{repr(value)[:40]} steps in all cannot be had after {step}; their number stays as it is"

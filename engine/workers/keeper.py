@@ -1,4 +1,4 @@
-"""Writes the checkpoints of a run under way and its adapter at the end, and waits where there is no room."""
+"""Writes a run's checkpoints on its way and what it has made at its end, and waits where there is no room."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Keeper:
     run: Run
     plan: Settled
     course: Course
-    save_adapter: Callable[[Path], None]
+    save_weights: Callable[[Path], None]
     trainable: int
     log: EventLog
     stop: StopFlag
@@ -39,16 +39,17 @@ class Keeper:
         """Write one, complete or not at all, and then take old ones away."""
         self._save(lambda: self._write(step), step, self.run.checkpoints / f"step-{step}")
 
-    def adapter(self, step: int) -> None:
+    def result(self, step: int) -> None:
         """Write what the run was for."""
-        self._save(lambda: durable.folder(self.run.adapter, self.save_adapter), step, self.run.adapter)
+        path = self.run.model if self.plan.method == "full" else self.run.adapter
+        self._save(lambda: durable.folder(path, self.save_weights), step, path)
 
     def take_best(self, step: int) -> None:
         """Have the weights of the best evaluation, where its checkpoint is there."""
         course = self.course
         path = self.run.checkpoints / f"step-{course.best_step}"
         if not checkpoints.missing(path):
-            snapshot.load_adapter(path, self.trainer.model)
+            snapshot.load_weights(path, self.trainer.model)
             early = step < course.total(step)
             self.log.write("kept_best", step=course.best_step, loss=course.best_loss, stopped_early=early)
 
@@ -71,5 +72,5 @@ class Keeper:
         checkpoints.settle(folder, self.plan.keep_checkpoints, course.best_step, course.best_loss)
 
     def _fill(self, folder: Path) -> dict[str, Any]:
-        facts = snapshot.fill(folder, self.trainer, self.save_adapter)
+        facts = snapshot.fill(folder, self.trainer, self.save_weights)
         return {**facts, "course": self.course.facts()}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
+from peft import PeftModel
 from transformers import GenerationConfig
 
 from engine.dataset import Sample
@@ -109,7 +110,8 @@ def _read(chat: ChatFormat, ids: Sequence[int]) -> tuple[str, bool]:
 @contextmanager
 def _plain_settings(model: Any) -> Iterator[None]:
     """The model's own defaults (Qwen's repetition penalty, say) would colour what is compared."""
-    owners = [owner for owner in (model, model.get_base_model()) if "generation_config" in vars(owner)]
+    models = (model, model.get_base_model()) if isinstance(model, PeftModel) else (model,)
+    owners = [owner for owner in models if "generation_config" in vars(owner)]
     kept = [owner.generation_config for owner in owners]
     for owner in owners:
         owner.generation_config = GenerationConfig()

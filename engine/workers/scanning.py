@@ -65,7 +65,7 @@ def scanned(session: Session, tell: Tell) -> dict[str, Any]:
         "left_out": totals.left_out(),
         "ledger": totals.told(session.data.actions),
         "file": str(_kept(heard.numbers(counted), beside, full)),
-        "report": report.told(counted, session.plan.data.validation > 0),
+        "report": report.told(counted, session.plan.data.validation > 0 and not session.plan.data.all_data),
     }
 
 

@@ -1,6 +1,7 @@
 """What a checkpoint holds, and how a trainer gets it back: safetensors and JSON, never a pickle.
 
-adapter_model.safetensors, adapter_config.json, tokenizer files   as PEFT writes and reads them
+adapter_model.safetensors, adapter_config.json, tokenizer files   as PEFT writes and reads them; or, where all
+                          weights are trained, model.safetensors and config.json as transformers does
 optimizer.safetensors     the optimizer's tensors as INDEX/NAME, each in its own type
 random.safetensors        states of the random number generators
 trainer_state.json        transformers' own count of steps and epochs
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import get_peft_model_state_dict, set_peft_model_state_dict
+from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 from engine.workers import checkpoints, randomness
@@ -24,9 +25,9 @@ OPTIMIZER = "optimizer.safetensors"
 RANDOM = "random.safetensors"
 
 
-def fill(path: Path, trainer: Any, save_adapter: Callable[[Path], None]) -> dict[str, Any]:
+def fill(path: Path, trainer: Any, save_weights: Callable[[Path], None]) -> dict[str, Any]:
     """Put a trainer's whole state into a folder; what of it is JSON is returned."""
-    save_adapter(path)
+    save_weights(path)
     tensors, optimizer = _taken_apart(trainer.optimizer.state_dict())
     save_file(tensors, path / OPTIMIZER)
     tensors, random = randomness.captured()
@@ -43,15 +44,24 @@ def fill(path: Path, trainer: Any, save_adapter: Callable[[Path], None]) -> dict
     }
 
 
-def load_adapter(path: Path, model: Any) -> None:
-    """Put the adapter's weights into the live ones, which keep their type.
+def load_weights(path: Path, model: Any) -> None:
+    """Put the adapter's weights, or the whole model's, into the live ones, which keep their type.
 
     Raises RuntimeError where they are not those of this model.
     """
-    saved = load_file(path / checkpoints.ADAPTER)
-    if set(saved) != set(get_peft_model_state_dict(model)):
-        raise RuntimeError(f"{path.name} holds an adapter of another shape than the recipe's")
-    set_peft_model_state_dict(model, saved)
+    if isinstance(model, PeftModel):
+        saved = load_file(path / checkpoints.ADAPTER)
+        live = {name: weight.shape for name, weight in get_peft_model_state_dict(model).items()}
+        if {name: weight.shape for name, weight in saved.items()} != live:
+            raise RuntimeError(f"{path.name} holds an adapter of another shape than the recipe's")
+        set_peft_model_state_dict(model, saved)
+        return
+    saved, weights = load_file(path / checkpoints.WHOLE), dict(model.named_parameters())
+    if any(name not in saved or saved[name].shape != weight.shape for name, weight in weights.items()):
+        raise RuntimeError(f"{path.name} holds another model than the recipe's")
+    with torch.no_grad():
+        for name, weight in weights.items():
+            weight.copy_(saved[name])
 
 
 def load_optimizer(path: Path, trainer: Any) -> None:

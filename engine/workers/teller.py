@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import psutil
@@ -105,8 +106,9 @@ class Teller(TrainerCallback):  # type: ignore[misc]
         return self._course.evaluated(step, self._evaluated(step, f"the evaluation after step {step}"))
 
     def evaluate_base(self) -> None:
-        """Tell the validation loss with the adapter switched off."""
-        with self.trainer.model.disable_adapter():
+        """Tell the validation loss with the adapter switched off; without one, before anything is trained."""
+        model = self.trainer.model
+        with nullcontext() if self._plan.method == "full" else model.disable_adapter():
             self._evaluated(0, "the evaluation of the base model", adapter=False)
 
     def _evaluated(self, step: int, when: str, adapter: bool = True) -> float:
@@ -179,7 +181,8 @@ class Teller(TrainerCallback):  # type: ignore[misc]
 
     def _take(self, asked: Asked | str, step: int) -> None:
         evaluates = bool(self._plan.eval_every and self.trainer.validation)
-        if not isinstance(asked, dict) or (why := objection(asked, step, evaluates)):
+        method = self._plan.method
+        if not isinstance(asked, dict) or (why := objection(asked, step, evaluates, method)):
             self._log.write("warned", text=why if isinstance(asked, dict) else not_a_deed(asked), mend="")
             return
         what, value = asked["do"], asked.get("value")

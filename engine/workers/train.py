@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine import auto, autopsy, dataset, fit, private, render, resume, runs, survey, usable
+from engine import auto, autopsy, dataset, fit, models, private, render, resume, runs, survey, usable
 from engine.auto import Choice
 from engine.dataset import Sample
 from engine.errors import UserError
@@ -73,7 +73,7 @@ def work(run: Run, stop: StopFlag, lock: int) -> int:
         step, ended = train(run, log, stop)
         if ended:
             closing.measure(run, log, stop)
-        log.write("finished" if ended else "stopped", step=step, path=str(run.adapter))
+        log.write("finished" if ended else "stopped", step=step, path=str(run.result))
     except Again as again:
         amends.start_again(run, again.amends, lock)
     except Stopped as stopped:
@@ -102,6 +102,7 @@ def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> 
     if came_from:
         resume.check(run, resume.changes(run))
 
+    turn.follow(run, recipe.after, log, stop)
     turn.wait(run, log, stop)
     _enter("import", log, stop)
     warm()
@@ -124,19 +125,21 @@ def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> 
     _enter("load", log, stop)
     from datasets import Dataset
 
-    from engine.workers import model as models
+    from engine.workers import model as loading
     from engine.workers import probing, samples, snapshot
     from engine.workers.keeper import Keeper
     from engine.workers.teller import Teller
     from engine.workers.trainer import build
 
     data = Dataset.from_file(str(training)).select_columns(rows.TRAINED)
-    model, tokenizer = models.load(recipe, log)
-    patiently(lambda: models.write_environment(run, recipe, model, digest, reasoning), log, stop)
+    model, tokenizer = loading.load(
+        recipe.model_copy(update={"train": plan}), log, weights_follow=came_from is not None
+    )
+    patiently(lambda: loading.write_environment(run, recipe, model, digest, reasoning), log, stop)
     step = checkpoints.step_of(came_from) if came_from else 0
     course = _course(run, plan.total_steps(len(data)), made, came_from)
-    trainable, _ = model.get_nb_trainable_parameters()
-    keeper = Keeper(run, plan, course, models.adapter_saver(model, recipe, chat), trainable, log, stop)
+    save, trainable = loading.saver(model, recipe, chat), loading.trainable(model)
+    keeper = Keeper(run, plan, course, save, trainable, log, stop)
     keeper.check_room()
     asked = samples.chosen(recipe, validation, replace(chat, reasoning=reasoning))
     controls, rest = Controls(run.control, log.continued), Rest(plan, bool(validation))
@@ -155,7 +158,10 @@ def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> 
         _enter("train", log, stop)
 
     folder, shrunk = str(run.path / "trainer"), made.batch_size is not None
-    trainer = build(plan, model, tokenizer, data, digest, validation, course, teller, before, folder, shrunk)
+    ratio = recipe.lora.plus_ratio
+    trainer = build(
+        plan, ratio, model, tokenizer, data, digest, validation, course, teller, before, folder, shrunk
+    )
     trainer.train_dataset = rows.Mapped(training)  # the rows that TRL was seen to have left as they are
     keeper.trainer = trainer
     teller.places = lambda numbers: rows.places(training, numbers)
@@ -168,13 +174,13 @@ def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> 
             trainer.train(resume_from_checkpoint=str(came_from) if came_from else None)
         step = trainer.state.global_step
     elif came_from:
-        snapshot.load_adapter(came_from, model)  # its last step was its last sign of life
+        snapshot.load_weights(came_from, model)  # its last step was its last sign of life
 
     log.write("phase", phase="save")
     ended = course.ended(step, plan.early_stopping)
     if ended and plan.early_stopping:
         keeper.take_best(step)
-    keeper.adapter(step)
+    keeper.result(step)
     return step, ended
 
 
@@ -236,7 +242,7 @@ def _say_stopped(run: Run, log: PatientLog, reason: str) -> None:
     log.last_word(
         "stopped",
         step=step,
-        path=str(run.adapter) if run.adapter.is_dir() else None,
+        path=str(run.result) if run.result.is_dir() else None,
         reason=f"{reason}; the checkpoint of step {step} is kept" if step else reason,
     )
 
@@ -282,6 +288,7 @@ def _render(
     Each row that is not used as it stands gets its line in the ledger.
     """
     fetch.fetch(recipe)
+    models.check_length(recipe.model.id, recipe.data.max_length)
     shutil.rmtree(run.rows, ignore_errors=True)  # of a former life
     data = dataset.opened(recipe, chat)
     counted = usable.surveyed(data, run.rows)

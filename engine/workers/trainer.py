@@ -16,7 +16,7 @@ from trl import SFTConfig, SFTTrainer
 from engine import render
 from engine.dataset import Sample
 from engine.recipe import Settled
-from engine.workers import faults, pace, snapshot
+from engine.workers import faults, noise, pace, snapshot
 from engine.workers.batches import Collator, Row, Size, kept_apart
 from engine.workers.course import Course
 from engine.workers.order import Order, of_step
@@ -47,6 +47,8 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
     """
 
     plan: Settled
+    plus_ratio = 1.0
+    """Times the learning rate of LoRA's A that its B has."""
     shrunk = False
     course: Course
     order: Order
@@ -89,6 +91,8 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         prepared = super()._prepare_for_training(max_steps, train_dataloader, None)
         if self.plan.packing:
             kept_apart(self.model_wrapped)
+        if self.plan.neftune:
+            noise.add(self.model, self.plan.neftune, lambda: self.size)
         self.before()
         if checkpoint is not None:
             snapshot.load_optimizer(Path(checkpoint), self)
@@ -126,6 +130,19 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Order:
         return self.order
 
+    def create_optimizer(self, *arguments: Any, **named: Any) -> Any:
+        """Groups of parameters, each with a highest rate of its own; the first one's is the recipe's."""
+        fresh = self.optimizer is None
+        optimizer = super().create_optimizer(*arguments, **named)
+        if fresh and self.plus_ratio != 1:
+            of_b = {id(weight) for name, weight in self.model.named_parameters() if ".lora_B." in name}
+            for group in list(optimizer.param_groups):
+                apart = [weight for weight in group["params"] if id(weight) in of_b]
+                group["params"] = [weight for weight in group["params"] if id(weight) not in of_b]
+                rate = group["lr"] * self.plus_ratio
+                optimizer.add_param_group({**group, "params": apart, "lr": rate})
+        return optimizer
+
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         if self.lr_scheduler is None:
             self.lr_scheduler = LambdaLR(optimizer or self.optimizer, self.rate)
@@ -144,7 +161,7 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         self.lr_scheduler._last_lr = rates  # what transformers reports
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        snapshot.load_adapter(Path(resume_from_checkpoint), self.model)
+        snapshot.load_weights(Path(resume_from_checkpoint), self.model)
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         # Called when the batches that come before are passed over: their order draws random numbers too.
@@ -175,6 +192,7 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
 
 def build(
     plan: Settled,
+    plus_ratio: float,
     model: Any,
     tokenizer: Any,
     rows: Dataset,
@@ -186,7 +204,7 @@ def build(
     folder: str,
     shrunk: bool,
 ) -> Trainer:
-    """The trainer for a model with its adapter on, over rows and their digest.
+    """The trainer for a model as `load` gives it, over rows and their digest.
 
     Raises RuntimeError if TRL would change the rows.
     """
@@ -224,13 +242,15 @@ def build(
     )
     teller.trainer = trainer
     trainer.plan, trainer.course, trainer.before, trainer.shrunk = plan, course, before, shrunk
+    trainer.plus_ratio = plus_ratio
     size = plan.rows_a_step
     trainer.order = Order(len(rows), size, plan.seed, course.left_out)
     trainer.validation = _columns(validation)
     # What will be read must be what was rendered: libraries drop and cut rows in silence.
     if render.digest((row["input_ids"], row["labels"]) for row in trainer.train_dataset) != digest:
         raise RuntimeError("the trainer changed the rows it was given; this version of TRL is not supported")
-    # TRL turns the adapter of a 4-bit model to bfloat16, whose 8 bits of mantissa lose small updates.
+    # TRL turns the adapter of a 4-bit model to bfloat16, whose 8 bits of mantissa lose small updates; where
+    # all weights are trained, a model may have come in it.
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()

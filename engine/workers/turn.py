@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from engine import turns
+from engine import runs, turns
 from engine.events import EventLog
 from engine.runs import Run
 from engine.workers.io import StopFlag, Stopped
@@ -31,6 +31,31 @@ def wait(run: Run, log: EventLog, stop: StopFlag) -> None:
         _sleep(run, device, stop)
     os.set_inheritable(lock, True)
     os.environ[HELD] = f"{os.getpid()}:{lock}"
+
+
+def follow(run: Run, first: str, log: EventLog, stop: StopFlag) -> None:
+    """Return when the run of that name, if there is one, has come to its end.
+
+    Meanwhile this one stands in the line and lets others pass. Raises Stopped where the other one has ended
+    too early, or where this one is asked to stop.
+    """
+    if not first:
+        return
+    other, device, told = Run(runs.home() / "runs" / first), turns.device(), False
+    while runs.is_alive(other):
+        if not told:
+            log.write("queued", behind=first, ahead=1)
+            told = True
+        if not os.environ.get(turns.BESIDE):
+            turns.let_pass(run, device)
+        _sleep(run, device, stop)
+    status = other.state().status if other.path.is_dir() else "gone"
+    if status != "finished":
+        turns.leave(run, device)
+        raise Stopped(
+            f"{first}, which this run goes on from, is {status}: nothing was trained; bring that one to its"
+            " end, then resume this one"
+        )
 
 
 def _taken(run: Run, device: str) -> int | None:

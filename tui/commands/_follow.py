@@ -192,15 +192,16 @@ def _last_word(run: Run, state: RunState, as_json: bool) -> int:
         _print.say(f"{ended(run, state)} ({seconds})")
         if state.status == "stopped":
             _print.say(f"go on: ift-tui resume {run.name}")
-        if run.adapter.is_dir():
+        if run.result.is_dir():
             _print.say(f"next: ift-tui eval {run.name}")
     return 0
 
 
 def ended(run: Run, state: RunState) -> str:
-    """How a run ended, in one line: where it stood, and where its adapter is or why there is none."""
+    """How a run ended, in one line: where it stood, and where its adapter or model is, or why not."""
     where = f"{state.status} at step {state.step} of {state.total}" if state.total else state.status
-    kept = f"adapter: {run.adapter}" if run.adapter.is_dir() else state.reason or "no adapter"
+    result = run.result
+    kept = f"{result.name}: {result}" if result.is_dir() else state.reason or "no adapter"
     return f"{where}; {kept}"
 
 

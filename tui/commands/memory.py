@@ -74,9 +74,9 @@ def _say(found: fit.Fit) -> None:
         _print.say(f"  {changes}: {_print.size(one.total)}, {one.verdict}")
     for choice in found.choices:
         _print.say(f"auto: {reading.chosen(choice.key, choice.value, choice.why)}")
-    disk = found.disk
+    disk, made = found.disk, "model" if found.plan.full else "adapter"
     _print.say(
-        f"disk: adapter {_print.size(disk.adapter)}, checkpoints {_print.size(disk.checkpoints)},"
+        f"disk: {made} {_print.size(disk.result)}, checkpoints {_print.size(disk.checkpoints)},"
         f" merged {_print.size(disk.merged)}"
     )
     for note in forecast.notes:

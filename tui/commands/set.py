@@ -6,6 +6,7 @@ import argparse
 
 from engine import asking, runs
 from engine.errors import UserError
+from engine.recipe import Method
 from tui.commands import _tell
 
 summary = "change a run's learning rate or number of steps while it trains"
@@ -26,16 +27,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     found = runs.find(arguments.run_name)
-    step = found.state().step
-    asked = [_read(setting, step) for setting in arguments.settings]
+    step, method = found.state().step, found.recipe().train.method
+    asked = [_read(setting, step, method) for setting in arguments.settings]
     for do, value in asked:
         _tell.tell(found, do, value, arguments.json)
     return 0
 
 
-def _read(setting: str, step: int) -> tuple[str, float]:
+def _read(setting: str, step: int, method: Method) -> tuple[str, float]:
     key, equals, text = setting.partition("=")
     do = KEYS.get(key.strip().removeprefix("train."))
     if not equals or do is None:
         raise UserError(f"{setting}: while a run trains, learning_rate=1e-4 or steps=300 can be set")
-    return do, asking.value(do, text.strip(), step)
+    return do, asking.value(do, text.strip(), step, method)

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from engine import dataset, doctor, recipe, runs, turns
+from engine import chain, dataset, doctor, recipe
 from engine.errors import RunFailed, UserError
 from engine.recipe import Recipe
 from tui.commands import _follow, _print, _turn
@@ -35,18 +35,18 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(problem)
     dataset.check(plan)
     beside = _turn.beside(arguments)
-    started = runs.create(plan)
     try:
-        turns.start(started, beside)
+        started, *others = chain.start(plan, beside)
     except OSError as error:
-        runs.discard(started)
-        raise RunFailed(
-            f"{started.name}: the worker could not be started ({error}); no run was made"
-        ) from None
+        raise RunFailed(f"{plan.name}: the worker could not be started ({error}); no run was made") from None
     if arguments.detach:
-        return _follow.detached(started, arguments.json)
+        for one in (started, *others):
+            _follow.detached(one, arguments.json)
+        return 0
     if not arguments.json:
         _print.say(f"run {started.name}")
+        for one in others:
+            _print.say(f"then {one.name}: ift-tui attach {one.name}")
     return _follow.follow(started, arguments.json, stop_on_interrupt=True)
 
 

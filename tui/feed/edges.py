@@ -73,15 +73,14 @@ def _check_training() -> None:
 
 
 def _start(plan: Recipe, beside: bool) -> Run:
-    """Make the run, launch its worker. Raises UserError or RunFailed, and then leaves nothing."""
+    """Make the run, or the runs of a chain, and launch their workers; the first one.
+
+    Raises UserError or RunFailed, and then leaves nothing.
+    """
+    from engine import chain
+
     _check_training()
-    run = runs.create(plan)
-    try:
-        turns.start(run, beside)
-    except (OSError, RunFailed):
-        runs.discard(run)
-        raise
-    return run
+    return chain.start(plan, beside)[0]
 
 
 def _changes(run: Run) -> list[str]:

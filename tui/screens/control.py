@@ -68,13 +68,14 @@ async def ask(
 async def _ask_value(screen: StepScreen, run: Run, edges: Edges, state: RunState, do: str) -> None:
     def wrong(text: str) -> str:
         try:
-            asking.value(do, text, state.step)
+            asking.value(do, text, state.step, method)
         except UserError as error:
             return str(error)
         return ""
 
     try:
         asking.check(run, state)
+        method = run.recipe().train.method
     except UserError as error:
         screen.refuse(str(error))
         return
@@ -82,7 +83,7 @@ async def _ask_value(screen: StepScreen, run: Run, edges: Edges, state: RunState
     question = "Highest learning rate from the next step on" if do == "learning rate" else "Steps in all"
     typed = await screen.app.push_screen_wait(AskScreen(question, now, "tells the run", wrong))
     if typed is not None:
-        await ask(screen, run, edges, state, do, asking.value(do, typed, state.step))
+        await ask(screen, run, edges, state, do, asking.value(do, typed, state.step, method))
 
 
 def trains(state: RunState) -> bool:

@@ -121,7 +121,7 @@ def _lines(found: Fit | Unknown, width: int) -> Iterator[Content]:
     yield Content.styled("On the disk", "bold $text-primary")
     disk = found.disk
     for name, count in (
-        ("adapter", disk.adapter),
+        ("model" if found.plan.full else "adapter", disk.result),
         ("checkpoints, all kept", disk.checkpoints),
         ("merged, if exported", disk.merged),
     ):
