@@ -20,7 +20,7 @@ from engine import lock, private, runs
 from engine.errors import RunFailed, UserError
 from engine.runs import Run
 
-PARTS = ("adapter", "checkpoints", "exports", "evals", "rows")
+PARTS = ("adapter", "model", "checkpoints", "exports", "evals", "rows")
 """Folders of a run that are told apart; what is in none of them is OTHER."""
 OTHER = "log and events"
 
@@ -86,7 +86,7 @@ def drop_checkpoints(run: Run) -> int:
     Raises UserError where it lives, or has no adapter: its checkpoints are then all that it has learned.
     """
     with _held(run):
-        if not (run.adapter / "adapter_config.json").is_file():
+        if not run.has_result:
             raise UserError(
                 f"{run.name} has no adapter, its checkpoints are all that it has learned; resume or delete it"
             )
@@ -97,7 +97,7 @@ def drop_checkpoints(run: Run) -> int:
 
 def lost(run: Run) -> list[str]:
     """What goes with a run, for the question before it is removed: "an adapter", "3 checkpoints"."""
-    parts = ["its adapter"] if (run.adapter / "adapter_config.json").is_file() else []
+    parts = [f"its {run.result.name}"] if run.has_result else []
     for folder, noun in (
         (run.checkpoints.glob("step-*"), "checkpoint"),
         ((run.path / "evals").glob("*.jsonl"), "evaluation"),
@@ -121,6 +121,10 @@ def _held(run: Run) -> Iterator[None]:
             raise UserError(f"{run.name} is alive, or waits for its turn; stop it first, nothing was changed")
         if not _locked(run.path / "exports" / "lock", held):
             raise UserError(f"{run.name} is being exported; wait for that or cancel it, nothing was changed")
+        if not _locked(run.readers, held):
+            raise UserError(
+                f"{run.name} is open in a comparison or an evaluation; leave that first, nothing was changed"
+            )
         yield
     except OSError as error:
         raise UserError(
