@@ -235,10 +235,10 @@ def test_a_chain_puts_what_was_said_in_the_place_of_its_column(tmp_path: Path) -
     source = {"path": str(tmp_path / "texts.csv"), "templates": names, "chain": True}
     plan = recipe.changed(recipe.load("first-steps"), data={"sources": (source,)})
     (one,) = dataset.opened(plan).sets
-    short = {**source, "templates": ("topic-outline", "outline-text"), "held_out": True}
+    short = {**source, "templates": ("topic-outline", "outline-text")}
     session = Session(plan, dataset.opened(recipe.changed(plan, data={"sources": (short,)})))
     said = {"base": {}, "tuned": {"outline": "{{ price }}"}}
-    told = looking.link(session, {"part": "test", "index": 0, "number": 1, "said": said})
+    told = looking.link(session, {"part": "train", "index": 0, "number": 1, "said": said})
     texts = {name: messages[-1]["content"] for name, messages in told["messages"].items()}
     assert "colour" in texts["base"] and "{{ price }}" in texts["tuned"] and told["reference"] == "A lamp."
     with pytest.raises(UserError, match="the answer of topic-outline-text must be a column and no more"):

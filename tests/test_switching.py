@@ -185,6 +185,24 @@ def test_a_run_of_all_weights_answers_from_its_own_model(made: dict[str, Run], f
     assert said(session, "base") == alone(session, made["plain"], with_adapter=False)
 
 
+def test_an_adapter_that_fails_beside_such_a_run_leaves_the_base_as_it_was(
+    made: dict[str, Run], full: Run, tmp_path: Path
+) -> None:
+    from engine.workers import conversing
+
+    shutil.copytree(made["plain"].path, tmp_path / "torn")
+    file = tmp_path / "torn" / "adapter" / "adapter_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text("utf-8")), "r": 3}), "utf-8")
+    session = conversing.opened(full)
+    before = said(session, "base", "tuned")
+    with pytest.raises(UserError, match="does not fit on the base in memory"):
+        session.load("torn", str(tmp_path / "torn"), None)
+    assert said(session, "base", "tuned") == before
+    session.load("plain", str(made["plain"].path), None)
+    assert said(session, "plain") == alone(session, made["plain"])
+    assert said(session, "base", "tuned") == before
+
+
 def test_two_models_that_have_no_room_are_refused_before_one_is_loaded(
     full: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

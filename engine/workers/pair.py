@@ -140,6 +140,9 @@ def put_on(pair: Pair, run: Run, step: int | None = None) -> Worn:
         return _wear(pair, one, name)
     except (ValueError, RuntimeError, KeyError) as error:
         take_off(pair, name)
+        if pair.peft is None and not one.whole:
+            # PEFT has put its layers into the base by then, and gives none of it back.
+            pair.model = _base(pair.first.saved)
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
             f"{run.name}: its adapter does not fit on the base in memory ({said}); open a comparison"

@@ -53,6 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--rows {arguments.rows}: must be 1 or more")
     if arguments.average and not (arguments.checkpoint or arguments.others):
         raise UserError("--average needs two adapters or more; name --with or --checkpoint too")
+    for words in arguments.others:
+        beside.named(runs.find(arguments.run_name), words)
     found = runs.find(arguments.run_name) if arguments.saved else trained(arguments.run_name)
     if not arguments.saved:
         _evaluate(found, arguments)
@@ -86,7 +88,6 @@ def _evaluate(found: Run, arguments: argparse.Namespace) -> None:
     for step in arguments.checkpoint:
         asked += ["--checkpoint", str(step)]
     for words in arguments.others:
-        beside.named(found, words)  # refused before anything heavy is loaded
         asked += ["--with", words]
     flags = {"--average": arguments.average, "--no-general": arguments.no_general}
     flags["--no-likelihood"] = arguments.no_likelihood
