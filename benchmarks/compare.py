@@ -247,19 +247,31 @@ QUANTIZED = {
 
 
 def random_run(
-    model: str, folder: Path, name: str = "random", rank: int = 16, std: float = 0.05, four_bit: bool = False
+    model: str,
+    folder: Path,
+    name: str = "random",
+    rank: int = 16,
+    std: float = 0.05,
+    four_bit: bool = False,
+    **kind: Any,
 ) -> Run:
-    """A run's folder with an adapter of random weights on that model, as if it had been trained."""
+    """A run's folder with an adapter of random weights on that model, as if it had been trained.
+
+    kind: of the adapter, as PEFT's LoraConfig takes it; what else that trains is random too.
+    """
     plan = recipe.changed(recipe.load("first-steps"), model={"id": model})
     run = Run(folder / name)
     run.path.mkdir(parents=True)
     (run.path / "recipe.toml").write_text(recipe.dumps(plan), "utf-8")
     torch.manual_seed(0)
     base = AutoModelForCausalLM.from_pretrained(str(models.locate(model)), dtype=torch.float32)
-    peft = get_peft_model(base, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"))
+    kind = {"target_modules": "all-linear", **kind}
+    peft = get_peft_model(base, LoraConfig(r=rank, lora_alpha=2 * rank, **kind))
     for layer, weight in peft.named_parameters():
-        if "lora_B" in layer:
+        if "lora_B" in layer or "lora_embedding_B" in layer:
             torch.nn.init.normal_(weight, std=std)
+        elif weight.requires_grad and "lora_A" not in layer:
+            weight.data += std * torch.randn_like(weight)
     peft.save_pretrained(str(run.adapter))
     source = models.tokenizer_folder(model)
     for file in TOKENIZER_FILES:

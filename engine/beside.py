@@ -1,4 +1,4 @@
-"""What can answer beside a run: its checkpoints, and the adapters of other runs of the same base."""
+"""What can answer beside a run: its checkpoints, and what other runs of the same base have learned."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.runs import Run
 
 @dataclass(frozen=True)
 class Beside:
-    """An adapter: the run's own where step is None, else that of its checkpoint."""
+    """What a run has come to where step is None, else its checkpoint."""
 
     column: str
     run: Run
@@ -27,7 +27,7 @@ def candidates(run: Run) -> list[Beside]:
     base = run.recipe().model.id
     found = [Beside(f"step-{step}", run, step) for step in steps(run)]
     for other in runs.list_runs():
-        if other.path.resolve() == run.path.resolve() or not has_adapter(other):
+        if other.path.resolve() == run.path.resolve() or not other.has_result:
             continue
         try:
             if other.recipe().model.id == base:
@@ -37,14 +37,19 @@ def candidates(run: Run) -> list[Beside]:
     return found
 
 
+def named(run: Run, words: str) -> Beside:
+    """RUN, RUN@STEP of a checkpoint, or @STEP of one of `run`. Raises UserError."""
+    name, _, step = words.rpartition("@") if "@" in words else (words, "", "")
+    if step and not step.isdecimal():
+        raise UserError(f"{words}: behind @ stands the step of a checkpoint")
+    other = runs.find(name) if name else run
+    return Beside(f"{other.name}{'@' + step if step else ''}", other, int(step) if step else None)
+
+
 def steps(run: Run) -> list[int]:
     """The steps of its whole checkpoints, in their order."""
     folders = run.checkpoints.glob("step-*")
     return sorted(int(path.name[5:]) for path in folders if path.name[5:].isdecimal())
-
-
-def has_adapter(run: Run) -> bool:
-    return (run.adapter / "adapter_config.json").is_file()
 
 
 def best(run: Run) -> int | None:

@@ -174,6 +174,9 @@ def _difference_lines(one: dict[str, Any], columns: Sequence[str]) -> list[str]:
         lines.append(
             f"- {name}: better on {one['better'][name]:,} rows, worse on {one['worse'][name]:,}; {told}"
         )
+        for member, against in one.get("against", {}).get(name, {}).items():
+            told = ", ".join(f"{figure} {difference(facts, figure)}" for figure, facts in against.items())
+            lines.append(f"- {name} less {member}: {told}")
     return lines
 
 

@@ -121,6 +121,10 @@ def _held(run: Run) -> Iterator[None]:
             raise UserError(f"{run.name} is alive, or waits for its turn; stop it first, nothing was changed")
         if not _locked(run.path / "exports" / "lock", held):
             raise UserError(f"{run.name} is being exported; wait for that or cancel it, nothing was changed")
+        if not _locked(run.readers, held):
+            raise UserError(
+                f"{run.name} is open in a comparison or an evaluation; leave that first, nothing was changed"
+            )
         yield
     except OSError as error:
         raise UserError(

@@ -1,4 +1,6 @@
-"""The lock of a run: its worker holds it for life. It says who is alive, where a process number would lie."""
+"""The locks of a run. Its worker holds one for life: it says who is alive, where a process number would lie.
+Who reads the run, a comparison or an evaluation, shares another, so that it is not removed meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,12 @@ import time
 from pathlib import Path
 
 
-def acquire(lock: int) -> bool:
-    """Take the lock behind a descriptor; False where another process has it."""
+def acquire(lock: int, how: int = fcntl.LOCK_EX) -> bool:
+    """Take the lock behind a descriptor, for oneself or shared; False where another process has it."""
     # A viewer that looks whether the run is alive holds the lock for microseconds: try again.
     for _ in range(20):
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, how | fcntl.LOCK_NB)
         except BlockingIOError:
             time.sleep(0.01)
         else:
@@ -43,3 +45,18 @@ def given_at(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
+
+
+def share(path: Path) -> int | None:
+    """A descriptor that keeps the folder of this lock from being removed, until it is closed or the process
+    ends. None where another is removing it. A folder that cannot be written into can neither be removed: then
+    what is given locks nothing.
+    """
+    try:
+        held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except PermissionError:
+        return os.open(path.parent, os.O_RDONLY)
+    if acquire(held, fcntl.LOCK_SH):
+        return held
+    os.close(held)
+    return None

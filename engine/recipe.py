@@ -83,6 +83,9 @@ class Source(Table):
     templates: tuple[str, ...] = ()
     # How many wordings of its templates each row is asked in.
     wordings: Count = 1
+    # Its templates are sub-tasks that build on each other: an evaluation also asks them one after the other,
+    # each answer in the place of the column that it is the answer to.
+    chain: bool = False
     # The encoding of its text files, such as cp1252; left out, UTF-8 or what a byte order mark says.
     encoding: str | None = None
     # Whether the first line of a CSV or TSV file names the columns.
@@ -135,6 +138,8 @@ class Source(Table):
             raise ValueError(
                 f"templates and format = {self.format!r} contradict each other; keep one of them"
             )
+        if self.chain and len(self.templates) < 2:
+            raise ValueError("chain needs two templates or more, in their order; name them in templates")
         return self
 
 

@@ -69,6 +69,11 @@ class Run:
         return self.path / "rows"
 
     @property
+    def readers(self) -> Path:
+        """The lock that comparisons and evaluations of it share."""
+        return self.path / "readers"
+
+    @property
     def control(self) -> Path:
         """What people ask of it while it runs; engine/workers/control.py says what can be asked."""
         return self.path / "control.jsonl"
@@ -242,6 +247,16 @@ def hold_lock(run: Run) -> int:
         raise RunFailed(f"{run.name} is already being worked on; attach to it instead")
     os.ftruncate(held, 0)
     os.pwrite(held, str(os.getpid()).encode(), 0)
+    return held
+
+
+def read_on(run: Run) -> int:
+    """Keep a run from being archived or removed while it is read: until the descriptor is closed, or the
+    process ends. Raises UserError where that is under way.
+    """
+    held = lock.share(run.readers)
+    if held is None:
+        raise UserError(f"{run.name} is being moved or removed; look whether it is still in the list")
     return held
 
 

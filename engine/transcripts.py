@@ -15,11 +15,20 @@ _FENCE = re.compile(r"`{3,}")
 
 @dataclass(frozen=True)
 class Exchange:
-    """A question that went to all columns, and each one's answer: ANSWER of the chat worker by column."""
+    """A question that went to all columns, and each one's answer: ANSWER of the chat worker by column.
+
+    own: where each column was asked its own, as in a chain of sub-tasks; fresh: nothing before it is read.
+    """
 
     question: tuple[Message, ...]
     reference: str = ""
     answers: Mapping[str, Facts] = field(default_factory=dict)
+    own: Mapping[str, tuple[Message, ...]] = field(default_factory=dict)
+    fresh: bool = False
+
+    def put_to(self, column: str) -> tuple[Message, ...]:
+        """What this column was asked."""
+        return self.own.get(column, self.question)
 
     @property
     def asked(self) -> str:
@@ -43,10 +52,15 @@ class Conversation:
         """With one question more."""
         return replace(self, exchanges=(*self.exchanges, exchange))
 
-    def answered(self, answers: Mapping[str, Facts]) -> Conversation:
-        """With answers to the last question, beside those that it has."""
-        *before, last = self.exchanges
-        return replace(self, exchanges=(*before, replace(last, answers={**last.answers, **answers})))
+    def answered(self, answers: Mapping[str, Facts], number: int = -1) -> Conversation:
+        """With answers to a question, the last one by default, beside those that it has."""
+        changed = list(self.exchanges)
+        changed[number] = replace(changed[number], answers={**changed[number].answers, **answers})
+        return replace(self, exchanges=tuple(changed))
+
+    def up_to(self, number: int) -> Conversation:
+        """That question and those before it."""
+        return replace(self, exchanges=self.exchanges[: number + 1])
 
     def without_last(self) -> Conversation:
         return replace(self, exchanges=self.exchanges[:-1])
@@ -70,10 +84,12 @@ def messages(talk: Conversation, column: str, examples: Sequence[Message] = ()) 
     turns: list[Message] = []
     for number, exchange in enumerate(talk.exchanges, 1):
         answer = exchange.answers.get(column)
+        if exchange.fresh:
+            turns = []
         if answer is not None:
-            turns += [*exchange.question, {"role": "assistant", "content": answer["text"]}]
+            turns += [*exchange.put_to(column), {"role": "assistant", "content": answer["text"]}]
         elif number == len(talk.exchanges):
-            turns += exchange.question
+            turns += exchange.put_to(column)
     if talk.system:
         turns = [turn for turn in turns if turn["role"] != "system"]
         return [{"role": "system", "content": talk.system}, *examples, *turns]
@@ -104,14 +120,13 @@ def markdown(title: str, facts: Sequence[str], talk: Conversation, columns: Sequ
         lines += ["", "## System prompt", "", *_fenced(talk.system)]
     for number, exchange in enumerate(talk.exchanges, 1):
         lines += ["", f"## Question {number}"]
-        for turn in exchange.question:
-            role = "" if turn["role"] == "user" else f"{_line(str(turn['role']))}:"
-            lines += ["", *([role, ""] if role else []), *_fenced(str(turn["content"]))]
+        lines += _turns(exchange.question)
         for column in columns:
             if (said := exchange.answers.get(column)) is not None:
                 lines += [
                     "",
                     f"### {_line(column)}",
+                    *(_turns(exchange.own[column]) if column in exchange.own else []),
                     "",
                     *_fenced(said["text"]),
                     "",
@@ -144,6 +159,14 @@ def cut(said: Facts) -> str:
     turns = "the oldest turn" if gone["turns"] == 1 else f"the oldest {gone['turns']:,} turns"
     is_ = "is" if gone["turns"] == 1 else "are"
     return f"{turns}, {gone['tokens']:,} tokens, {is_} left out: the context is full"
+
+
+def _turns(turns: Sequence[Message]) -> list[str]:
+    lines = []
+    for turn in turns:
+        role = "" if turn["role"] == "user" else f"{_line(str(turn['role']))}:"
+        lines += ["", *([role, ""] if role else []), *_fenced(str(turn["content"]))]
+    return lines
 
 
 def _fenced(text: str) -> list[str]:

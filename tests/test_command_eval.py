@@ -54,7 +54,7 @@ def saved() -> Run:
         "run": run.name, "part": "test", "model": "builtin:tiny", "four_bit": True, "digest": "ab" * 32,
         "made": "2026-01-01T00:00:00", "seconds": 1.0, "columns": [{"column": name} for name in columns],
         "settings": {"max_new_tokens": 8, "resamples": 10_000, "share": 0.95, "seed": 0},
-        "sets": [summary.of_set("moods.csv", "choice", ["good", "bad"], rows, columns)],
+        "sets": [summary.of_set("moods.csv", "choice", ["good", "bad"], rows, dict.fromkeys(columns, ()))],
         "all": {}, "differences": {}, "order": summary.order(rows, columns), "general": None,
     }  # fmt: skip
     (run.path / "evals").mkdir()
@@ -85,11 +85,27 @@ def test_rows_with_the_largest_gain_come_first(saved: Run) -> None:
     }  # fmt: skip
 
 
+def test_an_average_is_held_against_each_of_its_members() -> None:
+    """On rows 1 and 2 it is right where the one is not, on row 3 where the other is not."""
+    rows = [
+        {**row(1, "bad", "good"), "average": row(1, "bad", "good")["tuned"]},
+        {**row(2, "bad", "good"), "average": row(2, "bad", "good")["tuned"]},
+        {**row(3, "good", "bad"), "average": row(3, "bad", "good")["tuned"]},
+    ]
+    columns: dict[str, tuple[str, ...]] = {"base": (), "tuned": (), "average": ("tuned",)}
+    found = summary.of_set("moods.csv", "choice", ["good", "bad"], rows, columns)
+    assert list(found["against"]) == ["average"] and list(found["against"]["average"]) == ["tuned"]
+    told = found["against"]["average"]["tuned"]["right"]
+    assert told["difference"] == pytest.approx(1 / 3) and told["low"] == 0.0 and not told["sure"]
+    assert found["differences"]["average"]["right"]["difference"] == pytest.approx(2 / 3)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["eval", "last", "--to", "report.pdf"], "report.pdf: a report is .md, .csv or .json"),
-        (["eval", "last", "--average"], "name --checkpoint too"),
+        (["eval", "last", "--average"], "name --with or --checkpoint too"),
+        (["eval", "last", "--with", "last@x"], "last@x: behind @ stands the step of a checkpoint"),
         (["eval", "last", "--saved", "--part", "validation"], "has no evaluation validation"),
         (["eval", "last", "--saved", "--to", "/nowhere/r.md"], "the evaluation itself is kept"),
         (["compare", "last", "--prompt", "x", "--temperature", "-1"], "temperature: must be from 0 to 10"),

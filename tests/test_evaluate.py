@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from engine import evals, recipe
-from engine.errors import RunFailed
+from engine.decoding import Settings
+from engine.errors import RunFailed, UserError
 from engine.runs import Run
 from tui.feed import Child
 
@@ -183,6 +184,67 @@ def test_choices_are_counted_by_answer_and_by_likelihood(
                 totals[choice] = (float(told.sum()), float(told.mean()))
             assert row[name]["likeliest"] == max(totals, key=lambda choice: totals[choice][0])
             assert row[name]["likeliest_by_token"] == max(totals, key=lambda choice: totals[choice][1])
+
+
+def test_a_chain_is_asked_on_its_own_answers(
+    untrained: Callable[[dict[str, Any]], Run], tmp_path: Path
+) -> None:
+    """Topic, outline, text: each column's second question holds what that column said to the first."""
+    from engine.workers import conversing, decode
+    from engine.workers.decode import Question
+
+    lines = [f"lamp {i},colour; price,A lamp of colour {i}." for i in range(3)]
+    (tmp_path / "texts.csv").write_text("topic,outline,text\n" + "\n".join(lines) + "\n", "utf-8")
+    source = {
+        "path": str(tmp_path / "texts.csv"), "templates": ("topic-outline", "outline-text"), "chain": True,
+        "wordings": 2, "held_out": True,
+    }  # fmt: skip
+    run = untrained({"sources": (source,), "validation": 0.0})
+    said = evaluation(run).messages[-1]
+    plain, chained = said["sets"]
+    assert chained["source"].endswith("(topic-outline → outline-text)") and chained["rows"] == 3
+    assert (
+        plain["rows"] == 6 and plain["columns"]["base"]["loss"] and chained["columns"]["base"]["loss"] is None
+    )
+    rows = [row for row in evals.read(run, "test").rows if "steps" in row["base"]]
+    session = conversing.opened(run)
+    for row in rows:
+        assert (
+            row["reference"].startswith("A lamp of colour")
+            and "outline for a text" in row["question"][0]["content"]
+        )
+        for name in ("base", "tuned"):
+            first, last = row[name]["steps"]
+            assert row[name]["text"] == last["text"]
+            assert first["text"].strip() in last["question"] and "colour; price" not in last["question"]
+            ids = session.pair.chat.prompt_ids([{"role": "user", "content": last["question"]}])
+            asked = [Question(ids, session.columns[name])]
+            told = decode.answers(session.pair, asked, Settings(8))[0]
+            assert told.text == last["text"]
+    assert any(row["base"]["steps"] != row["tuned"]["steps"] for row in rows)
+    assert "steps" not in evals.exported(evals.read(run, "test"), "md")
+
+
+def test_a_chain_puts_what_was_said_in_the_place_of_its_column(tmp_path: Path) -> None:
+    from engine import chains, dataset
+    from engine.workers import looking
+    from engine.workers.session import Session
+
+    (tmp_path / "texts.csv").write_text("topic,outline,text\na lamp,colour,A lamp.\n", "utf-8")
+    names = ("topic-outline-text", "outline-text")
+    source = {"path": str(tmp_path / "texts.csv"), "templates": names, "chain": True}
+    plan = recipe.changed(recipe.load("first-steps"), data={"sources": (source,)})
+    (one,) = dataset.opened(plan).sets
+    short = {**source, "templates": ("topic-outline", "outline-text")}
+    session = Session(plan, dataset.opened(recipe.changed(plan, data={"sources": (short,)})))
+    said = {"base": {}, "tuned": {"outline": "{{ price }}"}}
+    told = looking.link(session, {"part": "train", "index": 0, "number": 1, "said": said})
+    texts = {name: messages[-1]["content"] for name, messages in told["messages"].items()}
+    assert "colour" in texts["base"] and "{{ price }}" in texts["tuned"] and told["reference"] == "A lamp."
+    with pytest.raises(UserError, match="the answer of topic-outline-text must be a column and no more"):
+        chains.links(one)
+    with pytest.raises(UserError, match="chain needs two templates or more"):
+        recipe.changed(plan, data={"sources": ({**source, "templates": names[:1]},)})
 
 
 def test_running_text_has_a_loss_and_no_answer(

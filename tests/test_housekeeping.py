@@ -48,7 +48,8 @@ def test_an_archived_run_is_whole_out_of_the_list_and_comes_back() -> None:
     before = files(run.path)
     moved = housekeeping.archive(run)
     assert runs.list_runs() == [other] and housekeeping.archived() == [moved]
-    assert {**files(moved.path), "lock": b""} == {**before, "lock": b""}
+    locks = {"lock": b"", "readers": b""}
+    assert {**files(moved.path), **locks} == {**before, **locks}
     assert housekeeping.unarchive(housekeeping.find_archived("done")) == run
     assert run in runs.list_runs() and housekeeping.archived() == []
     assert run.state().status == "finished"
@@ -67,13 +68,18 @@ def test_a_name_that_stands_there_already_is_never_overwritten() -> None:
 
 
 @pytest.mark.parametrize("do", [housekeeping.archive, housekeeping.delete, housekeeping.drop_checkpoints])
-def test_a_run_that_lives_waits_or_is_being_exported_is_left_alone(do: object) -> None:
+def test_a_run_that_lives_waits_or_is_read_or_exported_is_left_alone(do: object) -> None:
     run = made()
     with alive(run), pytest.raises(UserError, match="alive, or waits"):
         do(run)  # type: ignore[operator]
     (run.path / "exports").mkdir()
     with alive(Run(run.path / "exports")), pytest.raises(UserError, match="being exported"):
         do(run)  # type: ignore[operator]
+    held = [runs.read_on(run), runs.read_on(run)]
+    with pytest.raises(UserError, match="open in a comparison"):
+        do(run)  # type: ignore[operator]
+    for descriptor in held:
+        os.close(descriptor)
     assert runs.list_runs() == [run] and (run.checkpoints / "step-4").is_dir()
 
 

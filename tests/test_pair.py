@@ -249,10 +249,6 @@ def test_what_does_not_fit_is_refused_with_the_reason(
     file = template.adapter / "chat_template.jinja"
     file.write_text(file.read_text("utf-8").replace("{{", "~{{", 1), "utf-8")
     assert "another chat template" in refused(template)
-    dora = changed(one, tmp_path / "dora")
-    config = dora.adapter / "adapter_config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text("utf-8")), "use_dora": True}), "utf-8")
-    assert "it was trained with DoRA" in refused(dora)
     torn = changed(one, tmp_path / "torn")
     config = torn.adapter / "adapter_config.json"
     config.write_text(json.dumps({**json.loads(config.read_text("utf-8")), "r": 3}), "utf-8")

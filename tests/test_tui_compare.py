@@ -7,9 +7,9 @@ from typing import Any
 
 from test_tui_walk import footer, text, to_compare
 from textual.widgets import Input, OptionList, TextArea
-from tui_stage import BASE, TUNED, Script, Stage, answered, column, record, step_events, until
+from tui_stage import BASE, TUNED, Script, Stage, answered, column, record, row, step_events, until
 
-from engine import beside
+from engine import beside, transcripts
 from engine.runs import Run
 from tui.screens.choose import PickScreen
 from tui.screens.columns import MOST, choices
@@ -89,6 +89,108 @@ class Refusing(Script):
             yield {"kind": "error", "message": "step-50: its \x1btokenizer is another one"}
         else:
             yield from super().answers(request)
+
+
+async def test_a_column_that_comes_late_answers_all_questions_on_its_own_answers() -> None:
+    with_checkpoints(50)
+    stage = Stage()
+    app = stage.app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await to_compare(app, pilot)
+        await say(app, pilot, "one")
+        await say(app, pilot, "two")
+        await pilot.press("f3")
+        await until(pilot, lambda: isinstance(app.screen, PickScreen) and app.screen.is_mounted)
+        await pilot.press("enter")
+        await until(pilot, lambda: len(asks(stage)) == 4)
+        await until(pilot, idle(app))
+        first, second = (request["messages"]["step-50"] for request in asks(stage)[2:])
+        assert [turn["content"] for turn in first] == ["one"]
+        own = app.screen.talk.exchanges[0].answers["step-50"]["text"]
+        assert [turn["content"] for turn in second] == ["one", own, "two"]
+        assert "nor answered" not in text(app, "#column-2 .said")
+
+
+class Chained(Script):
+    """Its rows are a topic, an outline of it, and a text; base and tuned say other things."""
+
+    def answers(self, request: dict[str, Any]) -> Any:
+        match request["do"]:
+            case "row":
+                yield {**row(request["part"], 0, 400), "links": 2}
+            case "link":
+                says = {name: f"{request['number']} {said}" for name, said in request["said"].items()}
+                asked = {name: [{"role": "user", "content": words}] for name, words in says.items()}
+                fills = "" if request["number"] else "outline"
+                yield {"kind": "link", "messages": asked, "reference": "the text", "fills": fills}
+            case _:
+                yield from super().answers(request)
+
+
+async def test_a_row_of_a_chain_is_asked_on_what_each_column_said_itself() -> None:
+    record("done", step_events(400))
+    stage = Stage(child=Chained)
+    app = stage.app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await to_compare(app, pilot)
+        await pilot.press("ctrl+t")
+        await until(pilot, lambda: len(asks(stage)) == 2)
+        await until(pilot, idle(app))
+        first, second = (request["messages"] for request in asks(stage))
+        said = {name: facts["text"] for name, facts in app.screen.talk.exchanges[0].answers.items()}
+        for name in ("base", "tuned"):
+            assert first[name] == [{"role": "user", "content": "0 {}"}]
+            assert second[name] == [{"role": "user", "content": f"1 {{'outline': {said[name]!r}}}"}]
+            number = app.screen.names.index(name)
+            assert f"'outline': {said[name]!r}" in text(app, f"#column-{number} .said").replace("\n", " ")
+        assert said["base"] != said["tuned"]
+        assert "the text" in text(app, "#reference-text")
+        with_own = transcripts.markdown("t", [], app.screen.talk, app.screen.names)
+        assert f"1 {{'outline': {said['tuned']!r}}}" in with_own
+
+
+class Held(Script):
+    """Answers a question when it is told to."""
+
+    def answers(self, request: dict[str, Any]) -> Any:
+        if request["do"] != "ask":
+            yield from super().answers(request)
+
+    def go_on(self) -> None:
+        request = [request for request in self.asked if request["do"] == "ask"][-1]
+        for message in super().answers(request):
+            self.say(**{"id": request["id"], **message})
+
+
+async def test_a_late_column_that_was_stopped_says_what_it_does_not_read() -> None:
+    with_checkpoints(50)
+    stage = Stage(child=Held)
+    app = stage.app()
+
+    async def answered_to(questions: int) -> None:
+        await until(pilot, lambda: len(asks(stage)) == questions)
+        chat(stage).go_on()  # type: ignore[attr-defined]
+        await until(pilot, lambda: not app.screen.busy)  # type: ignore[attr-defined]
+
+    async with app.run_test(size=(120, 40)) as pilot:
+        await to_compare(app, pilot)
+        for number, words in enumerate(("one", "two"), 1):
+            await pilot.press(*words, "enter")
+            await answered_to(number)
+        await pilot.press("f3")
+        await until(pilot, lambda: isinstance(app.screen, PickScreen) and app.screen.is_mounted)
+        await pilot.press("enter")
+        await until(pilot, lambda: len(asks(stage)) == 3)
+        await pilot.press("escape")
+        await answered_to(3)
+        assert len(asks(stage)) == 3, "it stops before the next question"
+        await pilot.press(*"three", "enter")
+        await answered_to(4)
+        history = asks(stage)[-1]["messages"]["step-50"]
+        assert [turn["content"] for turn in history][::2] == ["one", "three"]
+        await until(
+            pilot, lambda: "neither read nor answered 1 question before" in text(app, "#column-2 .said")
+        )
 
 
 async def test_a_column_that_does_not_fit_is_refused_with_its_reason() -> None:

@@ -9,6 +9,7 @@ from test_tui_walk import footer, text, to_compare
 from tui_stage import BASE, TUNED, Script, Stage, answered, record, row, step_events, until
 
 from engine import votes
+from engine.ahead import Ahead
 from engine.decoding import Settings
 from engine.runs import Run
 from engine.votes import Tally
@@ -55,14 +56,16 @@ class Alike(Saying):
     SAME_EVERY = 3
 
 
-async def voting(app: Any, pilot: Any, run: Run, shuffle: Any = shuffled) -> Script:
+async def voting(
+    app: Any, pilot: Any, run: Run, shuffle: Any = shuffled, column: dict[str, Any] = TUNED
+) -> Script:
     """The vote screen with its first ballot; the chat worker."""
     chat = app.edges.child("chat", "x")
     dialogue, rows = Dialogue(chat), RowsFeed(app.edges.child)
     await dialogue.start()
     await rows.open(run.recipe())
     held_out = HeldOut("test", ("builtin:products", "builtin:reviews"))
-    app.push_screen(VoteScreen(run, dialogue, rows, held_out, (BASE, TUNED), Settings(), shuffle))
+    app.push_screen(VoteScreen(run, dialogue, rows, held_out, (BASE, column), Settings(), shuffle))
     await until(pilot, lambda: asked(app))
     return chat  # type: ignore[no-any-return]
 
@@ -183,6 +186,36 @@ async def test_answers_are_made_ahead_and_a_typed_question_comes_next() -> None:
         assert app.screen.query_one("#vote-question", Pane).text == "▸ mine"
         await pilot.press("left")
         assert votes.read(run)[-1].tag == votes.TYPED
+
+
+async def test_answers_that_were_made_ahead_are_there_when_a_session_is_taken_up() -> None:
+    """The same weights and settings ask nothing anew, sides are drawn again; other weights do."""
+    run = record("done", step_events(400))
+    stages = [Stage(child=Saying) for _ in range(3)]
+    columns = [TUNED, TUNED, {**TUNED, "digest": "0" * 16}]
+    made = []
+    for stage, column in zip(stages, columns, strict=True):
+        app = stage.app()
+        async with app.run_test() as pilot:
+            chat = await voting(app, pilot, run, column=column)
+            ballots = app.screen._ballots  # type: ignore[attr-defined]
+            await until(pilot, lambda ballots=ballots: len(ballots._made) == BATCH)  # type: ignore[misc]
+            made.append(sum(request["do"] == "ask" for request in chat.asked))
+            assert "base" in ballots._made[0].sides
+    assert made == [BATCH + 1, 0, BATCH + 1]
+    kept = (run.path / "ahead.jsonl").read_text("utf-8")
+    assert "sides" not in kept and len(kept.splitlines()) == 2 * (BATCH + 1)
+
+
+def test_a_torn_line_of_answers_is_passed_over() -> None:
+    run = record("done", step_events(4))
+    question = [{"role": "user", "content": "one"}]
+    ahead = Ahead(run, {"base": None, "tuned": "c0"}, {"seed": 0})
+    ahead.keep(question, {"base": "a", "tuned": "b"})
+    with (run.path / "ahead.jsonl").open("a") as file:
+        file.write('{"key": "two", "answers": {"base": 1}, "digests"\n')
+    assert ahead.kept() == {votes.key(question): {"base": "a", "tuned": "b"}}
+    assert Ahead(run, {"base": None, "tuned": "c0"}, {"seed": 1}).kept() == {}
 
 
 class Halting(Saying):

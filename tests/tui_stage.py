@@ -160,7 +160,7 @@ def row(part: str, index: int, count: int | None = 2400, **facts: Any) -> dict[s
     return {
         "kind": "row", "part": part, "index": index, "count": count, "set": 0,
         "file": f"/data/{part}.jsonl", "line": index + 1, "unit": "line",
-        "source": {"instruction": "Is this [good]?"}, "variant": 0, "variants": 1, "times": 1,
+        "source": {"instruction": "Is this [good]?"}, "variant": 0, "variants": 1, "times": 1, "links": 0,
         "notes": [], "piece": "",
         "messages": [
             {"role": "user", "content": f"Is this [good]? Row {index + 1}."},
@@ -196,7 +196,7 @@ def column(name: str, **facts: Any) -> dict[str, Any]:
     """A COLUMN of the chat worker."""
     return {
         "column": name, "on": name != "base", "members": [], "run": None, "step": None, "digest": None,
-        "rank": None, "zero": False, "warning": "", **facts,
+        "rank": None, "whole": False, "zero": False, "apart": "", "warning": "", **facts,
     }  # fmt: skip
 
 

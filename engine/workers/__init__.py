@@ -29,10 +29,14 @@ data        (no torch)
             "notes": [{"reason", "detail", "done", "spoils"}, ...], "piece": "" | "piece 2 of 5, lines 10-40",
             "messages": [{"role", "content", ...}], "tools": [...], "text", "tokens", "trained_tokens",
             "spans": [[start, end], ...] characters trained, "max_length", "length": tokens before any cut,
-            "cut_at": the character where max_length falls | null,
+            "cut_at": the character where max_length falls | null, "links": sub-tasks of a chain, or 0,
             "refused": "" | why this row is not trained on (what it would be is shown where that is known),
             "token_list": [[id, text, vocabulary entry, trained, special], ...] if asked for; a text is ""
             where its character ends in a later token}
+    {"do": "link", "id", "part", "index", "number": of the sub-task, from 0,
+     "said": {column of a comparison: {"fills" of a sub-task before: what it said}, ...}}
+        -> {"kind": "link", "id", "messages": {column: [...], ...}, "reference": of this sub-task,
+            "fills": the row's column that an answer stands in the place of, "" of the last one}
     {"do": "find", "id", "part", "index": from where, -1 for the start, "step": 1 | -1,
      "finding": reason | "any" | "", "text": what to look for in the rows as they stand in their files | ""}
         -> {"kind": "found", "id", "index": n | null, "reached": how far was looked, "more": ask again from

@@ -1,11 +1,12 @@
-"""The adapters of runs and checkpoints as they lie on disk: where, what they were made with, and whether two
-of them can answer in the same batch. No torch here.
+"""What runs and checkpoints have learned as it lies on disk, an adapter or all weights: where, what it was
+made with, and whether two of them can answer beside the same base. No torch here.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,22 +19,32 @@ from engine.workers import checkpoints
 
 WEIGHTS = "adapter_model.safetensors"
 PICKLED = "adapter_model.bin"
+WHOLE = "model*.safetensors"
+"""Weights of a run that trained all of them, in a folder as transformers writes it."""
 
 UNMIXED = {
-    "use_dora": "it was trained with DoRA",
-    "modules_to_save": "it changes whole layers besides LoRA",
-    "target_parameters": "it changes a mixture's experts",
-    "trainable_token_indices": "it changes token embeddings",
-    "layer_replication": "it repeats layers",
-    "alora_invocation_tokens": "it is an activated LoRA",
-    "use_qalora": "it was trained with QA-LoRA",
+    "use_dora": "DoRA",
+    "modules_to_save": "an adapter that replaces whole layers",
+    "target_parameters": "LoRA on a mixture's experts",
+    "trainable_token_indices": "an adapter with token embeddings of its own",
+    "use_qalora": "QA-LoRA",
 }
-"""Keys of PEFT's adapter_config.json that one batch of several adapters has no room for."""
+"""Keys of PEFT's adapter_config.json that one batch of several adapters has no room for, in words: such an
+adapter answers in passes of its own.
+"""
+
+REFUSED = {
+    "layer_replication": "it repeats layers, so that the base would not be the base any more",
+    "alora_invocation_tokens": "it is an activated LoRA, which begins within the prompt",
+}
+"""Keys with which it cannot stand beside the base at all."""
 
 
 @dataclass(frozen=True)
 class Saved:
-    """One adapter on disk. digest: sha256 of its weights' file; made_with: the run's environment.json."""
+    """One adapter on disk, or all weights of a model. config: adapter_config.json, {} of whole weights;
+    digest: sha256 of its weights' files; made_with: the run's environment.json.
+    """
 
     run: Run
     step: int
@@ -41,12 +52,28 @@ class Saved:
     digest: str
     config: dict[str, Any]
     made_with: dict[str, Any]
+    whole: bool = False
+
+    @property
+    def biased(self) -> bool:
+        """Whether it changes biases of the base."""
+        return bool(self.config.get("bias", "none") != "none")
+
+    @property
+    def apart(self) -> str:
+        """What of it no mixed batch has room for; empty where nothing in its settings says so."""
+        if self.whole:
+            return "a model with all weights of its own"
+        found = next((words for key, words in UNMIXED.items() if self.config.get(key)), "")
+        return found or ("an adapter with biases of its own" if self.biased else "")
 
 
 def saved(run: Run, step: int | None = None) -> Saved:
     """The run's adapter, or that of one of its checkpoints. Raises UserError where it cannot be used."""
-    folder = run.adapter if step is None else run.checkpoints / f"step-{step}"
-    if not (folder / WEIGHTS).is_file():
+    folder = place(run, step)
+    whole = not (folder / WEIGHTS).is_file() and (folder / "config.json").is_file()
+    weights = sorted(folder.glob(WHOLE)) if whole else [folder / WEIGHTS]
+    if not weights or not weights[0].is_file():
         if (folder / PICKLED).is_file():
             raise UserError(
                 f"{run.name}: its adapter is a pickle ({PICKLED}), which can run code when loaded; "
@@ -55,25 +82,34 @@ def saved(run: Run, step: int | None = None) -> Saved:
         raise UserError(_absent(run, step))
     if step is not None and (lack := checkpoints.missing(folder)):
         raise UserError(f"checkpoints/step-{step} of {run.name} is not whole ({lack}); take another")
-    config, made_with = _json(folder / "adapter_config.json"), _json(run.path / "environment.json")
-    if config.get("peft_type") != "LORA":
+    made_with = _json(run.path / "environment.json")
+    config = {} if whole else _json(folder / "adapter_config.json")
+    if not whole and config.get("peft_type") != "LORA":
         raise UserError(
             f"{run.name}: its adapter is of the kind {config.get('peft_type')}; only LoRA can be asked"
         )
-    why = next((why for key, why in UNMIXED.items() if config.get(key)), "")
-    why = why or ("it trains biases" if config.get("bias", "none") != "none" else "")
-    if why:
-        raise UserError(
-            f"{run.name}: {why}, which cannot answer in one batch with the base; merge it and ask that"
-        )
+    if why := next((why for key, why in REFUSED.items() if config.get(key)), ""):
+        raise UserError(f"{run.name}: {why}; it cannot be compared here")
     base = run.recipe().model.id
     if made_with.get("base") != models.fingerprint(base):
         raise UserError(
             f"{base} is not the model that {run.name} was trained on: its files have changed;"
             " put the former ones back, or train again"
         )
-    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
-    return Saved(run, run.state().step if step is None else step, folder, digest, config, made_with)
+    reached = run.state().step if step is None else step
+    return Saved(run, reached, folder, _digest(weights), config, made_with, whole)
+
+
+def place(run: Run, step: int | None = None) -> Path:
+    """The folder of what it has learned: at its end, or in a checkpoint. It need not be there."""
+    return run.result if step is None else run.checkpoints / f"step-{step}"
+
+
+def own_bytes(folder: Path) -> int:
+    """Bytes of a whole model's weights, as many as the base has that stands beside it; 0 of an adapter."""
+    if (folder / WEIGHTS).is_file():
+        return 0
+    return sum(file.stat().st_size for file in folder.glob(WHOLE))
 
 
 def chat_format(one: Saved) -> ChatFormat:
@@ -113,9 +149,19 @@ def check_beside(first: Saved, chat: ChatFormat, other: Saved, other_chat: ChatF
         )
 
 
+def _digest(weights: Sequence[Path]) -> str:
+    """sha256 of a file's bytes; of several files, of their bytes one after the other."""
+    found = hashlib.sha256()
+    for path in weights:
+        with path.open("rb") as file:
+            while piece := file.read(2**20):
+                found.update(piece)
+    return found.hexdigest()
+
+
 def _absent(run: Run, step: int | None) -> str:
     if step is None:
-        return f"{run.name} has no adapter yet; wait until it has saved, or train it to its end"
+        return f"{run.name} has no weights of its own yet; wait until it has saved, or train it to its end"
     there = [str(checkpoints.step_of(path)) for path in checkpoints.listed(run.checkpoints)]
     return f"{run.name} has no checkpoint of step {step}; there is {', '.join(there) or 'none'}"
 

@@ -1,28 +1,31 @@
 """Child of the front end: base and tuned answer at once, token by token, from one copy of the weights.
 
 Started as `chat RUN [--checkpoint STEP]`. It says `phase` (import, load), then `ready`, then answers
-requests until its stdin closes. Whatever is wrong with a request is answered by {"kind": "error", "id",
+requests until its stdin closes. Of a run that trained all weights `phase` load says "bytes": of the two
+models that stand in memory then. Whatever is wrong with a request is answered by {"kind": "error", "id",
 "message", "user": whether it is the person's mistake}, and the worker goes on.
 
 ready     {"model", "four_bit", "context": tokens, "columns": [COLUMN, ...], "seconds", and of the first
           adapter "step", "digest"}. There are two columns at first: "base" and "tuned".
 COLUMN    {"column": its name, "on": whether an adapter is on, "members": columns that it averages, or [],
-          "run": name, "step", "digest": sha256 of the adapter's weights, "rank", "zero": whether all its B
-          matrices are zero, "warning": a sentence, or ""}; of the base run, step, digest and rank are null.
+          "run": name, "step", "digest": sha256 of the adapter's weights, "rank", "whole": whether it has all
+          weights for itself and no adapter, "zero": whether it changes nothing, "apart": why it answers in
+          passes of its own, or "" where it shares the base's, "warning": a sentence, or ""}; of the base
+          run, step, digest and rank are null.
 
 {"do": "load", "id", "column": a new name, "run": name or path, "step": of a checkpoint, or null: the adapter}
     -> {"kind": "loaded", "id", **COLUMN}
        Refused with the reason: another base, quantisation, chat template or tokenizer than the first run's,
-       an adapter that is no plain LoRA, a name that is taken.
+       an adapter that is no LoRA, a name that is taken.
 {"do": "average", "id", "column": a new name, "members": [columns with an adapter, ...]}
     -> {"kind": "loaded", "id", **COLUMN}    their logits are averaged, token by token
 {"do": "unload", "id", "column"} -> {"kind": "unloaded", "id", "column"}    never "base", nor the last adapter
 {"do": "ask", "id", "messages": {column: [{"role", "content"}, ...], ...}, "reference": an answer, optional,
  "settings": {"max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "seed"}, all optional:
  engine/decoding.py}
-       Columns that are named answer, in one batch; each has a history of its own, so a system prompt or
-       examples may go to one column alone. What does not fit into the context is left out from its oldest
-       turn; the system prompt and the last question always stay.
+       Columns that are named answer, in one batch where they can share one; each has a history of its own,
+       so a system prompt or examples may go to one column alone. What does not fit into the context is left
+       out from its oldest turn; the system prompt and the last question always stay.
     -> {"kind": "token", "id", "column", "text"} ...
     -> {"kind": "answered", "id", "cancelled": bool, "seconds", "warnings": [sentence, ...],
         "columns": {column: ANSWER, ...}}
@@ -72,7 +75,7 @@ def main() -> int:
         eager.uncompiled()
         from engine.workers import conversing
 
-        channel.say("phase", phase="load")
+        channel.say("phase", phase="load", **conversing.needs(run, arguments.checkpoint))
         session = conversing.opened(run, arguments.checkpoint)
     except (UserError, OSError, ValueError, RuntimeError) as error:
         channel.error(error)

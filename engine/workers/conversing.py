@@ -16,7 +16,7 @@ from engine.errors import UserError
 from engine.formats import Conversation, Message, Unusable
 from engine.runs import Run
 from engine.window import Fitted
-from engine.workers import decode, scoring
+from engine.workers import adapters, decode, scoring
 from engine.workers import pair as pairs
 from engine.workers.decode import Answer, Question
 from engine.workers.mixed import BASE
@@ -38,6 +38,7 @@ class Session:
     run: Run
     pair: Pair
     columns: dict[str, tuple[str, ...]]
+    held: dict[str, int] = field(default_factory=dict)  # locks of the runs that are read, by their folders
     alike: Counter[str] = field(default_factory=Counter)
 
     def facts(self) -> Facts:
@@ -56,6 +57,7 @@ class Session:
         """A COLUMN of the protocol."""
         worn = [self.pair.worn[adapter] for adapter in self.columns[name] if adapter != BASE]
         one = worn[0].saved if len(worn) == 1 else None
+        what = "all its weights are the base's" if one and one.whole else "all its B matrices are zero"
         zero = bool(worn) and all(adapter.zero for adapter in worn)
         return {
             "column": name,
@@ -65,14 +67,18 @@ class Session:
             "step": one.step if one else None,
             "digest": one.digest if one else None,
             "rank": one.config.get("r") if one else None,
+            "whole": bool(one and one.whole),
             "zero": zero,
-            "warning": "all its B matrices are zero: it answers exactly as the base does" if zero else "",
+            "apart": _apart(worn),
+            "warning": f"{what}: it answers exactly as the base does" if zero else "",
         }
 
     def load(self, column: str, name: str, step: int | None) -> Facts:
         """One more column for a run's adapter or a checkpoint's. Raises UserError."""
         self._check_new(column)
-        self.columns[column] = (pairs.put_on(self.pair, runs.find(name), step).name,)
+        run = runs.find(name)
+        self._keep(run)
+        self.columns[column] = (pairs.put_on(self.pair, run, step).name,)
         return self.described(column)
 
     def average(self, column: str, members: Sequence[str]) -> Facts:
@@ -188,15 +194,32 @@ class Session:
         names = {own: name for name, own in self.columns.items() if len(own) == 1}
         return [names.get((one.name,), one.saved.run.name) for one in worn]
 
+    def _keep(self, run: Run) -> None:
+        """Have nobody remove the run while this process lives: its column may come back."""
+        if str(run.path) not in self.held:
+            self.held[str(run.path)] = runs.read_on(run)
+
     def _check_new(self, column: str) -> None:
         if not column.strip() or column in self.columns:
             raise UserError(f"{column!r}: a column of that name is there already; give another")
 
 
+def needs(run: Run, step: int | None = None) -> Facts:
+    """What a run that trained all weights needs: {"bytes": of two models}; {} of an adapter."""
+    own = adapters.own_bytes(adapters.place(run, step))
+    return {"bytes": 2 * own} if own else {}
+
+
 def opened(run: Run, step: int | None = None) -> Session:
     """Base and tuned of a run, or of one of its checkpoints. Raises UserError."""
+    held = runs.read_on(run)
     pair = pairs.load(run, step)
-    return Session(run, pair, {"base": (BASE,), "tuned": (pair.first.name,)})
+    return Session(run, pair, {"base": (BASE,), "tuned": (pair.first.name,)}, {str(run.path): held})
+
+
+def _apart(worn: Sequence[Worn]) -> str:
+    why = next((adapter.apart for adapter in worn if adapter.apart), "")
+    return why and f"{why} cannot share the base's pass: it answers in one of its own at each token"
 
 
 def _figures(answer: Answer) -> Facts:

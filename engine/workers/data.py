@@ -35,6 +35,8 @@ def main() -> None:
                     channel.say("tried", id=number, **trying.tried(session, request))
                 case "row" if session:
                     channel.say("row", id=number, **looking.row(session, request))
+                case "link" if session:
+                    channel.say("link", id=number, **looking.link(session, request))
                 case "scan" if session:
                     channel.say("scanned", id=number, **scanning.scanned(session, _teller(channel, number)))
                 case "count" if session:

@@ -1,14 +1,15 @@
-"""Several answers at once, each from the base or from an adapter, in the same forward passes.
+"""Several answers at once, each from the base or from an adapter, in the same forward passes where they can.
 
-One step is one pass of the model over one new token a row. A column that averages several adapters has a row
-for each. Rows that have ended leave the batch. transformers' generate() is not used: it costs milliseconds a
-token, draws other random numbers in each row, and looks at the model's own generation settings.
+One step is one pass of the model over one new token a row, and one more for each adapter that has no room in
+a batch beside others. A column that averages several adapters has a row for each. Rows that have ended leave.
+transformers' generate() is not used: it costs milliseconds a token, draws other random numbers in each row,
+and looks at the model's own generation settings.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ from transformers import DynamicCache
 
 from engine.decoding import Settings
 from engine.errors import RunFailed
-from engine.workers import drawing
+from engine.workers import drawing, padding
 from engine.workers.mixed import BASE
 from engine.workers.pair import Pair
 
@@ -70,12 +71,12 @@ def answers(
     luck = drawing.draws(settings, room).tolist() if settings.temperature else [0.0] * room
     began = time.perf_counter()
     with torch.inference_mode():
-        batch = _Batch(pair, questions)
+        batches = _batches(pair, questions)
+        here = list(range(len(questions)))  # those that are still being answered
         for position in range(room):
             if cancelled():
                 break
-            logits = batch.step()
-            here = batch.answering
+            logits = _logits(batches, here)
             seen = (
                 [[*questions[i].ids, *said[i].ids] for i in here] if settings.repetition_penalty != 1 else ()
             )
@@ -91,79 +92,87 @@ def answers(
                 else:
                     answer.ids.append(token)
                     voices[i].say(token)
-            if not batch.go_on(chosen, [not said[i].ended for i in here]):
+            tokens = dict(zip(here, chosen, strict=True))
+            here = [i for i in here if not said[i].ended]
+            if not here:
                 break
+            goes_on = {i: tokens[i] for i in here}
+            batches = [batch for batch in batches if batch.go_on(goes_on)]
     for answer in said:
         answer.text = pair.chat.tokenizer.decode(answer.ids, skip_special_tokens=False)
     return said
 
 
-class _Batch:
-    """The rows of the questions that are still being answered, with their keys and values."""
+def _batches(pair: Pair, questions: Sequence[Question]) -> list[_Batch]:
+    # Rows of one adapter stand side by side: mixed.Rows.
+    rows = sorted((adapter, i) for i, asked in enumerate(questions) for adapter in asked.adapters)
+    passes = pair.passes([adapter for adapter, _ in rows])
+    return [_Batch(pair, questions, [rows[row] for row in own]) for own in passes]
 
-    def __init__(self, pair: Pair, questions: Sequence[Question]) -> None:
-        # Rows of one adapter stand side by side: mixed.Rows.
-        order = sorted((adapter, i) for i, asked in enumerate(questions) for adapter in asked.adapters)
+
+def _logits(batches: Sequence[_Batch], here: Sequence[int]) -> torch.Tensor:
+    """Of the next token, (questions `here`, vocabulary), in 32 bits; of more rows than one their mean."""
+    told = [batch.step() for batch in batches]
+    of = [i for batch in batches for i in batch.of]
+    logits = told[0] if len(told) == 1 else torch.cat(told)
+    if of == here:
+        return logits
+    return torch.stack([logits[[row for row, own in enumerate(of) if own == i]].mean(0) for i in here])
+
+
+class _Batch:
+    """Rows that go through the model in the same pass, with their keys and values."""
+
+    def __init__(self, pair: Pair, questions: Sequence[Question], rows: Sequence[tuple[str, int]]) -> None:
+        """rows: an adapter, and the question that it answers."""
+        self.of = [i for _, i in rows]
         self._pair = pair
-        self._adapters = [adapter for adapter, _ in order]
-        self._of = [i for _, i in order]  # each row's question
-        self._ids, self._mask = left_padded([questions[i].ids for i in self._of], pair)
+        self._adapters = [adapter for adapter, _ in rows]
+        self._ids, self._mask = left_padded([questions[i].ids for i in self.of], pair)
         self._cache: Any = DynamicCache(config=pair.model.config)
 
-    @property
-    def answering(self) -> list[int]:
-        """The questions that have rows, in order."""
-        return sorted(set(self._of))
-
     def step(self) -> torch.Tensor:
-        """Logits of the next token, (questions that have rows, vocabulary), in 32 bits."""
-        self._pair.rows.wear(self._adapters)
+        """Logits of each row's next token, (rows, vocabulary), in 32 bits."""
         padded: dict[str, Any] = {}
         if self._mask is not None:
             places = self._mask.cumsum(-1) - 1
             places = places.clamp_(min=0)[:, -self._ids.shape[1] :]
             padded = {"attention_mask": self._mask, "position_ids": places}
-        logits = self._pair.forward(
-            input_ids=self._ids, past_key_values=self._cache, use_cache=True, last=1, **padded
+        return self._pair.forward(
+            self._adapters,
+            input_ids=self._ids,
+            past_key_values=self._cache,
+            use_cache=True,
+            last=1,
+            **padded,
         )[:, -1].float()
-        here = self.answering
-        if here == self._of:
-            return logits
-        rows: list[list[int]] = [[row for row, of in enumerate(self._of) if of == i] for i in here]
-        return torch.stack([logits[own].mean(0) for own in rows])
 
-    def go_on(self, chosen: Sequence[int], wanted: Sequence[bool]) -> bool:
-        """Append the tokens of the answers that are wanted; the rest leave. False where none is left."""
-        token = dict(zip(self.answering, chosen, strict=True))
-        stays = {i for i, keep in zip(self.answering, wanted, strict=True) if keep}
-        rows = [row for row, of in enumerate(self._of) if of in stays]
+    def go_on(self, token: Mapping[int, int]) -> bool:
+        """Append the tokens of the questions that are still answered; other rows leave. False without any."""
+        rows = [row for row, of in enumerate(self.of) if of in token]
         if not rows:
             return False
         device = self._ids.device
-        if len(rows) < len(self._of):
+        if len(rows) < len(self.of):
             index = torch.tensor(rows, device=device)
             self._cache.reorder_cache(index)  # takes these rows, and only these
             self._adapters = [self._adapters[row] for row in rows]
-            self._of = [self._of[row] for row in rows]
+            self.of = [self.of[row] for row in rows]
             if self._mask is not None:
                 self._mask = self._mask[index]
-        self._ids = torch.tensor([[token[i]] for i in self._of], device=device)
+        self._ids = torch.tensor([[token[i]] for i in self.of], device=device)
         if self._mask is not None:
             self._mask = torch.cat([self._mask, self._mask.new_ones(len(rows), 1)], dim=1)
         return True
 
 
 def left_padded(prompts: Sequence[Sequence[int]], pair: Pair) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Ids and mask of shape (rows, longest), prompts at the right so that what follows begins together.
-
-    No mask where nothing is padded: attention is then computed as for one row alone.
+    """As padding.left, on the model's device. No mask where nothing is padded: attention is then computed as
+    for one row alone.
     """
-    longest = max(map(len, prompts))
-    pad, device = pair.stop_ids[0] if pair.stop_ids else 0, pair.model.device
-    ids = [[pad] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
-    mask = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-    padded = any(len(prompt) < longest for prompt in prompts)
-    return torch.tensor(ids, device=device), torch.tensor(mask, device=device) if padded else None
+    ids, mask = padding.left(prompts, pair.stop_ids)
+    device = pair.model.device
+    return ids.to(device), None if bool(mask.all()) else mask.to(device)
 
 
 class _Voice:

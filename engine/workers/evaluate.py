@@ -1,8 +1,9 @@
 """Child of the front end: base, tuned and checkpoints on the same held-out rows; and what training cost.
 
-Started as `evaluate RUN [--part test] [--rows N] [--checkpoint STEP ...] [--average] [--name NAME]
-[--no-general] [--no-likelihood]`. Columns are base, tuned (the run's adapter), step-N for each checkpoint,
-and "average" of all these adapters' logits. Greedy, batched, the same rows for the same recipe.
+Started as `evaluate RUN [--part test] [--rows N] [--checkpoint STEP ...] [--with RUN[@STEP] ...] [--average]
+[--name NAME] [--no-general] [--no-likelihood]`. Columns are base, tuned (the run's adapter), step-N for each
+checkpoint, other runs of the same base by their names, and "average" of all these adapters' logits. Greedy,
+batched, the same rows for the same recipe.
 
 {"kind": "phase", "phase": "rows" | "load" | "loss" | "answer" | "likelihood" | "general" | "sum up"} ...
 {"kind": "progress", "phase", "done", "total"} ...    in rows
@@ -21,7 +22,8 @@ SUMMARY   {"part", "run", "model", "base": fingerprint of its files, "four_bit",
 SET       {"source", "metric", "choices", "rows": n, column: how many are right or null, ...,
            "columns": {column: FIGURES}, "better": {column: rows on which it gains}, "worse": {column: n},
            "differences": {column: {figure: {"difference": column less base, "low", "high": of the 95%
-           interval, "sure": whether it leaves 0 out}}}}
+           interval, "sure": whether it leaves 0 out}}}, "against": {"average": {member: as "differences"}}:
+           of a column that averages others, less each of them}
 FIGURES   {"loss": mean of a token, "perplexity", "tokens", "right", "exact", "normalised", "ended", "valid":
            rows or null; of free text "rouge1", "rouge2", "rougeL": means from 0 to 1, "bleu", "chrf": of the
            set, from 0 to 100; of choices "said" (by its answer), "likeliest" (by the likelihood of the whole
@@ -34,7 +36,9 @@ GENERAL   {"rows": n, "columns": {column: {"instructions": {"loss", "perplexity"
 A line of the rows' file: {"set", "line", "metric", "question": messages, "reference", "choice": of the
 reference or null, "cut": tokens left out of the question for the context, "gain": {column: x}, column:
 {"loss": mean of a token, "tokens", "text", "ended", "right", "exact", "normalised", "valid", "rouge1", ...,
-"said", "likeliest", "likeliest_by_token"}, ...}; a piece of running text has only loss and tokens.
+"said", "likeliest", "likeliest_by_token"}, ...}; a piece of running text has only loss and tokens. Of a set
+whose source is a chain there is one more, of its sub-tasks one after the other: it has no loss, "question" is
+that of the first, and each column has "steps": [{"question", "text"}, ...], what it was asked and said.
 """
 
 from __future__ import annotations
@@ -52,7 +56,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from engine import bootstrap, dataset, models, render, resume, sources, usable
+from engine import beside, bootstrap, dataset, models, render, resume, sources, usable
 from engine.dataset import Sample
 from engine.errors import RunFailed, UserError
 from engine.recipe import Recipe
@@ -89,6 +93,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--part", choices=sources.PARTS, default="test")
     parser.add_argument("--rows", type=int, help="at most that many rows a set")
     parser.add_argument("--checkpoint", type=int, action="append", default=[])
+    parser.add_argument("--with", dest="others", action="append", default=[], help="RUN[@STEP]")
     parser.add_argument("--average", action="store_true")
     parser.add_argument("--name", help="of the files; by default the part's")
     parser.add_argument("--no-general", action="store_true")
@@ -109,19 +114,23 @@ def evaluate(run: Run, asked: argparse.Namespace, channel: Channel, cancelled: C
     recipe = run.recipe()
     channel.say("phase", phase="rows")
     samples = held_out(recipe, asked.part, asked.rows or recipe.evaluate.rows)
-    channel.say("phase", phase="load")
     eager.uncompiled()
     from engine.workers import conversing
 
+    channel.say("phase", phase="load", **conversing.needs(run))
     session = conversing.opened(run)
     for step in asked.checkpoint:
         session.load(f"step-{step}", str(run.path), step)
+    for words in asked.others:
+        other = beside.named(run, words)
+        session.load(other.column, str(other.run.path), other.step)
     if asked.average:
         session.average("average", [name for name in session.columns if name != "base"])
-    from engine.workers import general, held, summary
+    from engine.workers import chained, general, held, summary
 
     told = Steps(channel)
     found = held.measured(session, samples, recipe.evaluate, not asked.no_likelihood, told, cancelled)
+    found += chained.measured(session, samples, recipe.evaluate, told, cancelled)
     rows = [row for one in found for row in one.rows]
     if not rows:
         raise RunFailed("cancelled before a row was answered; nothing was written")
@@ -129,6 +138,7 @@ def evaluate(run: Run, asked: argparse.Namespace, channel: Channel, cancelled: C
     side = None if no_side else general.measured(session, recipe.evaluate, told, cancelled)
     channel.say("phase", phase="sum up")
     columns = list(session.columns)
+    members = {one["column"]: one["members"] for one in map(session.described, columns)}
     facts = {
         "part": asked.part,
         **_identity(run, recipe, session, samples),
@@ -141,7 +151,7 @@ def evaluate(run: Run, asked: argparse.Namespace, channel: Channel, cancelled: C
             "share": bootstrap.SHARE,
             "seed": 0,
         },
-        "sets": [summary.of_set(one.source, one.metric, one.choices, one.rows, columns) for one in found],
+        "sets": [summary.of_set(one.source, one.metric, one.choices, one.rows, members) for one in found],
         "all": {name: summary.loss(rows, name) for name in columns},
         "differences": {name: summary.differences(rows, name) for name in columns if name != "base"},
         "order": summary.order(rows, columns),

@@ -76,7 +76,7 @@ def measured(
                     break  # cancelled before this row
                 row[name] = {
                     **_loss(losses[name][i]),
-                    **(_judged(metric, choices, sample, answer) if answer else {}),
+                    **(judged(metric, choices, sample, answer) if answer else {}),
                 }
             else:
                 rows.append(row)
@@ -114,7 +114,8 @@ def _loss(score: Score | None) -> Row:
     )
 
 
-def _judged(metric: Metric, choices: Sequence[str], sample: Sample, answer: Answer) -> Row:
+def judged(metric: Metric, choices: Sequence[str], sample: Sample, answer: Answer) -> Row:
+    """What an answer to a sample is worth: a column's part of a line of the rows' file, without its loss."""
     reference, text, ended = sample.reference, answer.text, answer.ended
     found: Row = {
         "text": text,

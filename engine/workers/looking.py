@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from engine import counting, dataset, ledger, models, recipe, render, sets, survey
+from engine import chains, counting, dataset, ledger, models, recipe, render, sets, survey
 from engine.dataset import Opened, Sample
 from engine.errors import UserError
 from engine.formats import Conversation, Unusable
@@ -38,6 +38,17 @@ def row(session: Session, request: Request) -> dict[str, Any]:
     return facts
 
 
+def link(session: Session, request: Request) -> dict[str, Any]:
+    """The `link` message: what a sub-task of a row asks of each column, its earlier answers in their places.
+    `said` has them by the columns of the data that they stand for. Raises UserError, Unusable.
+    """
+    one, row = _place(session, request["part"], request["index"])[:2]
+    found = chains.links(one)[request["number"]]
+    asked = {name: chains.asked(found, {**row.data, **said})[0] for name, said in request["said"].items()}
+    reference = chains.asked(found, row.data)[1]
+    return {"messages": asked, "reference": reference, "fills": found.fills}
+
+
 def _as(session: Session, other: dict[str, Any]) -> Session:
     """The same rows, rendered in another way: at once, because the tokenizer is there. Raises UserError."""
     data = session.plan.data
@@ -62,17 +73,21 @@ def layouts(session: Session) -> list[dict[str, str]]:
 
 
 def _row(session: Session, request: Request) -> tuple[dict[str, Any], Rendered | None]:
-    part, index = request["part"], max(request["index"], 0)
-    if session.counted is not None:
-        numbers = session.counted.rows[part]
-        if not len(numbers):
-            raise UserError(f"there are no {part} rows; take another part")
-        index = min(index, len(numbers) - 1)
-        number = int(numbers[index])
-        one, row = at(session, session.counted, number)
-        return shown(session, one, row, number, part, index, len(numbers), request.get("variant", 0))
-    one, row = _walked(session, part, index)
-    return shown(session, one, row, index, part, index, None, request.get("variant", 0))
+    one, row, number, index, count = _place(session, request["part"], request["index"])
+    return shown(session, one, row, number, request["part"], index, count, request.get("variant", 0))
+
+
+def _place(session: Session, part: Part, index: int) -> tuple[RowSet, Row, int, int, int | None]:
+    """A row of a part, its number in the set, its index as near as there is one, and how many there are."""
+    index = max(index, 0)
+    if session.counted is None:
+        return *_walked(session, part, index), index, index, None
+    numbers = session.counted.rows[part]
+    if not len(numbers):
+        raise UserError(f"there are no {part} rows; take another part")
+    index = min(index, len(numbers) - 1)
+    number = int(numbers[index])
+    return *at(session, session.counted, number), number, index, len(numbers)
 
 
 def at(session: Session, counted: Survey, number: int) -> tuple[RowSet, Row]:
@@ -117,7 +132,7 @@ def shown(
     facts: dict[str, Any] = {
         "part": part, "index": index, "count": count, "set": one.number, "file": row.file, "line": row.line,
         "unit": row.unit, "source": row.data, "variant": 0, "variants": 0, "times": 1,
-        "max_length": session.data.data.max_length, **BLANK,
+        "max_length": session.data.data.max_length, "links": _links(one), **BLANK,
     }  # fmt: skip
     if session.counted is not None:
         facts["times"] = int(session.counted.columns["times"][number])
@@ -134,6 +149,11 @@ def shown(
     if isinstance(example, Conversation):
         facts |= {"messages": example.messages, "tools": example.tools}
     return (facts | _shape(session.data, rendered) if rendered else facts), rendered
+
+
+def _links(one: RowSet) -> int:
+    """Sub-tasks that can be asked one after the other, each on the answer before; 0 where there are none."""
+    return len(one.source.templates) if one.source.chain else 0
 
 
 def _made(

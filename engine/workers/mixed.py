@@ -17,11 +17,16 @@ from typing import Any
 import torch
 from peft.tuners.lora import LoraLayer
 from torch.nn.functional import linear
+from transformers.pytorch_utils import Conv1D
 
 from engine.errors import RunFailed
 
 BASE = "__base__"
 """The model without any adapter, by PEFT's name for it."""
+
+
+class Apart(RunFailed):
+    """A pass in which the rows of an adapter cannot be told from the others'."""
 
 
 @dataclass
@@ -31,6 +36,7 @@ class Rows:
     spans: list[tuple[str, int, int]] = field(default_factory=list)
     count: int = 0
     positions: int = 1  # tokens a row of the pass under way
+    alone: str = ""  # the adapter that all rows wear by PEFT's own layers: switching.py
 
     def wear(self, adapters: Sequence[str]) -> None:
         """adapters: one name a row; rows of the same adapter stand side by side."""
@@ -45,14 +51,19 @@ class Rows:
 def dress(model: torch.nn.Module, rows: Rows) -> None:
     """Have every LoRA layer of a PEFT model compute by `rows`. Again after an adapter came or went.
 
-    Raises ValueError, naming the layer, for one whose adapters cannot be mixed.
+    What of an adapter does not fit stays out of it.
     """
-    for name, layer in model.named_modules():
-        if not isinstance(layer, LoraLayer):
-            continue
-        if layer.lora_embedding_A or layer.lora_variant or not hasattr(layer.get_base_layer(), "in_features"):
-            raise ValueError(f"its LoRA on {name} cannot be mixed with other rows in one batch")
-        layer.forward = _Mixed(layer.get_base_layer(), _parts(layer), rows)
+    for layer in model.modules():
+        if isinstance(layer, LoraLayer):
+            own = type(layer).forward.__get__(layer)
+            layer.forward = _Mixed(layer.get_base_layer(), _parts(layer), rows, own)
+
+
+def fits(layer: Any, name: str) -> bool:
+    """Whether an adapter's part on a layer is A and B on a linear layer, and no more."""
+    base = layer.get_base_layer()
+    linear_ = isinstance(base, Conv1D) or hasattr(base, "in_features")
+    return name in layer.lora_A and name not in layer.lora_variant and linear_
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,8 @@ class _Part:
 def _parts(layer: Any) -> dict[str, _Part]:
     parts = {}
     for name, a in layer.lora_A.items():
+        if not fits(layer, name):
+            continue
         weight, scaling = layer.lora_B[name].weight.detach(), float(layer.scaling[name])
         # A power of two changes no digit wherever it is multiplied in; others stay where PEFT has them.
         exact = math.frexp(scaling)[0] == 0.5
@@ -78,21 +91,22 @@ def _parts(layer: Any) -> dict[str, _Part]:
 
 @dataclass(frozen=True)
 class _Mixed:
-    """Stands in for a LoRA layer's forward."""
+    """Stands in for a LoRA layer's forward, which is `own`."""
 
     base: Any
     parts: dict[str, _Part]
     rows: Rows
+    own: Any
 
     def __call__(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        if self.rows.alone:
+            alone: torch.Tensor = self.own(x, *args, **kwargs)
+            return alone
         result: torch.Tensor = self.base(x, *args, **kwargs)
         # Mixtures of experts lay the rows' tokens end to end.
         each = 1 if len(x) == self.rows.count else self.rows.positions
         if self.rows.spans and len(x) != self.rows.count * each:
-            raise RunFailed(
-                "this model sends tokens through its layers apart from their rows, so that its adapter"
-                " cannot answer beside the base; merge the adapter and ask that"
-            )
+            raise Apart("this model sends tokens through its layers apart from their rows; ask each alone")
         for name, first, last in self.rows.spans:
             start, stop = first * each, last * each
             part = self.parts.get(name)

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import torch
 from peft import PeftModel
 from transformers import GenerationConfig
 
@@ -15,6 +14,7 @@ from engine.dataset import Sample
 from engine.formats import Conversation, Unusable
 from engine.recipe import Recipe
 from engine.render import ChatFormat
+from engine.workers import padding
 
 
 class Asked(NamedTuple):
@@ -69,8 +69,7 @@ def answered(model: Any, samples: Samples) -> list[tuple[str, bool]]:
     if not samples.asked:
         return []
     stops = samples.chat.stop_ids
-    pad = stops[0] if stops else 0
-    ids, mask = _left_padded([one.ids for one in samples.asked], pad)
+    ids, mask = padding.left([one.ids for one in samples.asked], stops)
     model.eval()
     try:
         with _plain_settings(model):
@@ -84,20 +83,12 @@ def answered(model: Any, samples: Samples) -> list[tuple[str, bool]]:
                     do_sample=False,
                     use_cache=True,
                     eos_token_id=stops or None,
-                    pad_token_id=pad,
+                    pad_token_id=stops[0] if stops else 0,
                 ),
             )
     finally:
         model.train()
     return [_read(samples.chat, row) for row in made[:, ids.shape[1] :].tolist()]
-
-
-def _left_padded(prompts: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and mask of shape (rows, longest), prompts at the right so that answers begin together."""
-    longest = max(map(len, prompts))
-    ids = [[pad] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
-    mask = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-    return torch.tensor(ids), torch.tensor(mask)
 
 
 def _read(chat: ChatFormat, ids: Sequence[int]) -> tuple[str, bool]:

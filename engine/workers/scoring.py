@@ -76,9 +76,6 @@ def _scored(pair: Pair, texts: Sequence[Text]) -> list[Score]:
     # Rows of one adapter stand side by side: mixed.Rows.
     order = sorted((adapter, i) for i, text in enumerate(texts) for adapter in text.adapters)
     ids, mask = left_padded([texts[i].ids for _, i in order], pair)
-    inputs = {"input_ids": ids, "use_cache": False}
-    if mask is not None:
-        inputs |= {"attention_mask": mask, "position_ids": (mask.cumsum(-1) - 1).clamp_(min=0)}
     # A token is judged by the position before it; a text's very first token by none.
     last = min(max(text.counted for text in texts) + 1, ids.shape[1])
     labels = torch.full((len(texts), last), IGNORED, device=ids.device)
@@ -87,14 +84,23 @@ def _scored(pair: Pair, texts: Sequence[Text]) -> list[Score]:
         labels[i, last - len(own) :] = own
         if len(own) == len(text.ids):
             labels[i, last - len(own)] = IGNORED
+    logits: dict[int, list[torch.Tensor]] = {i: [] for i in range(len(texts))}
+    totals, tokens = [], []
     with torch.inference_mode():
-        pair.rows.wear([adapter for adapter, _ in order])
-        logits = pair.forward(last=last, **inputs)[:, :-1]
-        totals, tokens = [], []
+        for rows in pair.passes([adapter for adapter, _ in order]):
+            inputs = {"input_ids": ids[rows], "use_cache": False}
+            if mask is not None:
+                own_mask = mask[rows]
+                inputs |= {
+                    "attention_mask": own_mask,
+                    "position_ids": (own_mask.cumsum(-1) - 1).clamp_(min=0),
+                }
+            told = pair.forward([order[row][0] for row in rows], last=last, **inputs)[:, :-1]
+            for row, one in zip(rows, told, strict=True):
+                logits[order[row][1]].append(one)
         for i in range(len(texts)):
-            own_rows = [row for row, (_, of) in enumerate(order) if of == i]
-            said, known = logits[own_rows].float().mean(0), labels[i, 1:] != IGNORED
-            told = torch.log_softmax(said[known], -1).gather(-1, labels[i, 1:][known][:, None])
-            totals.append(float(told.double().sum()))
+            said, known = torch.stack(logits.pop(i)).float().mean(0), labels[i, 1:] != IGNORED
+            likely = torch.log_softmax(said[known], -1).gather(-1, labels[i, 1:][known][:, None])
+            totals.append(float(likely.double().sum()))
             tokens.append(int(known.sum()))
     return [Score(total, count) for total, count in zip(totals, tokens, strict=True)]

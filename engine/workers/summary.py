@@ -33,9 +33,16 @@ def judged(row: Row, columns: Sequence[str]) -> dict[str, float]:
 
 
 def of_set(
-    source: str, metric: str, choices: Sequence[str], rows: Sequence[Row], columns: Sequence[str]
+    source: str,
+    metric: str,
+    choices: Sequence[str],
+    rows: Sequence[Row],
+    columns: Mapping[str, Sequence[str]],
 ) -> Any:
-    """A SET of the protocol. The base's figures stand beside the others'; differences are theirs less its."""
+    """A SET of the protocol. The base's figures stand beside the others'; differences are theirs less its.
+
+    columns: each with those that it averages, against which it is held too.
+    """
     figures = {name: _figures(metric, choices, rows, name) for name in columns}
     others = [name for name in columns if name != "base"]
     return {
@@ -46,6 +53,11 @@ def of_set(
         **{name: figures[name].get("right") for name in columns},
         "columns": figures,
         "differences": {name: differences(rows, name) for name in others},
+        "against": {
+            name: {member: differences(rows, name, member) for member in members}
+            for name, members in columns.items()
+            if members
+        },
         "better": {name: sum(row["gain"].get(name, 0) > 0 for row in rows) for name in others},
         "worse": {name: sum(row["gain"].get(name, 0) < 0 for row in rows) for name in others},
     }
@@ -74,14 +86,14 @@ def loss(rows: Sequence[Row], column: str) -> dict[str, Any]:
     return {"loss": round(mean, 5), "perplexity": round(perplexity, 4), "tokens": tokens}
 
 
-def differences(rows: Sequence[Row], column: str) -> dict[str, dict[str, Any]]:
-    """Figures in which every row has a value for both: the column less the base, with its interval."""
+def differences(rows: Sequence[Row], column: str, other: str = "base") -> dict[str, dict[str, Any]]:
+    """Figures in which every row has a value for both: the column less the other, with its interval."""
     found = {}
     for figure in ("loss", "right", "exact", "normalised", "valid", "rougeL"):
         pairs = [
-            (row["base"], row[column])
+            (row[other], row[column])
             for row in rows
-            if row["base"].get(figure) is not None and row[column].get(figure) is not None
+            if row[other].get(figure) is not None and row[column].get(figure) is not None
         ]
         if not pairs:
             continue

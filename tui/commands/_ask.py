@@ -40,6 +40,8 @@ class Conversation:
                     raise UserError(text) if message.get("user") else RunFailed(text)
                 case {"kind": "progress", "done": done, "total": total}:
                     _print.progress(f"{done:,} of {total:,}")
+                case {"kind": "phase", "phase": "load", "bytes": int(needed)}:
+                    _print.progress(f"load: two models, {_print.size(needed)} ...")
                 case {"kind": "phase", "phase": phase}:
                     _print.progress(f"{phase} ...")
         raise RunFailed(

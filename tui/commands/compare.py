@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from engine import decoding, runs
+from engine import beside, decoding
 from engine.errors import UserError
 from tui.commands import _ask, _print
 from tui.commands.eval import trained
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.average and not arguments.others:
         raise UserError("--average needs two adapters or more; name --with too")
     found = trained(arguments.run_name)
-    others = [_other(found.name, str(found.path), each) for each in arguments.others]
+    others = [beside.named(found, each) for each in arguments.others]
     said = [{"role": "user", "content": arguments.prompt}]
     if arguments.system:
         said.insert(0, {"role": "system", "content": arguments.system})
@@ -51,8 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
     async def compare(worker: _ask.Conversation) -> tuple[dict[str, Any], list[Any], dict[str, Any]]:
         ready = await worker.wait("ready")
         columns = list(ready["columns"])
-        for column, path, step in others:
-            columns.append(await worker.ask("load", "loaded", column=column, run=path, step=step))
+        for one in others:
+            facts = {"column": one.column, "run": str(one.run.path), "step": one.step}
+            columns.append(await worker.ask("load", "loaded", **facts))
         if arguments.average:
             members = [one["column"] for one in columns if one["on"]]
             columns.append(await worker.ask("average", "loaded", column="average", members=members))
@@ -73,19 +74,12 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     for one in columns:
         _say(one, ready["model"], answer["columns"][one["column"]])
+    for one in columns:
+        if one["apart"]:
+            _print.say(f"{one['column']}: {one['apart']}")
     for warning in answer["warnings"]:
         _print.warn(f"warning: {warning}")
     return 0
-
-
-def _other(own: str, path: str, named: str) -> tuple[str, str, int | None]:
-    """Column, run's folder and step of RUN, RUN@STEP or @STEP. Raises UserError."""
-    name, _, step = named.rpartition("@") if "@" in named else (named, "", "")
-    if step and not step.isdecimal():
-        raise UserError(f"--with {named}: behind @ stands the step of a checkpoint")
-    run = runs.find(name) if name else None
-    column = f"{run.name if run else own}{'@' + step if step else ''}"
-    return column, str(run.path) if run else path, int(step) if step else None
 
 
 def _say(one: dict[str, Any], model: str, said: dict[str, Any]) -> None:
@@ -95,7 +89,8 @@ def _say(one: dict[str, Any], model: str, said: dict[str, Any]) -> None:
         case {"members": [*members]} if members:
             what = "of " + ", ".join(members)
         case _:
-            what = f"{one['run']}, step {one['step']}, adapter {one['digest'][:8]}"
+            kind = "weights" if one["whole"] else "adapter"
+            what = f"{one['run']}, step {one['step']}, {kind} {one['digest'][:8]}"
     speed = said["tokens_per_second"]
     facts = [f"{said['tokens']:,} tokens"]
     facts += [f"{speed:,.0f} tokens/s"] if speed else []

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from engine import doctor, evals, runs, sources
+from engine import beside, doctor, evals, runs, sources
 from engine.errors import UserError
 from engine.evals import Evaluation
 from engine.runs import Run
@@ -30,6 +30,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="one more column; repeatable",
     )
     parser.add_argument(
+        "--with", dest="others", action="append", default=[], metavar="RUN[@STEP]",
+        help="one more column: another run of the same base, or its checkpoint; repeatable",
+    )  # fmt: skip
+    parser.add_argument(
         "--average", action="store_true", help="one more column: all adapters' logits averaged"
     )
     parser.add_argument("--no-general", action="store_true", help="leave out the test of forgetting")
@@ -47,8 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
     kind = evals.kind_of(arguments.to) if arguments.to else ""
     if arguments.rows is not None and arguments.rows < 1:
         raise UserError(f"--rows {arguments.rows}: must be 1 or more")
-    if arguments.average and not arguments.checkpoint:
-        raise UserError("--average needs two adapters or more; name --checkpoint too")
+    if arguments.average and not (arguments.checkpoint or arguments.others):
+        raise UserError("--average needs two adapters or more; name --with or --checkpoint too")
+    for words in arguments.others:
+        beside.named(runs.find(arguments.run_name), words)
     found = runs.find(arguments.run_name) if arguments.saved else trained(arguments.run_name)
     if not arguments.saved:
         _evaluate(found, arguments)
@@ -70,7 +76,7 @@ def trained(name: str) -> Run:
     found = runs.find(name)
     if problem := doctor.training_problem():
         raise UserError(problem)
-    if not (found.adapter / "adapter_config.json").is_file():
+    if not found.has_result:
         status = found.state().status
         raise UserError(f"{found.name} has no adapter yet ({status}); it is there once a run has ended")
     return found
@@ -81,6 +87,8 @@ def _evaluate(found: Run, arguments: argparse.Namespace) -> None:
     asked += [] if arguments.rows is None else ["--rows", str(arguments.rows)]
     for step in arguments.checkpoint:
         asked += ["--checkpoint", str(step)]
+    for words in arguments.others:
+        asked += ["--with", words]
     flags = {"--average": arguments.average, "--no-general": arguments.no_general}
     flags["--no-likelihood"] = arguments.no_likelihood
     asked += [flag for flag, given in flags.items() if given]
@@ -93,6 +101,9 @@ def _evaluate(found: Run, arguments: argparse.Namespace) -> None:
 
 def _say(made: Evaluation) -> None:
     facts, columns = made.summary, made.columns
+    for column in facts["columns"]:
+        if column.get("apart"):  # written before there was such a thing
+            _print.say(f"{column['column']}: {column['apart']}")
     for one in facts["sets"]:
         _print.say(f"{one['source']}: {one['rows']:,} {facts['part']} rows, judged by {one['metric']}")
         by_column = {name: evals.figures(one, name) for name in columns}
@@ -104,6 +115,9 @@ def _say(made: Evaluation) -> None:
             for figure in ("right", "rougeL", "loss"):
                 if told := one["differences"][name].get(figure):
                     _print.say(f"  {figure} {evals.difference(told, figure)}")
+                for member, against in one.get("against", {}).get(name, {}).items():
+                    if told := against.get(figure):
+                        _print.say(f"  {figure} against {member} {evals.difference(told, figure)}")
         _print.say()
     if general := facts.get("general"):
         _print.say(f"forgetting: loss on {general['rows']} general instructions and texts")

@@ -6,13 +6,14 @@ import asyncio
 import dataclasses
 import random
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine import votes
+from engine.ahead import Ahead
 from engine.decoding import Settings
-from engine.errors import RunFailed
+from engine.errors import RunFailed, UserError
 from tui.feed.child import Dialogue, Message
 from tui.feed.rows import RowsFeed
 
@@ -67,8 +68,11 @@ class Ballots:
         settings: Settings,
         voted: Collection[str] = (),
         shuffle: Shuffle = shuffled,
+        ahead: Ahead | None = None,
     ) -> None:
-        """voted: keys of questions that were voted on already; they are passed over."""
+        """voted: keys of questions that were voted on already; they are passed over. ahead: where answers to
+        rows are kept, and taken from.
+        """
         self.lost = ""
         """Why no more ballots are made; empty while they are."""
         self._chat = chat
@@ -78,6 +82,8 @@ class Ballots:
         self._settings = settings
         self._voted = set(voted)
         self._shuffle = shuffle
+        self._ahead = ahead
+        self._kept = ahead.kept() if ahead else {}
         self._typed: deque[str] = deque()
         self._first: deque[Ballot] = deque()
         self._made: deque[Ballot] = deque()
@@ -86,7 +92,7 @@ class Ballots:
         self._changed = asyncio.Condition()
 
     async def make(self, refused: Callable[[str], None]) -> None:
-        """Make ballots until the worker is lost. refused hears why one could not be made."""
+        """Make ballots until the worker is lost. refused hears why one could not be made, or kept."""
         try:
             numbers = self._numbers((await self._rows.row(self._held_out.part, 0))["count"])
             while True:
@@ -130,7 +136,8 @@ class Ballots:
 
     async def _make_typed(self, typed: str, refused: Callable[[str], None]) -> None:
         try:
-            self._first.append(await self._ballot(({"role": "user", "content": typed},), "", votes.TYPED))
+            question = ({"role": "user", "content": typed},)
+            self._first.append(self._ballot(question, "", votes.TYPED, await self._answers(question)))
         except RunFailed as error:
             self._passed_over(error, refused)
         self._owed -= 1
@@ -144,7 +151,8 @@ class Ballots:
         self._voted.add(votes.key(question))
         try:
             tag = self._held_out.sources[row["set"]]
-            self._made.append(await self._ballot(tuple(question), reference["content"], tag))
+            answers = self._kept.get(votes.key(question)) or await self._answers(question, refused)
+            self._made.append(self._ballot(tuple(question), reference["content"], tag, answers))
         except RunFailed as error:
             self._passed_over(error, refused)
         await self._tell()
@@ -153,16 +161,30 @@ class Ballots:
         """One question may be too long for the model; without its worker there is none."""
         if self._chat.lost:
             raise error
-        refused(str(error))
+        refused(f"a row is passed over: {error}")
 
-    async def _ballot(self, question: tuple[Message, ...], reference: str, tag: str) -> Ballot:
+    def _ballot(
+        self, question: tuple[Message, ...], reference: str, tag: str, answers: dict[str, str]
+    ) -> Ballot:
+        return Ballot(question, reference, tag, answers, self._shuffle(self._columns))
+
+    async def _answers(
+        self, question: Sequence[Message], refused: Callable[[str], None] | None = None
+    ) -> dict[str, str]:
+        """What each column says. With `refused`, which hears why that failed, it is kept for another day."""
         said: Any = await self._chat.answer(
             "ask",
             messages={column: list(question) for column in self._columns},
             settings=dataclasses.asdict(self._settings),
         )
         answers = {column: str(said["columns"][column]["text"]) for column in self._columns}
-        return Ballot(question, reference, tag, answers, self._shuffle(self._columns))
+        if refused and self._ahead and not said["cancelled"]:
+            try:
+                await asyncio.to_thread(self._ahead.keep, question, answers)
+            except UserError as error:
+                self._ahead = None  # said once: answers are made all the same
+                refused(f"answers are not kept for another day: {error}")
+        return answers
 
     async def _tell(self) -> None:
         async with self._changed:

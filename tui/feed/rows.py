@@ -35,6 +35,10 @@ class RowsFeed:
             more["as"] = changed
         return await self._opened().answer("row", part=part, index=index, variant=variant, **more)
 
+    async def link(self, part: str, index: int, number: int, said: dict[str, dict[str, str]]) -> Message:
+        """A sub-task of a row, as each column is asked it: the `link` message. Raises RunFailed."""
+        return await self._opened().answer("link", part=part, index=index, number=number, said=said)
+
     async def layouts(self) -> list[dict[str, Any]]:
         """The chat templates that the model could be trained with. Raises RunFailed."""
         layouts: list[dict[str, Any]] = (await self._opened().answer("layouts"))["layouts"]

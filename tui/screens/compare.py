@@ -15,7 +15,7 @@ from engine.decoding import Settings
 from engine.errors import RunFailed, UserError
 from engine.recipe import Recipe
 from engine.runs import Run
-from engine.transcripts import Conversation, Exchange
+from engine.transcripts import Conversation, Exchange, Message
 from tui.feed import Dialogue, RowsFeed
 from tui.feed.ballots import HeldOut
 from tui.safe import clean
@@ -23,7 +23,7 @@ from tui.screens import columns, keeping, manner
 from tui.screens.choose import PickScreen
 from tui.screens.messages import EvaluationAsked
 from tui.screens.talk import TalkScreen
-from tui.widgets.answer import AnswerColumn
+from tui.widgets.answer import AnswerColumn, kind
 from tui.widgets.figures import place_of
 
 
@@ -133,11 +133,12 @@ class CompareScreen(TalkScreen):
             row = await self.rows.row(self._held_out.part, self._index + by)
             self._index, self._set = row["index"], row["set"]
             examples = await manner.examples(self.rows, self.manner.examples, self._set)
+            if self.stands and not self.busy:
+                await self._ask_as_it_is(row, examples)
         except RunFailed as error:
             self.say(f"✗ {error}", "$text-error")
-            return
-        if not self.stands or self.busy:
-            return
+
+    async def _ask_as_it_is(self, row: dict[str, Any], examples: list[Message]) -> None:
         if not row["messages"]:
             why = row["refused"] or "raw text"
             self.say(f"{self._held_out.part} row {self._index + 1:,} has no question: {why}")
@@ -148,7 +149,28 @@ class CompareScreen(TalkScreen):
         panel = self.query_one("#reference")
         where = f"{self._held_out.part} row {place_of(self._index, row['count'])}"
         panel.border_title = Content(f"Reference · {where}")
-        self.ask(Exchange(tuple(question), reference["content"]))
+        if row["links"]:
+            await self._ask_chain(row["links"])
+        else:
+            self.ask(Exchange(tuple(question), reference["content"]))
+
+    async def _ask_chain(self, links: int) -> None:
+        """The sub-tasks of a row, one after the other: each column goes on with what it said itself.
+
+        Raises RunFailed.
+        """
+        said: dict[str, dict[str, str]] = {name: {} for name in self.names}
+        for number in range(links):
+            link = await self.rows.link(self._held_out.part, self._index, number, said)
+            own = {name: tuple(messages) for name, messages in link["messages"].items()}
+            if self.busy or not self.stands:
+                return  # something else was asked meanwhile
+            await self.ask(Exchange((), link["reference"], own=own, fresh=True)).wait()
+            last = self.talk.last
+            if self.cancelling or not self.stands or last is None or last.answers.keys() != said.keys():
+                return
+            for name, answer in last.answers.items():
+                said[name][link["fills"]] = answer["text"].strip()
 
     def action_held_out(self, by: int) -> None:
         self._ask_row(by)
@@ -204,10 +226,8 @@ class CompareScreen(TalkScreen):
             return
         await self.set_columns(found)
         new = tuple(name for name in self.names if name not in before)
-        last = self.talk.last
-        if new and last is not None:
-            self.talk = self.talk.without_last()
-            self.ask(last, new)
+        if new and self.talk.last is not None:
+            self.catch_up(new)
         else:
             self.idle()
 
@@ -222,7 +242,7 @@ class CompareScreen(TalkScreen):
         bits = " in 4 bits" if self.loaded["four_bit"] else ""
         facts = [f"{self.loaded['model']}{bits}", self.manner.said]
         facts += [
-            f"{column['column']}: adapter {column['digest']}, step {column['step']} of {column['run']}"
+            f"{column['column']}: {kind(column)} {column['digest']}, step {column['step']} of {column['run']}"
             for column in self.columns
             if column["digest"]
         ]

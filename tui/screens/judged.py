@@ -10,16 +10,16 @@ from textual.containers import Horizontal
 from textual.content import Content
 
 from engine.evals import Evaluation
-from tui.screens.step import StepScreen
+from tui.screens.panes import PanesScreen
 from tui.widgets.answer import spoken
 from tui.widgets.evaluation import MOST_ROWS, gain
 from tui.widgets.figures import figure, place_of
 from tui.widgets.pane import Pane
-from tui.widgets.prose import View, marked, prose
+from tui.widgets.prose import marked, prose
 from tui.widgets.stepper import Progress
 
 
-class JudgedScreen(StepScreen):
+class JudgedScreen(PanesScreen):
     """Left and right go through the rows in their order."""
 
     STEP = 6
@@ -48,22 +48,6 @@ class JudgedScreen(StepScreen):
             show=False,
             tooltip="Go to the greatest loss",
         ),
-        Binding(
-            "f7", "plain", "Plain text", id="judged.plain", tooltip="Show the exact text, or Markdown drawn"
-        ),
-        Binding("up", "scroll(-1)", "Scroll up", id="judged.up", show=False),
-        Binding("down", "scroll(1)", "Scroll down", id="judged.down", show=False),
-        Binding(
-            "pageup", "scroll(-8)", "A page up", id="judged.page_up", show=False, tooltip="Scroll a page up"
-        ),
-        Binding(
-            "pagedown",
-            "scroll(8)",
-            "A page down",
-            id="judged.page_down",
-            show=False,
-            tooltip="Scroll a page down",
-        ),
     ]
 
     def __init__(self, found: Evaluation, at: int) -> None:
@@ -71,7 +55,6 @@ class JudgedScreen(StepScreen):
         super().__init__()
         self._found = found
         self._at = at
-        self._view = View()
 
     def body(self) -> ComposeResult:
         yield Pane("Question", id="judged-question")
@@ -84,9 +67,9 @@ class JudgedScreen(StepScreen):
         return Progress(frozenset({2, 3, 4, 5}))
 
     def on_mount(self) -> None:
-        self._paint()
+        self.paint()
 
-    def _paint(self) -> None:
+    def paint(self) -> None:
         order, columns = self._found.summary["order"], self._found.columns
         row = self._found.rows[order[self._at]]
         where = f"{row['set']} line {row['line']:,} · row {place_of(self._at, len(order))}"
@@ -95,10 +78,12 @@ class JudgedScreen(StepScreen):
         gained = f" · gain {gain(row, columns[1])}" if gain(row, columns[1]) else ""
         self.query_one("#judged-question", Pane).show(Content("\n\n").join(asked), where + cut + gained)
         self.query_one("#judged-reference", Pane).show(row["reference"])
-        reference = prose(row["reference"], self._view)
+        reference = prose(row["reference"], self.view)
         for number, name in enumerate(columns):
             told = row[name]
-            said = marked(prose(told.get("text", ""), self._view), reference)
+            said = marked(prose(told.get("text", ""), self.view), reference)
+            for step in reversed(told.get("steps", [])[:-1]):  # of a chain: what it said on the way
+                said = Content("\n\n").join([prose(step["text"], self.view), said])
             right = {True: "✓ right", False: "✗ wrong", None: ""}[told.get("right")]
             loss = f"loss {figure(told['loss'], 3)}" if told.get("loss") is not None else ""
             title = " · ".join(filter(None, (name, right)))
@@ -110,12 +95,4 @@ class JudgedScreen(StepScreen):
     def action_turn(self, by: int) -> None:
         last = min(len(self._found.summary["order"]), MOST_ROWS) - 1
         self._at = min(max(self._at + by, 0), last)
-        self._paint()
-
-    def action_plain(self) -> None:
-        self._view = View(plain=not self._view.plain)
-        self._paint()
-
-    def action_scroll(self, by: int) -> None:
-        for number in range(len(self._found.columns)):
-            self.query_one(f"#judged-{number}", Pane).scroll_relative(y=by, animate=False)
+        self.paint()

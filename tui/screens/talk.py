@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -25,7 +25,7 @@ from tui.screens.manner import Manner
 from tui.screens.step import StepScreen
 from tui.widgets.answer import AnswerColumn, titles
 from tui.widgets.fields import OneLine
-from tui.widgets.figures import counted, duration
+from tui.widgets.figures import counted, duration, size
 from tui.widgets.prose import View
 from tui.widgets.quiet import Quiet
 from tui.widgets.stepper import Progress
@@ -125,6 +125,8 @@ class TalkScreen(StepScreen):
             async for message in self.chat.unasked("ready"):
                 if message["kind"] == "phase":
                     phase[:] = [PHASES.get(message["phase"], str(message["phase"]))]
+                    if "bytes" in message:
+                        phase[:] = [f"loading two models, base and tuned: {size(message['bytes'])}"]
                     tick()
                 elif self.stands:
                     self.loaded = message
@@ -180,7 +182,9 @@ class TalkScreen(StepScreen):
             name = column["column"]
             # Each is held against the base, the base against its neighbour.
             rival = self.names[0] if number else self.names[1] if len(self.names) > 1 else None
-            notes = [column["warning"]] if column["warning"] else []
+            notes = [said for said in (column["warning"], column["apart"]) if said]
+            if unseen := sum(name not in one.answers for one in self.talk.exchanges[:-1]):
+                notes.append(f"it has neither read nor answered {counted(unseen, 'question')} before")
             if self.examples and name == BASE:
                 rows = sum(turn["role"] == "user" for turn in self.examples)
                 notes.append(f"{counted(rows, 'training row')} as examples before the question")
@@ -198,40 +202,29 @@ class TalkScreen(StepScreen):
         self.refresh_bindings()
 
     @work(group="answer")
-    async def ask(self, exchange: Exchange, only: tuple[str, ...] = ()) -> None:
-        """Have a question answered, by all columns or by those that are named beside the others."""
+    async def ask(self, exchange: Exchange) -> None:
+        """Have a question answered by all columns."""
+        self.talk = self.talk.asking(exchange)
+        await self._answer_all(range(len(self.talk.exchanges))[-1:], self.names)
+
+    @work(group="answer")
+    async def catch_up(self, late: Sequence[str]) -> None:
+        """Have columns that came late answer all questions in their order, each on answers of its own."""
+        await self._answer_all(range(len(self.talk.exchanges)), late)
+
+    async def _answer_all(self, numbers: Sequence[int], asked: Sequence[str]) -> None:
         self.busy, self.cancelling = True, False
-        talk = self.talk.asking(exchange)
-        asked = list(only) or self.names
-        self.talk = talk
         self.warnings = []
-        self.draw()
-        for name in asked:
-            self._view_of(name).begin()
-        self.say("answering · esc stops and keeps what was said")
         self.refresh_bindings()
         try:
-            histories = {
-                name: transcripts.messages(talk, name, self.examples if name == BASE else ())
-                for name in asked
-            }
-            settings = dataclasses.asdict(self.manner.settings)
-            settings["seed"] += self.tries  # a question that is asked again is drawn anew
-            request = {"messages": histories, "settings": settings, "reference": exchange.reference or None}
-            async for message in self.chat.ask("ask", **request):
-                if not self.stands:
-                    return
-                if message["kind"] == "token":
-                    self._view_of(message["column"]).take(message["text"])
-                elif message["kind"] == "answered":
-                    said = {
-                        name: {**answer, "cancelled": message["cancelled"]}
-                        for name, answer in message["columns"].items()
-                    }
-                    self.talk = talk.answered(said)
-                    self.warnings = message.get("warnings", [])
+            for place, number in enumerate(numbers, 1):
+                which = f" question {place} of {len(numbers)}" if len(numbers) > 1 else ""
+                self.say(f"answering{which} · esc stops and keeps what was said")
+                await self._answer(number, asked)
+                if self.cancelling or not self.stands:
+                    break
         except RunFailed as error:
-            self._unanswered(exchange, str(error))
+            self._unanswered(self.talk.exchanges[number], str(error))
             return
         finally:
             self.busy = False
@@ -241,6 +234,38 @@ class TalkScreen(StepScreen):
                 self.draw()
                 self.refresh_bindings()
         self.idle()
+
+    async def _answer(self, number: int, asked: Sequence[str]) -> None:
+        """Have one question answered. Raises RunFailed."""
+        talk = self.talk.up_to(number)
+        self.draw()
+        # Of a chain a column that came late has no question: it has said nothing on the way.
+        asked = [name for name in asked if talk.exchanges[number].put_to(name)]
+        if not asked:
+            return
+        for name in asked:
+            self._view_of(name).begin()
+        histories = {
+            name: transcripts.messages(talk, name, self.examples if name == BASE else ()) for name in asked
+        }
+        settings = dataclasses.asdict(self.manner.settings)
+        settings["seed"] += self.tries  # a question that is asked again is drawn anew
+        reference = talk.exchanges[number].reference or None
+        request = {"messages": histories, "settings": settings, "reference": reference}
+        async for message in self.chat.ask("ask", **request):
+            if not self.stands:
+                return
+            if message["kind"] == "token":
+                self._view_of(message["column"]).take(message["text"])
+            elif message["kind"] == "answered":
+                said = {
+                    name: {**answer, "cancelled": message["cancelled"]}
+                    for name, answer in message["columns"].items()
+                }
+                for name in asked:
+                    self._view_of(name).end()
+                self.talk = self.talk.answered(said, number)
+                self.warnings = message.get("warnings", [])
 
     def _unanswered(self, exchange: Exchange, why: str) -> None:
         """The question goes back to where it was typed, so that it can be changed."""

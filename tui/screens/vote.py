@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 from textual import work
@@ -11,6 +12,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 
 from engine import votes
+from engine.ahead import Ahead
 from engine.decoding import Settings
 from engine.errors import UserError
 from engine.runs import Run
@@ -19,18 +21,18 @@ from tui.feed import Ballot, Ballots, Dialogue, RowsFeed
 from tui.feed.ballots import HeldOut, Shuffle, shuffled
 from tui.safe import clean
 from tui.screens.choose import AskScreen
-from tui.screens.step import StepScreen
-from tui.widgets.answer import spoken
+from tui.screens.panes import PanesScreen
+from tui.widgets.answer import kind, spoken
 from tui.widgets.figures import counted
 from tui.widgets.pane import Pane
-from tui.widgets.prose import View, marked, prose
+from tui.widgets.prose import marked, prose
 from tui.widgets.quiet import Quiet
 from tui.widgets.stepper import Progress
 
 SIDES = ("left", "right")
 
 
-class VoteScreen(StepScreen):
+class VoteScreen(PanesScreen):
     """Asks for one vote after the other; the comparison beneath owns the worker."""
 
     STEP = 6
@@ -55,27 +57,6 @@ class VoteScreen(StepScreen):
         Binding("s", "skip", "Skip", id="vote.skip", tooltip="Pass this row over"),
         Binding("p", "type", "Ask", id="vote.type", tooltip="Ask a question of your own"),
         Binding("r", "reference", "Reference", id="vote.reference", show=False, tooltip="Show the reference"),
-        Binding(
-            "f7",
-            "plain",
-            "Plain text",
-            id="vote.plain",
-            show=False,
-            tooltip="Show the exact text, or Markdown drawn",
-        ),
-        Binding("up", "scroll(-1)", "Scroll up", id="vote.up", show=False),
-        Binding("down", "scroll(1)", "Scroll down", id="vote.down", show=False),
-        Binding(
-            "pageup", "scroll(-8)", "A page up", id="vote.page_up", show=False, tooltip="Scroll a page up"
-        ),
-        Binding(
-            "pagedown",
-            "scroll(8)",
-            "A page down",
-            id="vote.page_down",
-            show=False,
-            tooltip="Scroll a page down",
-        ),
     ]
 
     def __init__(
@@ -93,16 +74,18 @@ class VoteScreen(StepScreen):
         self._run = run
         self._chat = chat
         base, other = columns
+        self._proofs = {column["column"]: _proof(column) for column in columns}
         self._digests = {column["column"]: column["digest"] for column in columns}
         self._pair = Pair(other["column"], base["column"], other["digest"], base["digest"])
         self._voted = votes.of(votes.read(run), self._pair)
         sides = (base["column"], other["column"])
         done = {votes.key(vote.question) for vote in self._voted}
-        self._ballots = Ballots(chat, rows, held_out, sides, settings, done, shuffle)
+        # An average has no digest by which its answers could be known again.
+        ahead = Ahead(run, self._digests, asdict(settings)) if other["digest"] else None
+        self._ballots = Ballots(chat, rows, held_out, sides, settings, done, shuffle, ahead)
         self._ballot: Ballot | None = None
         self._revealed = False
         self._reference = False
-        self._view = View()
         self._given = 0
 
     def body(self) -> ComposeResult:
@@ -131,13 +114,13 @@ class VoteScreen(StepScreen):
 
     def _refused(self, why: str) -> None:
         if self.stands:
-            self.notify(f"a row is passed over: {clean(why)}", severity="warning", markup=False)
+            self.notify(clean(why), severity="warning", markup=False)
 
     @work(exclusive=True, group="next")
     async def _next(self) -> None:
         """Wait for a ballot, count those that need nobody, and show the first that does."""
         self._ballot, self._revealed = None, False
-        self._paint()
+        self.paint()
         self._say("both answers are being made …")
         while (ballot := await self._ballots.next()) is not None and ballot.identical:
             if not self._keep(ballot, "identical"):
@@ -145,7 +128,7 @@ class VoteScreen(StepScreen):
         if not self.stands:
             return
         self._ballot = ballot
-        self._paint()
+        self.paint()
         if ballot is None and self._ballots.lost:
             self._say(f"✗ {self._ballots.lost}; the votes that were given are kept", "$text-error")
         elif ballot is None:
@@ -156,12 +139,12 @@ class VoteScreen(StepScreen):
     def _say(self, words: str, style: str = "$foreground-muted") -> None:
         self.query_one("#vote-status", Quiet).show(Content.styled(clean(words), style))
 
-    def _paint(self) -> None:
+    def paint(self) -> None:
         """The question and both answers at once, or nothing of either."""
         ballot = self._ballot
         question = [spoken(turn) for turn in ballot.question] if ballot else []
         self.query_one("#vote-question", Pane).show(Content("\n\n").join(question))
-        said = [prose(ballot.answers[side], self._view) for side in ballot.sides] if ballot else []
+        said = [prose(ballot.answers[side], self.view) for side in ballot.sides] if ballot else []
         for number, side in enumerate(SIDES):
             pane = self.query_one(f"#vote-{side}", Pane)
             if ballot is None:
@@ -179,8 +162,7 @@ class VoteScreen(StepScreen):
         side, column = SIDES[number].capitalize(), ballot.sides[number]
         if not self._revealed:
             return side
-        digest = self._digests[column]
-        return f"{side}: {column} · adapter {digest[:8] if digest else 'off'}"
+        return f"{side}: {column} · {self._proofs[column]}"
 
     @property
     def _words(self) -> str:
@@ -207,7 +189,7 @@ class VoteScreen(StepScreen):
             return
         self._given += 1
         self._revealed = True
-        self._paint()
+        self.paint()
         words = f"{said} is better: {side}" if side else said
         self._say(f"{words} · in all: {self._words}")
 
@@ -242,12 +224,10 @@ class VoteScreen(StepScreen):
 
     def action_reference(self) -> None:
         self._reference = not self._reference
-        self._paint()
+        self.paint()
 
-    def action_plain(self) -> None:
-        self._view = View(plain=not self._view.plain)
-        self._paint()
 
-    def action_scroll(self, by: int) -> None:
-        for side in SIDES:
-            self.query_one(f"#vote-{side}", Pane).scroll_relative(y=by, animate=False)
+def _proof(column: dict[str, Any]) -> str:
+    if column["members"]:
+        return f"the logits of {', '.join(column['members'])} averaged"
+    return f"{kind(column)} {column['digest'][:8]}" if column["digest"] else "adapter off"

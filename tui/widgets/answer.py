@@ -78,7 +78,7 @@ class AnswerColumn(VerticalScroll):
 
     def _exchange(self, exchange: Exchange, rival: str | None, view: View) -> Iterator[Content]:
         answer = exchange.answers.get(self.column)
-        yield from (spoken(turn) for turn in exchange.question)
+        yield from (spoken(turn) for turn in exchange.put_to(self.column))
         if answer is None:
             return
         if cut := transcripts.cut(answer):
@@ -145,12 +145,17 @@ def titles(column: Mapping[str, Any], model: str, four_bit: bool, run: str) -> t
         return f"{name} · the logits of {members} averaged", f"{name} · {members}", name
     if not column["on"]:
         return f"{name} · {model} in {bits} · adapter off", f"{name} · {model} · {bits}", f"{name} · {bits}"
-    step, digest = column["step"], column["digest"][:8]
+    step, digest = column["step"], f"{kind(column)} {column['digest'][:8]} on"
     whose = f" · {column['run']}" if column["run"] != name.partition("@")[0] else ""
     return (
-        f"{name}{whose} · step {step} · adapter {digest} on",
-        f"{name} · step {step} · adapter {digest} on",
-        f"{name} · adapter {digest} on",
+        f"{name}{whose} · step {step} · {digest}",
+        f"{name} · step {step} · {digest}",
         f"{name} · {digest}",
-        digest,
+        f"{name} · {column['digest'][:8]}",
+        column["digest"][:8],
     )
+
+
+def kind(column: Mapping[str, Any]) -> str:
+    """What a column has beside the base: an adapter on it, or weights of its own in its place."""
+    return "weights" if column["whole"] else "adapter"
