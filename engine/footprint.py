@@ -59,6 +59,10 @@ class Plan:
     dropout: bool = False
     checkpointing: bool = True
     adam_8bit: bool = False
+    dequantised: bool = False
+    """Whether weights in 4 bits are unpacked once and held so."""
+    eager: bool = False
+    """Whether attention is computed in full, its square with it."""
     evaluated: int = 0
     """Tokens of the longest validation row; 0 without validation. As many rows at once as in training."""
     usual: int | None = None
@@ -69,6 +73,11 @@ class Plan:
         """Of the longest batch, padding with them."""
         return self.batch * self.length
 
+    @property
+    def packed(self) -> bool:
+        """Whether the linear layers lie in memory in 4 bits while it trains."""
+        return self.four_bit and not self.dequantised
+
 
 @dataclass(frozen=True)
 class Device:
@@ -78,6 +87,8 @@ class Device:
     free: int
     half: bool = False
     """Of a CPU: whether it computes in bfloat16 (avx512_bf16 or amx_bf16 in /proc/cpuinfo)."""
+    flash: bool = False
+    """Of a GPU: whether the package flash-attn is installed and this GPU can run it."""
 
     @property
     def width(self) -> int:
@@ -102,6 +113,11 @@ def unquantised(shapes: Shapes, plan: Plan, device: Device) -> int:
     """What 4-bit loading leaves alone (embeddings, head, norms, biases, experts), or all weights."""
     left = shapes.count() - (shapes.count("linear") if plan.four_bit else 0)
     return left * device.width
+
+
+def dequantised(shapes: Shapes, device: Device) -> int:
+    """The linear layers unpacked from 4 bits to the type that is computed in."""
+    return shapes.count("linear") * device.width
 
 
 def optimizer(shapes: Shapes, plan: Plan, device: Device) -> int:
@@ -148,6 +164,8 @@ def kept(shapes: Shapes, plan: Plan, device: Device) -> list[int]:
     if shapes.attention_dropout and device.kind == "cpu":
         # With dropout attention is computed in full: its softmax, the mask, and what is left of both.
         sizes += [plan.batch * shapes.heads * plan.length**2 * device.width] * SQUARES
+    elif plan.eager:  # its softmax alone is kept
+        sizes += [plan.batch * shapes.heads * plan.length**2 * device.width]
     return sizes
 
 
@@ -164,7 +182,8 @@ def passing(shapes: Shapes, plan: Plan, device: Device) -> int:
         for one in lora.adapted(shapes, plan.targets)
         if one.weight.kind == "expert"
     )
-    return found + (largest * plan.four_bit + 2 * experts) * device.width
+    squares = 2 * plan.batch * shapes.heads * plan.length**2 if plan.eager else 0
+    return found + (largest * plan.packed + 2 * experts + squares) * device.width
 
 
 def checkpoints(shapes: Shapes, plan: Plan, device: Device) -> int:

@@ -9,16 +9,17 @@ from typing import Any
 
 from engine import models, render, resume
 from engine.events import EventLog
-from engine.recipe import Recipe
+from engine.recipe import Recipe, Settled
 from engine.render import ChatFormat
 from engine.runs import Run
-from engine.workers import durable
+from engine.workers import attention, durable
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model")
 
 
-def load(recipe: Recipe, log: EventLog) -> tuple[Any, Any]:
-    """The base model, quantised as asked where that works, with a new adapter on it."""
+def load(recipe: Recipe, plan: Settled, log: EventLog) -> tuple[Any, Any]:
+    """The base model, quantised as asked where that works, with a new adapter on it; plan: [train] as it is
+    run, in which nothing is "auto" any more."""
     import torch
     from unsloth import FastLanguageModel
 
@@ -30,6 +31,7 @@ def load(recipe: Recipe, log: EventLog) -> tuple[Any, Any]:
         use_exact_model_name=True,
         trust_remote_code=False,
         use_safetensors=True,  # a hub's model may have pickles too
+        **attention.asked(plan.attention),
     )
     four_bit = bool(getattr(model, "is_loaded_in_4bit", False))
     if recipe.model.load_in_4bit and not four_bit:
@@ -45,10 +47,15 @@ def load(recipe: Recipe, log: EventLog) -> tuple[Any, Any]:
         lora_dropout=recipe.lora.dropout,
         target_modules=list(recipe.lora.target_modules) or "all-linear",
         bias="none",
-        use_gradient_checkpointing="unsloth" if recipe.train.gradient_checkpointing else False,
-        random_state=recipe.train.seed,
+        use_gradient_checkpointing="unsloth" if plan.gradient_checkpointing else False,
+        random_state=plan.seed,
         max_seq_length=recipe.data.max_length,
     )
+    attention.have(model, plan.attention)
+    if plan.keep_dequantised and four_bit:
+        from engine.workers import dequantised
+
+        dequantised.keep(model)
     trainable, total = model.get_nb_trainable_parameters()
     info = models.describe(recipe.model.id)
     log.write(

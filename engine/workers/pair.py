@@ -16,7 +16,7 @@ from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, GenerationConfig
 
-from engine import models
+from engine import fit, models
 from engine.errors import RunFailed, UserError
 from engine.render import ChatFormat
 from engine.runs import Run
@@ -81,6 +81,10 @@ def load(run: Run, step: int | None = None) -> Pair:
     name = "adapter1"
     peft = PeftModel.from_pretrained(base, str(one.folder), adapter_name=name, autocast_adapter_dtype=False)
     peft.eval()
+    if one.made_with.get("quantization"):
+        from engine.workers import dequantised
+
+        dequantised.keep_if_room(peft, fit.device().free)
     pair = Pair(
         model=peft.base_model.model,
         peft=peft,
