@@ -2,8 +2,8 @@
 
     python benchmarks/dequantised.py [--model builtin:tiny SmolLM-135M] [--rounds 9]
 
-Two models of the same random weights, one in 4 bits and one unpacked, take turns: a training step (forward and
-backward of 2 rows of 256 tokens, LoRA of rank 16 on all linear layers) and a decoded token (base and tuned in
+Two models of the same random weights, one in 4 bits and one unpacked, take turns: a training step (there and
+back with 2 rows of 256 tokens, LoRA of rank 16 on all linear layers) and a decoded token (base and tuned in
 one pass). What is told are medians, and the median of each round's ratio. All losses and tokens are compared.
 """
 
@@ -80,7 +80,10 @@ def _told(what: str, variants: dict[str, Callable[[], Any]], rounds: int) -> Non
         equal = equal and answers[0] == answers[1]
     ratio = statistics.median(a / b for a, b in zip(taken["packed"], taken["unpacked"], strict=True))
     times = ", ".join(f"{label} {1e3 * statistics.median(each):.0f} ms" for label, each in taken.items())
-    print(f"  {what:14} {times}; packed / unpacked {ratio:.2f}; all {'equal' if equal else 'NOT equal'}", flush=True)
+    print(
+        f"  {what:14} {times}; packed / unpacked {ratio:.2f}; all {'equal' if equal else 'NOT equal'}",
+        flush=True,
+    )
 
 
 def _decoding(pair: Any) -> Callable[[], Any]:

@@ -269,9 +269,7 @@ def _why_workers(settled: Settled, model: Shapes, device: Device) -> str:
     return f"rows are read from a mapped file, at most {share}"
 
 
-def _why_kept(
-    recipe: Recipe, settled: Settled, model: Shapes, device: Device, rows: Rows, total: int
-) -> str:
+def _why_kept(recipe: Recipe, settled: Settled, model: Shapes, device: Device, rows: Rows, total: int) -> str:
     if not recipe.model.load_in_4bit:
         return "the weights are not in 4 bits"
     if settled.keep_dequantised:

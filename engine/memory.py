@@ -156,7 +156,9 @@ def _weights(plan: Plan, model: Shapes, device: Device) -> Iterator[Term]:
         yield Term("weights unpacked", unpacked, f"{linear:,} of the linear layers x {device.width} bytes")
     else:
         packed = footprint.quantised(model)
-        yield Term("weights in 4 bits", packed, f"{linear:,} of the linear layers, with their block constants")
+        yield Term(
+            "weights in 4 bits", packed, f"{linear:,} of the linear layers, with their block constants"
+        )
     rest = model.count() - linear
     yield Term(f"weights in {bits} bits", left, f"{rest:,} of embeddings, head and norms: not quantised")
     if copies := footprint.loading(model, plan, device):

@@ -227,13 +227,13 @@ class Train(Table):
     # The rows of a micro-batch lie behind one another in one sequence instead of being padded: the same steps
     # without padding. No row sees another; a model that cannot keep them apart is refused.
     packing: bool | Auto = False
-    # What computes attention: sdpa are torch's own kernels, flash the package flash-attn on a GPU, eager plain
-    # products that take memory with the square of the length; model leaves it to the libraries.
+    # What computes attention: sdpa are torch's own kernels, flash the package flash-attn on a GPU, eager
+    # plain products that take memory with the square of the length; model leaves it to the libraries.
     attention: Attention | Auto = "auto"
     # Processes that read batches ahead; 0: the trainer reads them itself.
     loader_workers: Annotated[int, Field(ge=0, le=16)] | Auto = "auto"
-    # Unpack weights of 4 bits once after loading and hold them so: faster steps on the same numbers, for the
-    # memory of 16 or 32 bits.
+    # Unpack weights of 4 bits once after loading and hold them so: faster steps on the same numbers, for
+    # the memory of 16 or 32 bits.
     keep_dequantised: bool | Auto = "auto"
     # Steps between evaluations on the validation rows; 0: never.
     eval_every: Annotated[int, Field(ge=0)] = 0

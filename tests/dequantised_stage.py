@@ -66,7 +66,9 @@ def told_of(folder: Path, **settings: Any) -> dict[str, Any]:
     linear = [layer for name, layer in tuned.named_modules() if name.endswith("proj.base_layer")]
     return {
         "losses": losses,
-        "adapter": hashlib.sha256(b"".join(weight.detach().numpy().tobytes() for weight in weights)).hexdigest(),
+        "adapter": hashlib.sha256(
+            b"".join(weight.detach().numpy().tobytes() for weight in weights)
+        ).hexdigest(),
         "layers": sorted({type(layer).__name__ for layer in linear}),
         "bytes": sum(weight.nbytes for layer in linear for weight in layer.parameters()),
         "attention": tuned.config._attn_implementation,

@@ -1,4 +1,4 @@
-"""What computes attention, as `train.attention` asks for it; and whether the loaded model really goes by that.
+"""What computes attention, as `train.attention` asks for it; and whether the loaded model goes by that.
 
 - transformers' own classes take `attn_implementation` (what an Unsloth without a GPU loads, and with one the
   families for which it has no forward of its own).
@@ -31,7 +31,7 @@ def asked(attention: Attention) -> dict[str, str]:
 
 
 def have(model: Any, attention: Attention) -> None:
-    """Turn Unsloth's own forwards to what is asked for, and see that the model goes by it. Raises UserError."""
+    """Have Unsloth's own forwards take what is asked for, and see that the model does. Raises UserError."""
     if attention == "model":
         return
     found = _of_unsloth(attention) if _own_forwards(model) else model.config._attn_implementation
@@ -44,7 +44,9 @@ def have(model: Any, attention: Attention) -> None:
 
 def _own_forwards(model: Any) -> bool:
     """Whether its attention is computed by Unsloth and not by transformers."""
-    forwards = (type(module).forward for module in model.modules() if type(module).__name__.endswith("Attention"))
+    forwards = (
+        type(module).forward for module in model.modules() if type(module).__name__.endswith("Attention")
+    )
     return any(forward.__module__.startswith("unsloth.models.") for forward in forwards)
 
 

@@ -21,6 +21,7 @@ from engine.errors import RunFailed
 from engine.workers import drawing
 from engine.workers.mixed import BASE
 from engine.workers.pair import Pair
+from engine.workers.static_cache import Fixed
 
 Told = Callable[[int, str], None]
 """told(answer's index, new text)"""
@@ -70,7 +71,7 @@ def answers(
     luck = drawing.draws(settings, room).tolist() if settings.temperature else [0.0] * room
     began = time.perf_counter()
     with torch.inference_mode():
-        batch = _Batch(pair, questions)
+        batch = _Batch(pair, questions, room)
         for position in range(room):
             if cancelled():
                 break
@@ -101,7 +102,7 @@ def answers(
 class _Batch:
     """The rows of the questions that are still being answered, with their keys and values."""
 
-    def __init__(self, pair: Pair, questions: Sequence[Question]) -> None:
+    def __init__(self, pair: Pair, questions: Sequence[Question], room: int) -> None:
         # Rows of one adapter stand side by side: mixed.Rows.
         order = sorted((adapter, i) for i, asked in enumerate(questions) for adapter in asked.adapters)
         self._pair = pair
@@ -109,6 +110,7 @@ class _Batch:
         self._of = [i for _, i in order]  # each row's question
         self._ids, self._mask = left_padded([questions[i].ids for i in self._of], pair)
         self._cache: Any = DynamicCache(config=pair.model.config)
+        self._room = room
 
     @property
     def answering(self) -> list[int]:
@@ -117,6 +119,8 @@ class _Batch:
 
     def step(self) -> torch.Tensor:
         """Logits of the next token, (questions that have rows, vocabulary), in 32 bits."""
+        if isinstance(self._cache, Fixed):
+            return self._told(self._cache.step(self._ids))
         self._pair.rows.wear(self._adapters)
         padded: dict[str, Any] = {}
         if self._mask is not None:
@@ -125,7 +129,13 @@ class _Batch:
             padded = {"attention_mask": self._mask, "position_ids": places}
         logits = self._pair.forward(
             input_ids=self._ids, past_key_values=self._cache, use_cache=True, last=1, **padded
-        )[:, -1].float()
+        )
+        if self._pair.fixed:
+            self._cache = Fixed(self._pair, self._adapters, self._cache, self._mask, self._room)
+        return self._told(logits)
+
+    def _told(self, logits: torch.Tensor) -> torch.Tensor:
+        logits = logits[:, -1].float()
         here = self.answering
         if here == self._of:
             return logits

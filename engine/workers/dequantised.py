@@ -1,7 +1,7 @@
 """4-bit weights unpacked once, so that no step unpacks them again, where memory has room for it.
 
-bitsandbytes and Unsloth's kernels turn a weight from NF4 into the type they compute in at every pass, forward
-and backward. The numbers that come out are always the same; `keep` writes them down in the place of the packed
+bitsandbytes and Unsloth's kernels turn a weight from NF4 into the type they compute in at every pass, there
+and back. The numbers that come out are always the same; `keep` writes them down in the place of the packed
 weight. What is trained, what it is trained on and what is saved stay those of the 4-bit model.
 """
 
@@ -13,23 +13,23 @@ import torch
 from bitsandbytes.functional import dequantize_4bit
 from bitsandbytes.nn import Linear4bit
 
-
 ROOM = 0.5
 """Of the memory that is free behind a load, what may be taken to answer faster: caches need the rest, and a
 comparison stands beside other programs."""
 
 
-class Kept(torch.nn.Linear):
+class Kept(torch.nn.Linear):  # type: ignore[misc]
     """A layer that was in 4 bits: computes in its weight's type and answers in its input's, as Linear4bit."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(x.to(self.weight.dtype)).to(x.dtype)
+        found: torch.Tensor = super().forward(x.to(self.weight.dtype)).to(x.dtype)
+        return found
 
 
 def keep(model: torch.nn.Module) -> int:
     """Unpack every 4-bit linear layer of a model that is loaded, one after the other; how many there were.
 
-    Each takes 2 or 4 bytes a weight in the place of about 0.52. LoRA layers stay: their base layer is changed.
+    Each takes 2 or 4 bytes a weight in place of about 0.52. LoRA layers stay: their base layer is changed.
     """
     packed = _packed(model)
     for parent, name, layer in packed:
@@ -72,4 +72,5 @@ def _unpacked(layer: Any) -> Kept:
     kept.weight = torch.nn.Parameter(values, requires_grad=False)
     if layer.bias is not None:
         kept.bias = torch.nn.Parameter(layer.bias.data.to(dtype), requires_grad=False)
-    return kept.train(layer.training)
+    kept.train(layer.training)
+    return kept

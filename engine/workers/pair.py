@@ -53,6 +53,7 @@ class Pair:
     keeps: bool  # whether it can compute the logits of the last positions alone
     threads: int  # of the processor; 1 where that has nothing to compute
     widest: int  # weights of the largest layer that LoRA is on
+    fixed: bool = False  # whether it decodes in steps of one shape: static_cache.py
     worn: dict[str, Worn] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 

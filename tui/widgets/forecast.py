@@ -44,7 +44,7 @@ def line(found: Fit | Unknown, hint: str = "  (f2: its terms)", choices: Sequenc
 
 
 def short_choices(choices: Sequence[Choice]) -> str:
-    """auto: batch size 8, gradient accumulation 2, adamw, gradient checkpointing off; empty for none of these."""
+    """auto: batch size 8, gradient accumulation 2, adamw, gradient checkpointing off; or empty."""
     shown = [_short(one) for one in choices if one.key not in auto.SAME_NUMBERS]
     return "auto: " + ", ".join(shown) if shown else ""
 
