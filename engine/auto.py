@@ -107,9 +107,10 @@ def load(folder: Path) -> tuple[Choice, ...] | None:
 
 
 def known(plan: Train, folder: Path) -> Settled | None:
-    """[train] of a run as it is run; None while nothing is chosen for what the recipe leaves open."""
+    """[train] of a run as it is run; None while nothing is chosen for what the recipe leaves open of that
+    which it learns from."""
     choices = load(folder)
-    if choices is None and any(getattr(plan, key) == "auto" for key in OPEN):
+    if choices is None and any(getattr(plan, key) == "auto" for key in OPEN if key not in SAME_NUMBERS):
         return None
     return applied(plan, choices or ())
 

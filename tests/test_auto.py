@@ -207,6 +207,10 @@ def test_auto_survives_being_written_down() -> None:
 def test_choices_are_read_back(tmp_path: Path) -> None:
     asked = open_recipe()
     assert auto.known(asked.train, tmp_path) is None  # nothing was chosen yet
+    given: dict[str, Any] = {"batch_size": 3, "gradient_accumulation": 1, "optimizer": "adamw"}
+    given |= {"gradient_checkpointing": True}
+    plain = auto.known(open_recipe(**given).train, tmp_path)  # how it is computed is open still
+    assert plain is not None and plain.rows_a_step == 3
     settled, choices = auto.settle(asked, SMALL, Device("cpu", 8 * GB), SHORT)
     (tmp_path / auto.FILE).write_text(json.dumps(auto.facts(choices)))
     assert auto.load(tmp_path) == choices and auto.known(asked.train, tmp_path) == settled

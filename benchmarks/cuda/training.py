@@ -17,6 +17,7 @@ from benchmarks.cuda.turns import Arm, Step
 from engine import auto, fit, runs, shapes
 from engine.recipe import Recipe
 from engine.shapes import Shapes
+from engine.turns import BESIDE
 
 ROOF = 790e12
 """Floating-point operations a second that one H200 was measured to do in bf16 (matrices, no sparsity)."""
@@ -251,7 +252,7 @@ def _plan(
 
 def _ours(plan: Recipe, name: str = "ours") -> Arm:
     run = runs.create(plan)
-    runs.launch(run)
+    runs.launch(run, {BESIDE: "1"})  # arms take turns here, not in the line of runs
 
     def steps() -> list[Step]:
         return [
