@@ -156,6 +156,9 @@ def plan(one: Case, folder: Path) -> Recipe:
                 "gradient_accumulation": 1,
                 "gradient_checkpointing": one.get("checkpointing", True),
                 "optimizer": "adamw",
+                "attention": one.get("attention", "model"),
+                "loader_workers": 0,
+                "keep_dequantised": one.get("kept", False),
             },
         }
     )

@@ -66,6 +66,8 @@ ON_CPU: list[Case] = [
     case(model("gemma2", 512, 2048, 6, 4, 2, 100_000, head_dim=128), 2, 384),
     case(GPT2, 2, 512),
     case(model("llama", 1280, 3456, 6, 20, 5, 32000), 8, 256, four_bit=False),
+    case(model("llama", 512, 1536, 6, 8, 4, 16000), 4, 512, kept=True),
+    case(model("llama", 512, 1536, 6, 8, 4, 16000), 2, 512, attention="eager"),
 ]  # fmt: skip
 
 REAL = [
@@ -77,8 +79,11 @@ REAL = [
 ]
 """Widths of SmolLM2-135M, Qwen2.5-0.5B, Llama-3.2-1B, Qwen3-4B, Llama-3.1-8B (the last two: fewer layers)."""
 ON_CUDA: list[Case] = [
-    case(config, batch, length, four_bit=four_bit, checkpointing=checkpointing, evaluated=length == 2048)
+    case(
+        config, batch, length, four_bit=four_bit, checkpointing=checkpointing, evaluated=length == 2048,
+        kept=four_bit and not checkpointing,
+    )
     for config, four_bit, checkpointing, (batch, length) in product(
         REAL, (True, False), (True, False), ((1, 4096), (4, 2048), (16, 512))
     )
-]
+]  # fmt: skip

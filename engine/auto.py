@@ -19,8 +19,20 @@ from engine.memory import Rows
 from engine.recipe import Recipe, Settled, Train
 from engine.shapes import Shapes, Unknown
 
-OPEN = ("batch_size", "gradient_accumulation", "optimizer", "gradient_checkpointing", "packing")
+OPEN = (
+    "batch_size",
+    "gradient_accumulation",
+    "optimizer",
+    "gradient_checkpointing",
+    "packing",
+    "attention",
+    "loader_workers",
+    "keep_dequantised",
+)
 """Keys of [train] that may be auto."""
+
+SAME_NUMBERS = {"attention", "loader_workers", "keep_dequantised"}
+"""Of these, how a step is computed and not what it learns from: told where all is told, not at a glance."""
 
 FILE = "chosen.json"
 
@@ -36,12 +48,21 @@ NEAR = 1.05
 SMALL = 0.05
 """Of the memory that is free: AdamW's states below that are not worth rounding to 8 bits."""
 
-PACKED = {"llama", "mistral", "qwen2", "qwen3"}
-"""Models whose rows may share a sequence on a GPU: plain attention, which Unsloth cuts at the rows' ends."""
+PLAIN = {"llama", "mistral", "qwen2", "qwen3"}
+"""Models with plain attention: any kernel computes it, and on a GPU Unsloth cuts it at the ends of rows that
+share a sequence. Others cap their scores or mix kinds of layers, and their classes know which kernels can."""
 
 FLOP_A_BYTE = {"cuda": 180, "cpu": 15}
 """What a device computes while it reads one byte of a weight: 790 TFLOP/s against 4.3 TB/s on an H200, 312
 against 2.0 on an A100; a processor's cores against its memory."""
+
+FASTEST = 790e12
+"""Floating-point operations a second of the fastest GPU that was measured (bfloat16, an H200)."""
+READ = 12e-9
+"""Seconds that a processor takes to read and collate a token from the mapped rows: measured 0.2 ms for four
+rows of 4,096."""
+WAITING = 0.01
+"""Of a step, what it may wait for its rows before a process reads them ahead."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +90,11 @@ def settle(
 
 
 def applied(plan: Train, choices: tuple[Choice, ...]) -> Settled:
-    """[train] with these choices in it."""
-    return Settled.model_validate({**plan.model_dump(), **{one.key: one.value for one in choices}})
+    """[train] with these choices in it. A key that was open to no choice when they were made is as it was
+    then: Settled's own."""
+    chosen = {one.key: one.value for one in choices}
+    given = {key: value for key, value in plan.model_dump().items() if key not in OPEN or value != "auto"}
+    return Settled.model_validate({**given, **chosen})
 
 
 def load(folder: Path) -> tuple[Choice, ...] | None:
@@ -83,9 +107,10 @@ def load(folder: Path) -> tuple[Choice, ...] | None:
 
 
 def known(plan: Train, folder: Path) -> Settled | None:
-    """[train] of a run as it is run; None while nothing is chosen for what the recipe leaves open."""
+    """[train] of a run as it is run; None while nothing is chosen for what the recipe leaves open of that
+    which it learns from."""
     choices = load(folder)
-    if choices is None and any(getattr(plan, key) == "auto" for key in OPEN):
+    if choices is None and any(getattr(plan, key) == "auto" for key in OPEN if key not in SAME_NUMBERS):
         return None
     return applied(plan, choices or ())
 
@@ -97,13 +122,14 @@ def facts(choices: tuple[Choice, ...]) -> dict[str, Any]:
 
 def _careful(plan: Train, rows: Rows) -> Settled:
     wanted = {"batch_size": 1, "gradient_checkpointing": True, "optimizer": "adamw", "packing": False}
-    return _settled(plan, wanted, rows)
+    kept = {"attention": "model", "loader_workers": 0, "keep_dequantised": False}
+    return _settled(plan, {**wanted, **kept}, rows)
 
 
 def _fastest(recipe: Recipe, model: Shapes, device: Device, rows: Rows) -> Settled:
     """Of all ways to make a step that keep within ROOM, one of the fastest with the fewest rows at once;
     where none does, the one that takes least."""
-    found = []
+    found: list[tuple[Settled, int, float]] = []
     for settled in _ways(recipe, model, device, rows):
         total, plan = _total(recipe, settled, model, device, rows)
         found.append((settled, total, cost(plan, device, rows.mean or plan.length / 2)))
@@ -112,7 +138,13 @@ def _fastest(recipe: Recipe, model: Shapes, device: Device, rows: Rows) -> Settl
         return min(found, key=lambda one: one[1])[0]
     best = min(one[2] for one in within)
     near = [one for one in within if one[2] <= NEAR * best]
-    return min(near, key=lambda one: (one[0].batch_size, one[2]))[0]
+    taken = min(near, key=lambda one: (one[0].batch_size, one[2]))[0]
+    # Larger batches and kept activations save more than unpacked weights, which get what is left.
+    if recipe.train.keep_dequantised == "auto" and recipe.model.load_in_4bit:
+        kept = taken.model_copy(update={"keep_dequantised": True})
+        if _total(recipe, kept, model, device, rows)[0] <= ROOM * device.free:
+            return kept
+    return taken
 
 
 def cost(plan: Plan, device: Device, mean: float) -> float:
@@ -123,17 +155,24 @@ def cost(plan: Plan, device: Device, mean: float) -> float:
     micro-batch: 2 bytes each, and in NF4 half a byte to read and 2 to write before, which is as much as so
     many tokens compute. mean: tokens of a row.
     """
-    passes = (6 if plan.checkpointing else 4) + 2 * plan.full
-    read = (4.5 if plan.four_bit else 2) * FLOP_A_BYTE[device.kind] / 2
-    return passes * (1 + read / (plan.batch * mean))
+    read = (4.5 if plan.packed else 2) * FLOP_A_BYTE[device.kind] / 2
+    return (_passes(plan.checkpointing) + 2 * plan.full) * (1 + read / (plan.batch * mean))
+
+
+def _passes(checkpointing: bool) -> int:
+    return 6 if checkpointing else 4
 
 
 def _ways(recipe: Recipe, model: Shapes, device: Device, rows: Rows) -> Iterator[Settled]:
-    optimizer = _optimizer(recipe, model, device)
+    always = {
+        "optimizer": _optimizer(recipe, model, device),
+        "packing": device.kind == "cuda" and model.model_type in PLAIN,
+        "attention": _attention(model, device),
+    }
     for size, again in product(_sizes(recipe.train, rows), (False, True)):
-        wanted = {"batch_size": size, "gradient_checkpointing": again, "optimizer": optimizer}
-        packing = device.kind == "cuda" and model.model_type in PACKED
-        yield _settled(recipe.train, {**wanted, "packing": packing}, rows)
+        wanted = {"batch_size": size, "gradient_checkpointing": again, "keep_dequantised": False}
+        workers = _loader_workers(model, device, again)
+        yield _settled(recipe.train, {**always, **wanted, "loader_workers": workers}, rows)
 
 
 def _sizes(plan: Train, rows: Rows) -> list[int]:
@@ -163,6 +202,21 @@ def _optimizer(recipe: Recipe, model: Shapes, device: Device) -> str:
     return "adamw_8bit" if device.kind == "cuda" and states > SMALL * device.free else "adamw"
 
 
+def _attention(model: Shapes, device: Device) -> str:
+    if model.model_type not in PLAIN:
+        return "model"
+    return "flash" if device.flash else "sdpa"
+
+
+def _loader_workers(model: Shapes, device: Device, checkpointing: bool) -> int:
+    return int(device.kind == "cuda" and _waiting(model, checkpointing) > WAITING)
+
+
+def _waiting(model: Shapes, checkpointing: bool) -> float:
+    """Of a step on the fastest GPU, the share that reading its rows takes; on others it is less."""
+    return READ * FASTEST / (_passes(checkpointing) * model.count())
+
+
 def _states(recipe: Recipe, model: Shapes, device: Device) -> int:
     """Bytes of AdamW's two moments in 32 bits."""
     lora, full = recipe.lora, recipe.train.method == "full"
@@ -190,11 +244,43 @@ def _reasons(recipe: Recipe, settled: Settled, model: Shapes, device: Device, ro
     else:
         again = f"{plan.batch} rows at once make up for what is computed again"
     return {
+        "attention": _why_attention(settled.attention, device),
+        "loader_workers": _why_workers(settled, model, device),
+        "keep_dequantised": _why_kept(recipe, settled, model, device, rows, total),
         "batch_size": f"{size} of {free}",
         "gradient_checkpointing": again,
         "packing": "no padding is computed" if settled.packing else "not known to help with this model here",
         "optimizer": f"{states}{', in 32 bits' if settled.optimizer == 'adamw_8bit' else ''}",
     }
+
+
+def _why_attention(chosen: str, device: Device) -> str:
+    if chosen == "model":
+        return "left to this model's own class, which knows the kernels that can compute it"
+    if chosen == "flash":
+        return "flash-attn is installed, and this GPU can run it"
+    there = "no flash-attn that this GPU can run" if device.kind == "cuda" else "flash-attn needs a GPU"
+    return f"torch's own kernels; {there}"
+
+
+def _why_workers(settled: Settled, model: Shapes, device: Device) -> str:
+    if device.kind == "cpu":
+        return "a process more would take the cores that compute"
+    share = f"{_waiting(model, settled.gradient_checkpointing):.2%} of a step"
+    if settled.loader_workers:
+        return f"a GPU might wait {share} for rows of so small a model"
+    return f"rows are read from a mapped file, at most {share}"
+
+
+def _why_kept(recipe: Recipe, settled: Settled, model: Shapes, device: Device, rows: Rows, total: int) -> str:
+    if not recipe.model.load_in_4bit:
+        return "the weights are not in 4 bits"
+    if settled.keep_dequantised:
+        size = _gigabytes(footprint.dequantised(model, device))
+        return f"weights of 4 bits are unpacked once and not at each step; they take {size} so"
+    kept, _ = _total(recipe, settled.model_copy(update={"keep_dequantised": True}), model, device, rows)
+    free = f"{_gigabytes(kept)} of the {_gigabytes(device.free)} that are free"
+    return f"unpacked they would take {_gigabytes(kept - total)} more, together {free}"
 
 
 def _step(settled: Settled, rows: Rows) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib.util import find_spec
 from pathlib import Path
 
 from engine import auto, hardware, hub, memory, models, shapes
@@ -18,6 +19,9 @@ from engine.shapes import Shapes, Unknown
 
 HALF = {"avx512_bf16", "amx_bf16"}
 """Flags of processors on which Unsloth computes in bfloat16."""
+
+FLASH_FROM = (8, 0)
+"""What a GPU must be able to do (CUDA's compute capability) for flash-attn 2 to run on it."""
 
 UNKNOWN_ROWS = Rows()
 
@@ -85,7 +89,8 @@ def device() -> Device:
     """Where a run would train, and what is free there now: the first GPU that may be seen, or the host."""
     gpus = hardware.gpus()
     if gpus and gpus[0].free is not None:
-        return Device("cuda", gpus[0].free)
+        flash = (gpus[0].capability or (0, 0)) >= FLASH_FROM and find_spec("flash_attn") is not None
+        return Device("cuda", gpus[0].free, flash=flash)
     return Device("cpu", hardware.available_memory(), _half())
 
 

@@ -62,6 +62,10 @@ class Plan:
     """All weights are trained, and there is no adapter."""
     checkpointing: bool = True
     adam_8bit: bool = False
+    dequantised: bool = False
+    """Whether weights in 4 bits are unpacked once and held so."""
+    eager: bool = False
+    """Whether attention is computed in full, its square with it."""
     evaluated: int = 0
     """Tokens of the longest validation row; 0 without validation. As many rows at once as in training."""
     usual: int | None = None
@@ -72,6 +76,11 @@ class Plan:
         """Of the longest batch, padding with them."""
         return self.batch * self.length
 
+    @property
+    def packed(self) -> bool:
+        """Whether the linear layers lie in memory in 4 bits while it trains."""
+        return self.four_bit and not self.dequantised
+
 
 @dataclass(frozen=True)
 class Device:
@@ -81,6 +90,8 @@ class Device:
     free: int
     half: bool = False
     """Of a CPU: whether it computes in bfloat16 (avx512_bf16 or amx_bf16 in /proc/cpuinfo)."""
+    flash: bool = False
+    """Of a GPU: whether the package flash-attn is installed and this GPU can run it."""
 
     @property
     def width(self) -> int:
@@ -116,6 +127,11 @@ def copies(shapes: Shapes, plan: Plan, device: Device) -> int:
 def trained(shapes: Shapes, plan: Plan) -> int:
     """How many parameters are trained."""
     return shapes.count() if plan.full else lora.trainable(shapes, plan.rank, plan.targets, plan.dora)
+
+
+def dequantised(shapes: Shapes, device: Device) -> int:
+    """The linear layers unpacked from 4 bits to the type that is computed in."""
+    return shapes.count("linear") * device.width
 
 
 def optimizer(shapes: Shapes, plan: Plan, device: Device) -> int:
@@ -174,6 +190,8 @@ def kept(shapes: Shapes, plan: Plan, device: Device) -> list[int]:
     if shapes.attention_dropout and device.kind == "cpu":
         # With dropout attention is computed in full: its softmax, the mask, and what is left of both.
         sizes += [plan.batch * shapes.heads * plan.length**2 * device.width] * SQUARES
+    elif plan.eager:  # its softmax alone is kept
+        sizes += [plan.batch * shapes.heads * plan.length**2 * device.width]
     return sizes
 
 
@@ -193,8 +211,9 @@ def passing(shapes: Shapes, plan: Plan, device: Device) -> int:
         for one in lora.adapted(shapes, plan.targets)
         if one.weight.kind == "expert"
     )
+    squares = 2 * plan.batch * shapes.heads * plan.length**2 if plan.eager else 0
     # DoRA makes the whole weight, what the adapter adds to it, and their sum, to take the lengths.
-    return found + (largest * (plan.four_bit + 3 * plan.dora) + 2 * experts) * device.width
+    return found + (largest * (plan.packed + 3 * plan.dora) + 2 * experts + squares) * device.width
 
 
 def checkpoints(shapes: Shapes, plan: Plan, device: Device) -> int:

@@ -35,6 +35,8 @@ class Gpu:
     """Why its clocks are held back now, in words; not because it is idle or was set so."""
     holders: tuple[tuple[int, int], ...] = ()
     """Processes with memory on it, and how much: (pid, bytes), as far as the driver says."""
+    capability: tuple[int, int] | None = None
+    """CUDA's number for what it can do: (8, 0) is an A100, (9, 0) an H200."""
 
     def held_by(self, pid: int | None) -> int | None:
         """Bytes that a process holds; None where the driver does not know it (of another container)."""
@@ -138,6 +140,7 @@ def _gpu(nvml: Any, index: int, handle: Any, driver: str) -> Gpu:
         power_limit=None if limit is None else limit / 1000,
         slowed=_slowed(nvml, handle),
         holders=_holders(nvml, handle),
+        capability=_capability(nvml, handle),
     )
 
 
@@ -153,6 +156,11 @@ def _slowed(nvml: Any, handle: Any) -> tuple[str, ...]:
 def _holders(nvml: Any, handle: Any) -> tuple[tuple[int, int], ...]:
     holders = _ask(nvml.nvmlDeviceGetComputeRunningProcesses, handle) or ()
     return tuple((h.pid, int(h.usedGpuMemory)) for h in holders if getattr(h, "usedGpuMemory", None))
+
+
+def _capability(nvml: Any, handle: Any) -> tuple[int, int] | None:
+    found = _ask(nvml.nvmlDeviceGetCudaComputeCapability, handle)
+    return (int(found[0]), int(found[1])) if found else None
 
 
 @cache

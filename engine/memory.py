@@ -121,6 +121,8 @@ def plan(recipe: Recipe, train: Settled, rows: Rows) -> Plan:
         full=train.method == "full",
         checkpointing=train.gradient_checkpointing,
         adam_8bit=train.optimizer == "adamw_8bit",
+        dequantised=recipe.model.load_in_4bit and train.keep_dequantised,
+        eager=train.attention == "eager",
         evaluated=min(evaluated, limit),
         usual=rows.usual if rows.usual and rows.usual < length else None,
     )
@@ -154,8 +156,14 @@ def _weights(plan: Plan, model: Shapes, device: Device) -> Iterator[Term]:
             yield Term("copies in 16 bits", copies, "of the linear layers, to compute with")
         return
     linear = model.count("linear")
-    packed = footprint.quantised(model)
-    yield Term("weights in 4 bits", packed, f"{linear:,} of the linear layers, with their block constants")
+    if plan.dequantised:
+        unpacked = footprint.dequantised(model, device)
+        yield Term("weights unpacked", unpacked, f"{linear:,} of the linear layers x {device.width} bytes")
+    else:
+        packed = footprint.quantised(model)
+        yield Term(
+            "weights in 4 bits", packed, f"{linear:,} of the linear layers, with their block constants"
+        )
     rest = model.count() - linear
     yield Term(f"weights in {bits} bits", left, f"{rest:,} of embeddings, head and norms: not quantised")
     if left := footprint.loading(model, plan, device):
@@ -252,6 +260,8 @@ Step = tuple[Plan, tuple[tuple[str, Value], ...]]
 
 def _steps(plan: Plan) -> Iterator[Step]:
     """Single changes, from the one that costs only time to those that may cost quality."""
+    if plan.dequantised:
+        yield replace(plan, dequantised=False), (("train.keep_dequantised", False),)
     if not plan.checkpointing:
         yield replace(plan, checkpointing=True), (("train.gradient_checkpointing", True),)
     if plan.batch > 1:

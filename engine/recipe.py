@@ -31,6 +31,7 @@ Metric = Literal["exact", "normalised", "fields", "choice", "number", "text"]
 TrainOn = Literal["answers", "last answer", "all turns", "everything"]
 Schedule = Literal["cosine", "linear", "constant"]
 Optimizer = Literal["adamw", "adamw_8bit"]
+Attention = Literal["model", "sdpa", "flash", "eager"]
 Count = Annotated[int, Field(ge=1)]
 Auto = Literal["auto"]
 Method = Literal["lora", "full"]
@@ -46,7 +47,12 @@ PREVIOUS = "previous"
 
 # How pydantic names the two ways that a value which may be auto is wrong.
 AUTO = "literal['auto']"
-OR_AUTO = ("constrained-int", "bool", "literal['adamw','adamw_8bit']")
+OR_AUTO = (
+    "constrained-int",
+    "bool",
+    "literal['adamw','adamw_8bit']",
+    "literal['model','sdpa','flash','eager']",
+)
 
 EITHER = {"steps": "epochs", "epochs": "steps"}
 TABLES = ("model", "data", "augment", "lora", "train", "evaluate")
@@ -262,6 +268,14 @@ class Train(Table):
     # The rows of a micro-batch lie behind one another in one sequence instead of being padded: the same steps
     # without padding. No row sees another; a model that cannot keep them apart is refused.
     packing: bool | Auto = False
+    # What computes attention: sdpa are torch's own kernels, flash the package flash-attn on a GPU, eager
+    # plain products that take memory with the square of the length; model leaves it to the libraries.
+    attention: Attention | Auto = "auto"
+    # Processes that read batches ahead; 0: the trainer reads them itself.
+    loader_workers: Annotated[int, Field(ge=0, le=16)] | Auto = "auto"
+    # Unpack weights of 4 bits once after loading and hold them so: faster steps on the same numbers, for
+    # the memory of 16 or 32 bits.
+    keep_dequantised: bool | Auto = "auto"
     # Steps between evaluations on the validation rows; 0: never.
     eval_every: Annotated[int, Field(ge=0)] = 0
     # Steps between checkpoints; 0: only at the end and where the run is stopped.
@@ -316,6 +330,9 @@ class Settled(Train):
     optimizer: Optimizer = "adamw"
     gradient_checkpointing: bool = True
     packing: bool = False
+    attention: Attention = "model"
+    loader_workers: Annotated[int, Field(ge=0, le=16)] = 0
+    keep_dequantised: bool = False
 
     @property
     def rows_a_step(self) -> int:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from engine import recipe, render
+from engine import auto, recipe, render
 from engine.errors import UserError
 from engine.events import EventLog
 from engine.workers import train
@@ -39,7 +39,8 @@ def told_of(four_bit: bool, base: str, folder: Path) -> dict[str, Any]:
         lora={"rank": 8},
         train={"gradient_checkpointing": True},
     )
-    tuned, tokenizer = model.load(plan, EventLog(folder / f"{four_bit}.jsonl"))
+    settled = auto.applied(plan.train, ())
+    tuned, tokenizer = model.load(plan, settled, EventLog(folder / f"{four_bit}.jsonl"))
     torch.manual_seed(0)
     weights = [weight for _, weight in tuned.named_parameters() if weight.requires_grad]
     for weight in weights:

@@ -23,6 +23,7 @@ from tests.test_shapes import CONFIGS, known
 from tui.__main__ import main
 
 GB = 1_000_000_000
+OPEN_BY_DEFAULT = [key for key in OPEN if key != "packing"]
 LLAMA = known(CONFIGS["Llama-3.1-8B"])
 SMALL = known(CONFIGS["SmolLM2-135M"])
 SHORT = Rows(longest=900, usual=600, evaluated=900, mean=150.0, count=20_000)
@@ -44,6 +45,7 @@ def test_what_is_chosen_fits_where_anything_does(free: int, rows: Rows) -> None:
     device, asked = Device("cuda", free * GB), open_recipe()
     settled, choices = auto.settle(asked, LLAMA, device, rows)
     assert {one.key for one in choices} == set(OPEN) - {"packing"} and settled.rows_a_step == 16
+    assert all(one.why for one in choices)
     least = Settled(batch_size=1, gradient_accumulation=16, gradient_checkpointing=True)
     if total(asked, least, LLAMA, device, rows) <= ROOM * device.free:
         assert total(asked, settled, LLAMA, device, rows) <= ROOM * device.free
@@ -75,11 +77,12 @@ def test_what_a_recipe_says_stays() -> None:
     given = {"batch_size": 3, "optimizer": "adamw_8bit", "gradient_checkpointing": False}
     settled, choices = auto.settle(open_recipe(**given), LLAMA, Device("cuda", 80 * GB), SHORT)
     assert {key: getattr(settled, key) for key in given} == given
-    assert choices == (Choice("gradient_accumulation", 5, "3 x 5 are 15 rows a step"),)
-    settled, choices = auto.settle(
-        open_recipe(**given, gradient_accumulation=2), LLAMA, Device("cuda", GB), SHORT
-    )
+    assert choices[0] == Choice("gradient_accumulation", 5, "3 x 5 are 15 rows a step")
+    assert {one.key for one in choices[1:]} == {"attention", "loader_workers", "keep_dequantised"}
+    given |= {"gradient_accumulation": 2, "attention": "eager", "loader_workers": 3, "keep_dequantised": True}
+    settled, choices = auto.settle(open_recipe(**given), LLAMA, Device("cuda", GB), SHORT)
     assert settled.rows_a_step == 6 and choices == ()
+    assert {key: getattr(settled, key) for key in given} == given
 
 
 def test_steps_are_made_of_the_micro_batches_that_the_recipe_asks_for() -> None:
@@ -108,8 +111,66 @@ def test_rows_share_a_sequence_where_that_is_known_to_help() -> None:
     assert not auto.settle(asked, LLAMA, Device("cpu", 80 * GB), SHORT)[0].packing
     gemma = known(CONFIGS["Gemma-2-2b"])
     settled, choices = auto.settle(asked, gemma, Device("cuda", 80 * GB), SHORT)
-    assert not settled.packing and choices[-1].why == "not known to help with this model here"
+    why = {one.key: one.why for one in choices}
+    assert not settled.packing and why["packing"] == "not known to help with this model here"
     assert not open_recipe().train.packing  # unless it is asked for
+
+
+def test_attention_is_flash_where_there_is_one_and_the_model_s_own_where_it_is_not_plain() -> None:
+    gemma = known(CONFIGS["Gemma-2-2b"])
+    chosen = [
+        auto.settle(open_recipe(), model, device, SHORT)[0].attention
+        for model in (LLAMA, gemma)
+        for device in (
+            Device("cuda", 80 * GB, flash=True), Device("cuda", 80 * GB), Device("cpu", 80 * GB),
+        )
+    ]  # fmt: skip
+    assert chosen == ["flash", "sdpa", "sdpa", "model", "model", "model"]
+
+
+def test_a_process_reads_ahead_only_where_a_gpu_would_wait_for_rows() -> None:
+    def workers(model: Any, kind: Any) -> int:
+        return auto.settle(open_recipe(), model, Device(kind, 80 * GB), SHORT)[0].loader_workers
+
+    assert [workers(LLAMA, "cuda"), workers(SMALL, "cuda"), workers(SMALL, "cpu")] == [0, 1, 0]
+
+
+@pytest.mark.parametrize("kind", ["cuda", "cpu"])
+def test_weights_are_unpacked_once_where_there_is_room_for_it(kind: Any) -> None:
+    kept = []
+    for free in range(6, 145, 6):
+        device = Device(kind, free * GB)
+        settled, choices = auto.settle(open_recipe(), LLAMA, device, SHORT)
+        kept.append(settled.keep_dequantised)
+        if settled.keep_dequantised:
+            assert total(open_recipe(), settled, LLAMA, device, SHORT) <= ROOM * device.free
+        else:
+            why = next(one.why for one in choices if one.key == "keep_dequantised")
+            assert f"of the {free}.0 GB that are free" in why
+    assert not kept[0] and kept[-1]
+    half = recipe.changed(open_recipe(), model={"load_in_4bit": False})
+    settled, choices = auto.settle(half, LLAMA, Device(kind, 141 * GB), SHORT)
+    assert not settled.keep_dequantised and choices[-1].why == "the weights are not in 4 bits"
+
+
+def test_unpacked_weights_have_their_term() -> None:
+    device = Device("cuda", 80 * GB)
+    packed, kept = (
+        memory.forecast(Plan(length=512, dequantised=dequantised), LLAMA, device)
+        for dequantised in (False, True)
+    )
+    names = [{term.name: term.bytes for term in one.terms} for one in (packed, kept)]
+    assert names[1]["weights unpacked"] == 2 * LLAMA.count("linear") and "weights in 4 bits" not in names[1]
+    assert names[0]["weights in 4 bits"] < 0.27 * names[1]["weights unpacked"]
+    small = Device("cuda", packed.total + 2 * GB)
+    (first, *_) = memory.remedies(Plan(length=512, dequantised=True), LLAMA, small)
+    assert first.changes == (("train.keep_dequantised", False),) and first.verdict == "fits"
+
+
+def test_a_run_from_before_a_key_was_open_goes_on_as_it_was() -> None:
+    settled = auto.applied(open_recipe().train, (Choice("batch_size", 2, "it fits"),))
+    assert settled.batch_size == 2
+    assert (settled.attention, settled.loader_workers, settled.keep_dequantised) == ("model", 0, False)
 
 
 def test_a_model_that_is_not_known_is_treated_with_care() -> None:
@@ -130,6 +191,10 @@ def test_the_cost_of_a_token_is_passes_and_weights_read() -> None:
 def test_wrong_values_are_named_with_what_is_possible() -> None:
     with pytest.raises(UserError, match=r"train\.batch_size: .*, or auto \(found 0\)$"):
         open_recipe(batch_size=0)
+    with pytest.raises(UserError, match=r"train\.attention: .*'eager', or auto \(found 'fast'\)$"):
+        open_recipe(attention="fast")
+    with pytest.raises(UserError, match=r"train\.loader_workers: .*, or auto \(found -1\)$"):
+        open_recipe(loader_workers=-1)
     with pytest.raises(UserError, match=r"train\.optimizer: .*'adamw_8bit', or auto \(found 'sgd'\)$"):
         open_recipe(optimizer="sgd")
 
@@ -142,6 +207,10 @@ def test_auto_survives_being_written_down() -> None:
 def test_choices_are_read_back(tmp_path: Path) -> None:
     asked = open_recipe()
     assert auto.known(asked.train, tmp_path) is None  # nothing was chosen yet
+    given: dict[str, Any] = {"batch_size": 3, "gradient_accumulation": 1, "optimizer": "adamw"}
+    given |= {"gradient_checkpointing": True}
+    plain = auto.known(open_recipe(**given).train, tmp_path)  # how it is computed is open still
+    assert plain is not None and plain.rows_a_step == 3
     settled, choices = auto.settle(asked, SMALL, Device("cpu", 8 * GB), SHORT)
     (tmp_path / auto.FILE).write_text(json.dumps(auto.facts(choices)))
     assert auto.load(tmp_path) == choices and auto.known(asked.train, tmp_path) == settled
@@ -169,7 +238,7 @@ def test_the_memory_command_says_what_would_be_chosen(
     assert main(["memory", str(file)]) == 0
     assert "auto: batch_size = " in capsys.readouterr().out
     assert main(["memory", str(file), "--json"]) == 0
-    assert [one["key"] for one in json.loads(capsys.readouterr().out)["choices"]] == list(OPEN)[:4]
+    assert [one["key"] for one in json.loads(capsys.readouterr().out)["choices"]] == OPEN_BY_DEFAULT
 
 
 @pytest.mark.slow
@@ -189,6 +258,6 @@ def test_a_run_writes_down_what_it_chose_and_goes_by_it() -> None:
     assert state.status == "finished", "\n".join(runs.log_tail(run))
     settled = run.plan()
     assert settled is not None and settled.rows_a_step == 2  # 40 rows: twenty steps an epoch
-    assert [one["key"] for one in state.chosen] == list(OPEN)[:4]
+    assert [one["key"] for one in state.chosen] == OPEN_BY_DEFAULT
     assert {one["key"]: one["value"] for one in state.chosen}["batch_size"] == settled.batch_size
     assert recipe.load(run.path / "recipe.toml").train.batch_size == "auto"  # as the person wrote it

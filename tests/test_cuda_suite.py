@@ -187,6 +187,13 @@ def test_the_table_in_the_figures_is_what_the_program_says() -> None:
     assert shown == suite.table(suite.COMMITTED)
 
 
+def test_every_line_of_what_is_asked_has_cells_and_every_cell_a_line() -> None:
+    text = (ROOT / "benchmarks" / "README.md").read_text("utf-8")
+    lines = text.split("<!-- what is asked -> cells -->\n")[1].split("<!-- end -->")[0].splitlines()[2:]
+    named = {name.strip() for line in lines for name in line.split("|")[2].split(",")}
+    assert named == {cell.name if cell.part != "fit" else "fit 01 to 60" for cell in cells.CELLS}
+
+
 def test_a_table_tells_figures_missed_bars_and_what_is_open() -> None:
     figure = report.figure([2.0, 2.0], "tokens/s")
     bars = [report.bar("quick", 2.0, least=3)]

@@ -87,7 +87,7 @@ def test_the_command_prints_every_term_and_fails_where_it_does_not_fit(
     monkeypatch.setattr(fit, "device", lambda: Device("cpu", 8 * GIB))
     assert main(["memory", "first-steps", "--longest", "96"]) == 0
     said = capsys.readouterr().out
-    assert "weights in 4 bits" in said and "\nfits\n" in said
+    assert "weights unpacked" in said and "\nfits\n" in said
     assert main(["memory", "first-steps", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["total"] == sum(term["bytes"] for term in told["terms"]) and told["free"] == 8 * GIB

@@ -63,6 +63,7 @@ class Two(Driver):
         "nvmlDeviceGetTemperature": lambda gpu, _: 40 + gpu,
         "nvmlDeviceGetPowerUsage": lambda gpu: 1000 * (300 + gpu),
         "nvmlDeviceGetEnforcedPowerLimit": 350_000,
+        "nvmlDeviceGetCudaComputeCapability": lambda gpu: [8 + gpu, 0],
         # idle | power cap on the first, heat and a clock of the user's on the second
         "nvmlDeviceGetCurrentClocksEventReasons": lambda gpu: (0x1 | 0x4, 0x20 | 0x2)[gpu],
         "nvmlDeviceGetComputeRunningProcesses": lambda gpu: [
@@ -88,6 +89,7 @@ def test_two_gpus_each_say_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (one.name, one.uuid, one.used, one.utilisation) == ("GPU A", "GPU-00", 30, 90)
     assert (two.name, two.uuid, two.used, two.utilisation) == ("GPU B", "GPU-11", 31, 91)
     assert one.slowed == ("its power limit",) and two.slowed == ("heat",)
+    assert (one.capability, two.capability) == ((8, 0), (9, 0))
     assert (one.power, one.power_limit) == (300.0, 350.0)
     assert (one.held_by(7), one.held_by(8), two.held_by(8), one.held_by(99), one.held_by(None)) == (
         20, None, 20, None, None,

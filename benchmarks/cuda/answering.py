@@ -7,12 +7,13 @@ import random
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.cuda import place, report
 from benchmarks.cuda.place import Place
-from engine import dataset, models, recipe, render, resume
+from engine import dataset, fit, models, recipe, render, resume
 from engine.decoding import Settings
 from engine.runs import Run
 
@@ -39,17 +40,19 @@ def equal(here: Place) -> dict[str, Any]:
 def speed(here: Place) -> dict[str, Any]:
     """8B: tokens a second of both columns at once, of one, and of generate() of one; first token; memory."""
     import compare
-    import torch
 
-    from engine.workers import decode
+    from engine.workers import decode, dequantised
     from engine.workers import pair as pairs
     from engine.workers.decode import Question
 
     run = adapted(here, "Llama-3.1-8B")
     stock = compare.stock_base(run)
     one_model = _allocated() or sum(tensor.nbytes for tensor in stock.state_dict().values())
+    kept, dequantised.keep_if_room = dequantised.keep_if_room, _packed
     pair = pairs.load(run)
     beyond = (_allocated() - 2 * one_model) / one_model if place.on_gpu() else None
+    unpacked = kept(pair.peft, fit.device().free)
+    pairs._dress(pair)
     pair.stop_ids = []
     name, tokens, rounds = pair.first.name, here.of(128, 8), here.of(7, 2)
     (ids,) = _prompts(1, here.of(200, 24))
@@ -81,7 +84,79 @@ def speed(here: Place) -> dict[str, Any]:
     if beyond is not None:
         bars.append(report.bar("memory beyond one model, without caches", beyond, most=0.03))
     figures = {**each, "time of the pair / of one": slower, "first token": report.figure(first, "ms")}
-    return {"figures": figures, "facts": {"model_bytes": one_model, "torch": torch.__version__}, "bars": bars}
+    return {"figures": figures, "facts": {"model_bytes": one_model, "unpacked": unpacked}, "bars": bars}
+
+
+def unpacked(here: Place) -> dict[str, Any]:
+    """8B, both columns: weights unpacked once against unpacked in every pass. Tokens and speed."""
+    import torch
+
+    from engine.workers import dequantised
+    from engine.workers import pair as pairs
+
+    run = adapted(here, "Llama-3.1-8B")
+    kept, dequantised.keep_if_room = dequantised.keep_if_room, _packed
+    packed = pairs.load(run)
+    dequantised.keep_if_room = kept
+    pair = pairs.load(run)
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return _against(here, {"unpacked": pair, "packed": packed}, "unpacked at least as fast")
+
+
+def captured(here: Place) -> dict[str, Any]:
+    """8B, both columns: steps of one shape, on a GPU replayed as a graph, against a growing cache."""
+    from engine.workers import pair as pairs
+    from engine.workers import static_cache
+
+    pair = pairs.load(adapted(here, "Llama-3.1-8B"))
+    if not static_cache.possible(pair):
+        raise SystemExit("the cache of this model cannot have one shape")
+    return _against(
+        here,
+        {"fixed": replace(pair, fixed=True), "growing": pair},
+        "one shape at least as fast, capture paid",
+    )
+
+
+def _against(here: Place, pairs: dict[str, Any], wanted: str) -> dict[str, Any]:
+    """Two pairs in turns, a prompt at a time: seconds, and how many answers are equal token by token."""
+    import compare
+
+    from engine.workers import decode
+    from engine.workers.decode import Question
+
+    tokens, rounds = here.of(128, 8), here.of(9, 2)
+    prompts = _prompts(rounds + 1, here.of(200, 24))
+    taken: dict[str, list[float]] = {name: [] for name in pairs}
+    same = 0
+    for round_, ids in enumerate(prompts):
+        said: list[Any] = []
+        for name, pair in pairs.items():
+            pair.stop_ids = []
+            asked = [Question(ids), Question(ids, (pair.first.name,))]
+
+            def answer(pair: Any = pair, asked: Any = asked, said: list[Any] = said) -> None:
+                said.append([one.ids for one in decode.answers(pair, asked, Settings(tokens))])
+
+            seconds = compare.seconds(answer)
+            if round_:  # the first one warms up
+                taken[name].append(seconds)
+        same += said[0] == said[1]
+    one, other = taken
+    ratio = report.ratios(taken[other], taken[one])
+    each = {
+        name: report.figure([tokens / one for one in seconds], "tokens/s a column")
+        for name, seconds in taken.items()
+    }
+    bars = [report.bar(wanted, ratio["median"], least=1.0)] if place.on_gpu() else []
+    # In 16 bits another order of the same sums may turn a close choice; in 32 bits it does not.
+    bars.append(report.bar("prompts with equal tokens", same, least=0.9 * len(prompts)))
+    return {"figures": {**each, f"{other} / {one}": ratio}, "facts": {"prompts": len(prompts)}, "bars": bars}
+
+
+def _packed(*_: Any) -> bool:
+    return False
 
 
 def _allocated() -> int:

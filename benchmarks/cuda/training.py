@@ -14,9 +14,10 @@ from typing import Any
 from benchmarks.cuda import place, report, turns
 from benchmarks.cuda.place import Place
 from benchmarks.cuda.turns import Arm, Step
-from engine import runs, shapes
+from engine import auto, fit, runs, shapes
 from engine.recipe import Recipe
 from engine.shapes import Shapes
+from engine.turns import BESIDE
 
 ROOF = 790e12
 """Floating-point operations a second that one H200 was measured to do in bf16 (matrices, no sparsity)."""
@@ -97,6 +98,87 @@ def watched(here: Place) -> dict[str, Any]:
     }
 
 
+def unpacked(here: Place) -> dict[str, Any]:
+    """8B in 4 bits, weights unpacked once against unpacked at each step: speed, losses and memory."""
+    length = here.of(2048, 64)
+    rows = place.whole_rows(here.of(512, 64), length)
+    found = _ours_with(here, "Llama-3.1-8B", rows, "keep_dequantised", (True, False))
+    bars = [report.bar("unpacked once at least as fast", _middle(found, "True / False"), least=1.0)]
+    if not place.on_gpu():  # kernels of a GPU may multiply the same numbers in other blocks
+        bars.append(report.bar("the same losses", found["facts"]["losses apart"], most=0.0))
+    return {**found, "bars": bars}
+
+
+def read_ahead(here: Place) -> dict[str, Any]:
+    """The smallest shape on the fastest GPU, where rows might be waited for: a process that reads ahead."""
+    rows = place.whole_rows(here.of(4096, 64), here.of(512, 48))
+    found = _ours_with(here, "SmolLM-135M", rows, "loader_workers", (1, 0))
+    found["bars"] = [report.bar("the same losses", found["facts"]["losses apart"], most=2e-3)]
+    return found
+
+
+def attention(here: Place) -> dict[str, Any]:
+    """8B, rows of 4,096: flash-attn against torch's own kernels; on a CPU plain products against them."""
+    if place.on_gpu() and not fit.device().flash:
+        raise place.NotHere("flash-attn is not installed, or this GPU cannot run it: a comparison with it")
+    rows = place.whole_rows(here.of(512, 64), here.of(4096, 96))
+    names = ("flash" if place.on_gpu() else "eager", "sdpa")
+    found = _ours_with(here, "Llama-3.1-8B", rows, "attention", names)
+    found["bars"] = [report.bar("losses apart", found["facts"]["losses apart"], most=2e-2)]
+    return found
+
+
+def left_open(here: Place) -> dict[str, Any]:
+    """8B on short rows with each key of [train] that may be "auto": what was chosen, forecast and peak."""
+    lengths = place.short_rows(here.of(2000, 200), here.of(150, 40))
+    rows = _rows(here, lengths)
+    train = {"steps": here.of(20, 4), "probe": True, **dict.fromkeys(auto.OPEN, "auto")}
+    plan = place.plan(here.model("Llama-3.1-8B"), rows, max(16, *lengths), train=train)
+    run = place.trained(plan)
+    (chosen,), (foreseen,) = (place.told(run, kind) for kind in ("chosen", "forecast"))
+    steps = place.told(run, "step")
+    used = [event["memory"] for event in steps if "memory" in event]
+    peak = max(one.get("peak", one.get("rss_peak", 0)) for one in used)
+    speeds = [event["tokens_per_s"] for event in steps[turns.WARM :]]
+    bars = [
+        report.bar("every open key has a value and a why", len(chosen["choices"]), least=len(auto.OPEN)),
+        report.bar("times that memory ran out", len(place.told(run, "shrunk")), most=0),
+        report.bar("peak / what was free", peak / foreseen["free"], most=auto.ROOM + 0.05),
+    ]
+    facts = {"choices": chosen["choices"], "forecast": foreseen["total"], "peak": peak}
+    return {"figures": {"tokens/s": report.figure(speeds, "tokens/s")}, "facts": facts, "bars": bars}
+
+
+def _ours_with(
+    here: Place, name: str, lengths: Sequence[int], key: str, values: tuple[Any, Any]
+) -> dict[str, Any]:
+    """Two runs of the worker that differ in one key of [train], in turns; losses of the first steps."""
+    rows = _rows(here, lengths)
+    arms = []
+    try:
+        for value in values:
+            setting = {"batch": 2, "accumulation": 2, "checkpointing": True, "packing": True, key: value}
+            arms.append(_ours(_plan(here, rows, max(lengths), setting, name), str(value)))
+        found = turns.interleaved(arms, here.of(ROUNDS, 1), here.of(10, 1), least=3)
+        held = {arm.name: max(step.reserved for step in arm.steps()) for arm in arms}
+        losses = [[loss for _, loss in run.state().losses] for run in runs.list_runs()]
+    finally:
+        turns.end(arms)
+    one, other = (str(value) for value in values)
+    apart = max(abs(a / b - 1) for a, b in zip(*losses, strict=False))
+    return {
+        "figures": {
+            **{arm: report.figure(samples, "tokens/s") for arm, samples in found.items()},
+            f"{one} / {other}": report.ratios(found[one], found[other]),
+        },
+        "facts": {"key": key, "reserved_bytes": held, "losses apart": report.short(apart)},
+    }
+
+
+def _middle(found: dict[str, Any], figure: str) -> float:
+    return float(found["figures"][figure]["median"])
+
+
 VIEWER = """
 import sys, time
 from pathlib import Path
@@ -151,20 +233,26 @@ def _rows(here: Place, lengths: Sequence[int]) -> Path:
     return file
 
 
-def _plan(here: Place, rows: Path, length: int, setting: dict[str, Any]) -> Recipe:
+def _plan(
+    here: Place, rows: Path, length: int, setting: dict[str, Any], name: str = "Llama-3.1-8B"
+) -> Recipe:
+    other = {
+        key: setting[key] for key in ("keep_dequantised", "loader_workers", "attention") if key in setting
+    }
     train = {
+        **other,
         "steps": 10**6,
         "batch_size": setting["batch"],
         "gradient_accumulation": setting["accumulation"],
         "gradient_checkpointing": setting["checkpointing"],
         "packing": setting.get("packing", False),
     }
-    return place.plan(here.model("Llama-3.1-8B"), rows, max(16, length), train=train)
+    return place.plan(here.model(name), rows, max(16, length), train=train)
 
 
-def _ours(plan: Recipe) -> Arm:
+def _ours(plan: Recipe, name: str = "ours") -> Arm:
     run = runs.create(plan)
-    runs.launch(run)
+    runs.launch(run, {BESIDE: "1"})  # arms take turns here, not in the line of runs
 
     def steps() -> list[Step]:
         return [
@@ -175,7 +263,7 @@ def _ours(plan: Recipe) -> Arm:
     place.wait(run, lambda events: any(event["kind"] == "step" for event in events))
     if not runs.is_alive(run):
         raise SystemExit(f"ours: {run.state().reason}\n" + "\n".join(runs.log_tail(run)))
-    return Arm("ours", int((run.path / "lock").read_text()), steps, lambda: runs.is_alive(run))
+    return Arm(name, int((run.path / "lock").read_text()), steps, lambda: runs.is_alive(run))
 
 
 def _script(here: Place, kind: str, model: Path, rows: Path, length: int, setting: dict[str, Any]) -> Arm:

@@ -163,7 +163,7 @@ def text(
         alpha=recipe.lora.alpha,
         dropout=recipe.lora.dropout,
         targets=list(recipe.lora.target_modules) or "all-linear",
-        checkpointing="unsloth" if recipe.train.gradient_checkpointing else False,  # as model.load has it
+        checkpointing="unsloth" if plan.gradient_checkpointing else False,
         recompute=plan.gradient_checkpointing,
         batch_size=plan.batch_size,
         accumulation=plan.gradient_accumulation,

@@ -22,6 +22,7 @@ from engine.errors import RunFailed
 from engine.workers import drawing, padding
 from engine.workers.mixed import BASE
 from engine.workers.pair import Pair
+from engine.workers.static_cache import Fixed
 
 Told = Callable[[int, str], None]
 """told(answer's index, new text)"""
@@ -71,7 +72,7 @@ def answers(
     luck = drawing.draws(settings, room).tolist() if settings.temperature else [0.0] * room
     began = time.perf_counter()
     with torch.inference_mode():
-        batches = _batches(pair, questions)
+        batches = _batches(pair, questions, room)
         here = list(range(len(questions)))  # those that are still being answered
         for position in range(room):
             if cancelled():
@@ -103,11 +104,11 @@ def answers(
     return said
 
 
-def _batches(pair: Pair, questions: Sequence[Question]) -> list[_Batch]:
+def _batches(pair: Pair, questions: Sequence[Question], room: int) -> list[_Batch]:
     # Rows of one adapter stand side by side: mixed.Rows.
     rows = sorted((adapter, i) for i, asked in enumerate(questions) for adapter in asked.adapters)
     passes = pair.passes([adapter for adapter, _ in rows])
-    return [_Batch(pair, questions, [rows[row] for row in own]) for own in passes]
+    return [_Batch(pair, questions, [rows[row] for row in own], room) for own in passes]
 
 
 def _logits(batches: Sequence[_Batch], here: Sequence[int]) -> torch.Tensor:
@@ -123,29 +124,37 @@ def _logits(batches: Sequence[_Batch], here: Sequence[int]) -> torch.Tensor:
 class _Batch:
     """Rows that go through the model in the same pass, with their keys and values."""
 
-    def __init__(self, pair: Pair, questions: Sequence[Question], rows: Sequence[tuple[str, int]]) -> None:
-        """rows: an adapter, and the question that it answers."""
+    def __init__(
+        self, pair: Pair, questions: Sequence[Question], rows: Sequence[tuple[str, int]], room: int
+    ) -> None:
+        """rows: an adapter, and the question that it answers; room: tokens that an answer may have."""
         self.of = [i for _, i in rows]
         self._pair = pair
         self._adapters = [adapter for adapter, _ in rows]
         self._ids, self._mask = left_padded([questions[i].ids for i in self.of], pair)
         self._cache: Any = DynamicCache(config=pair.model.config)
+        self._room = room
 
     def step(self) -> torch.Tensor:
         """Logits of each row's next token, (rows, vocabulary), in 32 bits."""
+        if isinstance(self._cache, Fixed):
+            return self._cache.step(self._ids)[:, -1].float()
         padded: dict[str, Any] = {}
         if self._mask is not None:
             places = self._mask.cumsum(-1) - 1
             places = places.clamp_(min=0)[:, -self._ids.shape[1] :]
             padded = {"attention_mask": self._mask, "position_ids": places}
-        return self._pair.forward(
+        logits = self._pair.forward(
             self._adapters,
             input_ids=self._ids,
             past_key_values=self._cache,
             use_cache=True,
             last=1,
             **padded,
-        )[:, -1].float()
+        )
+        if self._pair.fixed:
+            self._cache = Fixed(self._pair, self._adapters, self._cache, self._mask, self._room)
+        return logits[:, -1].float()
 
     def go_on(self, token: Mapping[int, int]) -> bool:
         """Append the tokens of the questions that are still answered; other rows leave. False without any."""

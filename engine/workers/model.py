@@ -10,27 +10,27 @@ from typing import Any
 from engine import initial, models, render, resume
 from engine.errors import UserError
 from engine.events import EventLog
-from engine.recipe import Recipe
+from engine.recipe import Recipe, Settled
 from engine.render import ChatFormat
 from engine.runs import Run
-from engine.workers import durable
+from engine.workers import attention, durable
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model")
 ONE_FILE = "1000GB"
 """A checkpoint is read back from one file."""
 
 
-def load(recipe: Recipe, log: EventLog, weights_follow: bool = False) -> tuple[Any, Any]:
+def load(recipe: Recipe, plan: Settled, log: EventLog, weights_follow: bool = False) -> tuple[Any, Any]:
     """The base model, quantised as asked where that works, with an adapter on it or to be trained whole.
 
-    recipe: with [train] as it is run. weights_follow: those of a checkpoint will take the place of the first
-    ones. Raises UserError where the recipe asks for what this model cannot have.
+    plan: [train] as it is run, in which nothing is "auto" any more. weights_follow: those of a checkpoint
+    will take the place of the first ones. Raises UserError where the recipe asks for what this model cannot have.
     """
     import torch
     from unsloth import FastLanguageModel
 
-    full = recipe.train.method == "full"
-    again = "unsloth" if recipe.train.gradient_checkpointing else False
+    full = plan.method == "full"
+    again = "unsloth" if plan.gradient_checkpointing else False
     model, tokenizer = FastLanguageModel.from_pretrained(
         str(models.locate(recipe.model.id) or recipe.model.id),
         max_seq_length=recipe.data.max_length,
@@ -41,6 +41,7 @@ def load(recipe: Recipe, log: EventLog, weights_follow: bool = False) -> tuple[A
         use_exact_model_name=True,
         trust_remote_code=False,
         use_safetensors=True,  # a hub's model may have pickles too
+        **attention.asked(plan.attention),
     )
     four_bit = bool(getattr(model, "is_loaded_in_4bit", False))
     if recipe.model.load_in_4bit and not four_bit:
@@ -51,9 +52,14 @@ def load(recipe: Recipe, log: EventLog, weights_follow: bool = False) -> tuple[A
         )
     total = model.num_parameters()
     if not full:
-        model = _with_adapter(model, recipe)
+        model = _with_adapter(model, recipe, plan)
         if not weights_follow:
             _begin(model, recipe)
+    attention.have(model, plan.attention)
+    if plan.keep_dequantised and four_bit:
+        from engine.workers import dequantised
+
+        dequantised.keep(model)
     info = models.describe(recipe.model.id)
     log.write(
         "loaded",
@@ -72,7 +78,7 @@ def trainable(model: Any) -> int:
     return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
 
 
-def _with_adapter(model: Any, recipe: Recipe) -> Any:
+def _with_adapter(model: Any, recipe: Recipe, plan: Settled) -> Any:
     from unsloth import FastLanguageModel
 
     lora = recipe.lora
@@ -83,8 +89,8 @@ def _with_adapter(model: Any, recipe: Recipe) -> Any:
         lora_dropout=lora.dropout,
         target_modules=list(lora.target_modules) or "all-linear",
         bias="none",
-        use_gradient_checkpointing="unsloth" if recipe.train.gradient_checkpointing else False,
-        random_state=recipe.train.seed,
+        use_gradient_checkpointing="unsloth" if plan.gradient_checkpointing else False,
+        random_state=plan.seed,
         max_seq_length=recipe.data.max_length,
         use_rslora=lora.rank_stabilised,
         use_dora=lora.dora,

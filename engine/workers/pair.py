@@ -63,6 +63,7 @@ class Pair:
     widest: int  # weights of its largest linear layer, the one before the logits apart
     rows: Rows = field(default_factory=Rows)
     peft: Any = None  # the same model as PEFT sees it, from the first adapter on
+    fixed: bool = False  # whether it decodes in steps of one shape: static_cache.py
     worn: dict[str, Worn] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -128,6 +129,11 @@ def load(run: Run, step: int | None = None) -> Pair:
         widest=_widest(base),
     )
     _wear(pair, one, _name(pair))
+    if pair.four_bit:
+        from engine.workers import dequantised
+
+        # With the adapter on: PEFT's layers for 4-bit weights are those that answered in training.
+        dequantised.keep_if_room(base, fit.device().free)
     return pair
 
 

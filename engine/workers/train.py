@@ -68,6 +68,8 @@ def main() -> int:
 def work(run: Run, stop: StopFlag, lock: int) -> int:
     """Train and write the last word, whatever happens; with the run's lock, held until this process ends."""
     keep_printing()
+    # A process that reads batches ahead must not hold the lock: it may outlive a killed worker by seconds.
+    os.register_at_fork(after_in_child=partial(os.close, lock))
     log = PatientLog(run.events, stop)
     try:
         step, ended = train(run, log, stop)
@@ -132,9 +134,7 @@ def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> 
     from engine.workers.trainer import build
 
     data = Dataset.from_file(str(training)).select_columns(rows.TRAINED)
-    model, tokenizer = loading.load(
-        recipe.model_copy(update={"train": plan}), log, weights_follow=came_from is not None
-    )
+    model, tokenizer = loading.load(recipe, plan, log, weights_follow=came_from is not None)
     patiently(lambda: loading.write_environment(run, recipe, model, digest, reasoning), log, stop)
     step = checkpoints.step_of(came_from) if came_from else 0
     course = _course(run, plan.total_steps(len(data)), made, came_from)

@@ -228,6 +228,10 @@ def build(
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,
+        dataloader_num_workers=plan.loader_workers,
+        dataloader_pin_memory=cuda,
+        # A copy that is waited for would wait for all that the GPU has still to do.
+        accelerator_config={"non_blocking": cuda},
         max_length=None,  # rows have been cut or listed already, by the recipe's rule
         packing=False,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 
 from engine import runs, turns
 from engine.events import EventLog
@@ -30,6 +31,7 @@ def wait(run: Run, log: EventLog, stop: StopFlag) -> None:
             log.write("queued", behind=before[-1], ahead=len(before))
         _sleep(run, device, stop)
     os.set_inheritable(lock, True)
+    os.register_at_fork(after_in_child=partial(os.close, lock))  # the turn is this process's alone
     os.environ[HELD] = f"{os.getpid()}:{lock}"
 
 

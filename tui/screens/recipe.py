@@ -233,6 +233,9 @@ def pace(plan: Recipe) -> dict[str, Any]:
         "gradient_checkpointing",
         "optimizer",
         "packing",
+        "attention",
+        "loader_workers",
+        "keep_dequantised",
         "eval_every",
     )
     return {**document, "train": {key: document["train"][key] for key in kept}}

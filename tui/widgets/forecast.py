@@ -7,7 +7,7 @@ from typing import Any
 
 from textual.content import Content
 
-from engine import reading
+from engine import auto, reading
 from engine.auto import Choice
 from engine.fit import Fit
 from engine.memory import Remedy
@@ -30,7 +30,7 @@ def line(found: Fit | Unknown, hint: str = "  (f2: its terms)", choices: Sequenc
     chosen = Content.styled(short_choices(choices), "$foreground-muted")
     if isinstance(found, Unknown):
         said = f"memory: not known, {clean(found.reason, newlines=False)}"
-        return Content("\n").join([Content.styled(said, "$foreground-muted"), *[chosen] * bool(choices)])
+        return Content("\n").join([Content.styled(said, "$foreground-muted"), *[chosen] * bool(chosen)])
     forecast = found.forecast
     sign, style = SIGNS[forecast.verdict]
     where = "GPU" if forecast.device.kind == "cuda" else "host"
@@ -40,12 +40,13 @@ def line(found: Fit | Unknown, hint: str = "  (f2: its terms)", choices: Sequenc
         (hint, "$foreground-muted"),
     )
     remedies = [remedy(one) for one in found.remedies[:MOST_REMEDIES]]
-    return Content("\n").join([first, *[chosen] * bool(choices), *remedies])
+    return Content("\n").join([first, *[chosen] * bool(chosen), *remedies])
 
 
 def short_choices(choices: Sequence[Choice]) -> str:
-    """auto: batch size 8, gradient accumulation 2, adamw, gradient checkpointing off."""
-    return "auto: " + ", ".join(_short(one) for one in choices)
+    """auto: batch size 8, gradient accumulation 2, adamw, gradient checkpointing off; or empty."""
+    shown = [_short(one) for one in choices if one.key not in auto.SAME_NUMBERS]
+    return "auto: " + ", ".join(shown) if shown else ""
 
 
 def _short(choice: Choice) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from textual.content import Content
 
-from engine import asking, reading
+from engine import asking, auto, reading
 from engine.events import RunState
 from tui.feed import Snapshot
 from tui.safe import clean
@@ -117,7 +117,8 @@ def notes(state: RunState) -> list[Content]:
         text = f"step {trouble.step:,}: the {trouble.what} is no number; {trouble.done}{where}"
         found.append((trouble.step, "✗", text, "$text-error"))
     found.sort(key=lambda note: note[0])
-    lines = [("·", f"auto: {reading.chosen(**one)}", "") for one in state.chosen]
+    at_a_glance = [one for one in state.chosen if one["key"] not in auto.SAME_NUMBERS]
+    lines = [("·", f"auto: {reading.chosen(**one)}", "") for one in at_a_glance]
     lines += [(sign, text, style) for _, sign, text, style in found]
     lines += [("!", text, "$text-warning") for text in state.warnings]
     if state.shrunk:
