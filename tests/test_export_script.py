@@ -41,7 +41,7 @@ PLANS: dict[str, dict[str, Any]] = {
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A short run, trained to its end by the real worker."""
     if request.param == "stories" and not STORIES.is_dir():
-        pytest.skip("shared/cases is not beside this checkout")
+        pytest.skip("no shared/cases beside this checkout; IFT_TUI_CASES names them")
     shape = PLANS[request.param]
     common = {"steps": STEPS, "learning_rate": 4e-3, "warmup_steps": 4, "gradient_checkpointing": False}
     plan = recipe.changed(

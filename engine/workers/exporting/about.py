@@ -26,9 +26,15 @@ BYTES_AT_ONCE = 1 << 20
 
 
 def gathered(
-    one: Saved, chat: ChatFormat, kind: str, notes: Sequence[str], licences: Sequence[str], rows: int
+    one: Saved,
+    chat: ChatFormat,
+    kind: str,
+    notes: Sequence[str],
+    licences: Sequence[str],
+    files: Sequence[str],
+    rows: int,
 ) -> About:
-    """rows: of the training data, to be shown in the card; none unless a person asks for them."""
+    """files: of GGUF. rows: of the training data, to be shown in the card; none unless a person asks."""
     return About(
         run=one.run,
         kind=kind,
@@ -44,6 +50,7 @@ def gathered(
         sources=sources(one.run),
         notes=notes,
         licence_files=licences,
+        files=files,
         samples=[_shown(sample) for sample in evaluate.held_out(one.run.recipe(), "train", rows)]
         if rows
         else (),

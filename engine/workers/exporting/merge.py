@@ -50,7 +50,7 @@ class Pair:
 
 def pairs(adapter: Path) -> dict[str, Pair]:
     """The adapter's layers by the names of the weights that they change. Raises UserError."""
-    config = json.loads((adapter / "adapter_config.json").read_text("utf-8"))
+    config = _config(adapter)
     if config.get("use_dora"):
         raise UserError("an adapter trained with DoRA is more than A and B and is not merged here")
     if config.get("alpha_pattern"):
@@ -67,6 +67,11 @@ def pairs(adapter: Path) -> dict[str, Pair]:
     return {
         name: Pair(both["A"], both["B"], _scale(config, both["A"].shape[0])) for name, both in found.items()
     }
+
+
+def _config(adapter: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((adapter / "adapter_config.json").read_text("utf-8"))
+    return config
 
 
 def _scale(config: dict[str, Any], rank: int) -> float:
@@ -115,7 +120,7 @@ def planned(base: Path, dtype: torch.dtype, limit: int) -> list[Shard]:
 
 def write(
     base: Path,
-    adapter: Path,
+    adapter: Path | None,
     out: Path,
     dtype: torch.dtype,
     limit: int,
@@ -124,13 +129,13 @@ def write(
 ) -> int:
     """Write the merged weights into a folder, with an index where they are several files; their bytes.
 
-    restored: gives each floating tensor of the base. progress: bytes. Raises UserError for an adapter that
-    does not fit these weights.
+    adapter: None writes the base alone. restored: gives each floating tensor of the base. progress: bytes.
+    Raises UserError for an adapter that does not fit these weights.
     """
-    changes = pairs(adapter)
+    changes = pairs(adapter) if adapter else {}
     shards = planned(base, dtype, limit)
     places = _places(changes, [name for shard in shards for name, _ in shard.tensors])
-    transposed = bool(json.loads((adapter / "adapter_config.json").read_text("utf-8")).get("fan_in_fan_out"))
+    transposed = adapter is not None and bool(_config(adapter).get("fan_in_fan_out"))
     total, done, index = sum(shard.bytes for shard in shards), 0, {}
     for number, shard in enumerate(shards, 1):
         name = (

@@ -76,11 +76,18 @@ def _dtype(one: Saved, config: dict[str, Any], asked: str) -> torch.dtype:
 
 
 def fill(
-    how: Merge, one: Saved, chat: ChatFormat, out: Path, limit: int, progress: Callable[[int, int], None]
+    how: Merge,
+    one: Saved,
+    chat: ChatFormat,
+    out: Path,
+    limit: int,
+    progress: Callable[[int, int], None],
+    bare: bool = False,
 ) -> None:
-    """Write the model into a folder."""
+    """Write the model into a folder, which is made. bare: its base without the adapter."""
+    out.mkdir(exist_ok=True)
     restored = _requantised(how, one) if how.onto == "4-bit" else _as_it_is
-    merge.write(how.base, one.folder, out, how.dtype, limit, restored, progress)
+    merge.write(how.base, None if bare else one.folder, out, how.dtype, limit, restored, progress)
     config = json.loads((how.base / "config.json").read_text("utf-8"))
     config.pop("quantization_config", None)
     # Both names: transformers 5 says dtype, what reads older folders says torch_dtype.
