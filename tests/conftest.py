@@ -14,8 +14,8 @@ from engine.runs import Run
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "cases"
 CASES = Path(os.environ.get("IFT_TUI_CASES", BESIDE))
-"""Real data and tokenizers that lie beside some checkouts, or where the variable says; tests on them skip where
-they are absent."""
+"""Real data and tokenizers that lie beside some checkouts, or where the variable says; tests on them skip
+where they are absent."""
 
 LONGEST_TRAINING = 420.0
 

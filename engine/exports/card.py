@@ -157,6 +157,8 @@ def _licence(about: About, licence: str) -> str:
         "",
     ]
     lines += [f"- {one}" for one in licences.asks(licence)]
+    if shown := licences.shown(licence):
+        lines = [shown, "", *lines]
     if about.licence_files:
         lines += ["", f"Copied from the base: {', '.join(map(_plain, about.licence_files))}."]
     return "\n".join(lines)

@@ -65,7 +65,8 @@ def _merged(work: Work) -> Plan:
 
 def _onto(work: Work, onto: str, plan: Callable[[Work, Merge], Plan]) -> Plan:
     """auto: onto the base's own weights, and where that does not answer as a 4-bit run did, onto its own."""
-    if onto != "auto" or work.saved.made_with.get("quantization") is None:
+    quantised = work.saved.made_with.get("quantization") is not None
+    if onto != "auto" or not quantised or merged.is_packed(work.base):
         return plan(work, merged.plan(work.saved, work.base, work.asked.dtype, onto))
 
     def otherwise(found: dict[str, Any]) -> Plan:
