@@ -23,8 +23,8 @@ NAMES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 
 @dataclass(frozen=True)
 class Stored:
-    """One tensor: the file it lies in, its shape and number type (in a safetensors header's words) as the model
-    has it; beside: files of what belongs to one in 4 bits, by names in them."""
+    """One tensor: the file it lies in, its shape and number type (in a safetensors header's words) as the
+    model has it; beside: files of what belongs to one in 4 bits, by names in them."""
 
     name: str
     file: Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from typing import Any
 
 from engine import exports, hub
@@ -14,8 +15,10 @@ from engine.workers.adapters import WEIGHTS
 
 TOKEN = "HF_TOKEN"
 
-LEFT_OUT = [".cache/**"]
-"""What huggingface_hub keeps there of an upload under way."""
+CACHE = ".cache"
+"""What huggingface_hub keeps in the folder of an upload under way."""
+NOTED = "repo"
+"""Beside it: where that went. The client's own notes do not say, and would leave out what went elsewhere."""
 
 
 def check(repo: str | None, dry_run: bool) -> None:
@@ -48,7 +51,8 @@ def ready(run: Run, kind: str, step: int | None) -> Export:
 
 def listed(found: Export) -> list[dict[str, Any]]:
     """The files that go up: {"file", "bytes"}."""
-    files = sorted(file for file in found.folder.rglob("*") if file.is_file() and ".cache" not in file.parts)
+    files = sorted(file for file in found.folder.rglob("*") if file.is_file())
+    files = [file for file in files if CACHE not in file.relative_to(found.folder).parts]
     return [{"file": str(file.relative_to(found.folder)), "bytes": file.stat().st_size} for file in files]
 
 
@@ -66,22 +70,42 @@ def upload(found: Export, repo: str, public: bool) -> None:
             raise UserError(
                 f"{repo} is there already and is {state}; take another name, or change it on the hub"
             )
+        _note(found, repo)
         api.upload_large_folder(
             repo_id=repo,
             repo_type="model",
             folder_path=found.folder,
-            ignore_patterns=LEFT_OUT,
+            ignore_patterns=[f"{CACHE}/**"],
             print_report=False,
         )
+        there = set(api.list_repo_files(repo))
     except HfHubHTTPError as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        raise RunFailed(
-            f"the hub refused {repo}: {said}; what went up stays, the same command goes on"
-        ) from None
+        raise _refused(repo, error) from None
+    except RuntimeError as error:  # of upload_large_folder, once it has tried several times
+        raise _refused(repo, error.__cause__ or error) from None
     except (OSError, ValueError) as error:
         raise RunFailed(
             f"the hub cannot be reached ({type(error).__name__}); what went up stays, asking again goes on"
         ) from None
+    if missing := [one["file"] for one in listed(found) if one["file"] not in there]:
+        shutil.rmtree(found.folder / CACHE, ignore_errors=True)  # its notes are of a place that is gone
+        raise RunFailed(
+            f"{repo} lacks {missing[0]}, which had gone up before; the same command sends all of it again"
+        )
+
+
+def _note(found: Export, repo: str) -> None:
+    """Forget the client's notes of an upload to another place, and write down this one."""
+    noted = found.folder / CACHE / NOTED
+    if not noted.is_file() or noted.read_text("utf-8") != repo:
+        shutil.rmtree(found.folder / CACHE, ignore_errors=True)
+        noted.parent.mkdir(mode=0o700)
+        noted.write_text(repo, "utf-8")
+
+
+def _refused(repo: str, error: BaseException) -> RunFailed:
+    said = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+    return RunFailed(f"the hub refused {repo}: {said}; what went up stays, the same command goes on")
 
 
 def planned(found: Export, repo: str, public: bool) -> dict[str, Any]:
