@@ -98,7 +98,7 @@ def answer(held: Hub, path: str, body: bytes | None) -> Any:
     if path == "/api/repos/create":
         asked = json.loads(body or b"")
         name = f"{asked['organization']}/{asked['name']}"
-        held.private.setdefault(name, bool(asked["private"]))
+        held.private.setdefault(name, asked.get("visibility") == "private")
         held.files.setdefault(name, {})
         return {"url": f"{held.address}/{name}"}
     if path == "/api/validate-yaml":

@@ -265,7 +265,9 @@ def test_a_tokenizer_that_the_converter_does_not_know_is_named_to_it(checkout: P
     stand_in(checkout, llama_cpp.CONVERT, ASKS_FOR_ONE)
     tools, base, out = llama_cpp.found(checkout), models.MODELS / "tiny", tmp_path / "out"
     out.mkdir()
-    notes = gguf.fill(tools, ["q4_k_m", "q8_0"], base, base, base, out, lambda: False, bare=base)
+    notes = gguf.fill(
+        tools, ["q4_k_m", "q8_0"], base, base, base, out, lambda: False, (base, out / llama_cpp.BASE)
+    )
     assert sorted(file.name for file in out.iterdir()) == [
         "base-f16.gguf", "model-q4_k_m.gguf", "model-q8_0.gguf",
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine import evals, models, votes
 from engine.errors import UserError
-from engine.exports import licences, serving
+from engine.exports import licences, llama_cpp, serving
 from engine.recipe import Recipe
 from engine.runs import Run
 
@@ -106,12 +106,12 @@ def run_lines(about: About) -> list[str]:
 
 
 def _llama_cpp(files: Sequence[str]) -> list[str]:
-    base = "FOLDER/base-f16.gguf" if "base-f16.gguf" in files else "BASE.gguf"
+    base = f"FOLDER/{llama_cpp.BASE}" if llama_cpp.BASE in files else "BASE.gguf"
     alone = f"-m {base} --chat-template-file FOLDER/chat_template.jinja --lora "
     return [
         f"llama-server {alone if name.startswith('adapter-') else '-m '}FOLDER/{name}"
         for name in files
-        if not name.startswith("base-")
+        if name != llama_cpp.BASE
     ]
 
 

@@ -21,6 +21,9 @@ DIRECT = ("f16", "q8_0")
 """What the converter writes by itself; others are quantised from f16."""
 TYPES = (*DIRECT, "q4_k_m", "lora")
 
+BASE = "base-f16.gguf"
+"""The file of what an adapter was trained on, beside an adapter alone."""
+
 GET = (
     "llama.cpp is not on this machine: `git clone https://github.com/ggml-org/llama.cpp && cmake -B"
     " llama.cpp/build -S llama.cpp && cmake --build llama.cpp/build --target llama-quantize"

@@ -16,9 +16,6 @@ from engine.exports.llama_cpp import Tools
 from engine.workers.io import Stopped
 
 MAGIC = b"GGUF"
-BASE = "base-f16.gguf"
-"""What an adapter alone is asked on."""
-
 SECONDS_BETWEEN_LOOKS = 0.1
 
 UNKNOWN = "pre-tokenizer was not recognized"
@@ -33,13 +30,13 @@ def fill(
     base: Path,
     out: Path,
     cancelled: Callable[[], bool],
-    bare: Path | None = None,
+    bare: tuple[Path, Path] | None = None,
 ) -> list[str]:
     """Write a file of each type into a folder; what a person should know of them, one sentence each.
 
     model: the folder of the merged model; adapter and base: those of the adapter and of what it was trained
-    on, for "lora"; bare: a model without the adapter, to be written as well. Raises RunFailed with the
-    converter's last word.
+    on, for "lora"; bare: a model without the adapter, to be written as well, and into which file. Raises
+    RunFailed with the converter's last word.
     """
     whole = [kind for kind in types if kind != "lora"]
     rounded = [kind for kind in whole if kind not in llama_cpp.DIRECT]
@@ -48,7 +45,7 @@ def fill(
     if rounded and "f16" not in whole:
         wanted.append((model, first, "f16"))
     if bare is not None:
-        wanted.append((bare, out / BASE, "f16"))
+        wanted.append((*bare, "f16"))
     cut = ""
     for source, file, kind in wanted:
         cut = _converted(llama_cpp.convert(tools, source, file, kind), source, cut, cancelled)

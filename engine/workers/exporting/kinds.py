@@ -14,7 +14,7 @@ from engine.exports import llama_cpp, ollama, parity, sizes
 from engine.workers.adapters import Saved
 from engine.workers.exporting import about, adapter, check, gguf, llama_server, merged, parts, retraining
 from engine.workers.exporting.asked import Asked, Progress
-from engine.workers.exporting.making import Plan, Work
+from engine.workers.exporting.making import SCRATCH, Plan, Work
 from engine.workers.exporting.merged import Merge
 
 MODEL = "model"
@@ -117,13 +117,16 @@ def _gguf_onto(work: Work, how: Merge) -> Plan:
     llama_cpp.check(tools, types)
     server = tools.server
     lora = "lora" in types
-    own_base = lora and how.onto == "4-bit"
+    own_base = how.onto == "4-bit"
+    base_file = llama_cpp.BASE if own_base else f"{SCRATCH}/{llama_cpp.BASE}"
     notes = list(how.notes)
     if lora:
         notes.append(f"the adapter's file has no template: serve it with --chat-template-file {TEMPLATE}")
 
     def fill(folder: Path) -> None:
-        model, alone, base = (folder / name for name in ("merged", "adapter", "base"))
+        scratch = folder / SCRATCH
+        scratch.mkdir()
+        model, alone, base = (scratch / name for name in ("merged", "adapter", "base"))
         if types != ["lora"]:
             merged.fill(how, work.saved, work.chat, model, merged.SHARD, work.tell("write", "gguf"))
         if lora:
@@ -134,15 +137,13 @@ def _gguf_onto(work: Work, how: Merge) -> Plan:
             progress = work.tell("write", "gguf")
             merged.fill(how, work.saved, work.chat, base, merged.SHARD, progress, bare=True)
         work.tell("convert", "gguf")
-        bare = base if base.is_dir() else None
+        bare = (base, folder / base_file) if base.is_dir() else None
         notes.extend(gguf.fill(tools, types, model, alone, work.base, folder, work.cancelled, bare))
-        for scratch in (model, alone, base):
-            shutil.rmtree(scratch, ignore_errors=True)
         _describe(work, "gguf", notes, folder)
 
     def ask(folder: Path, asked: Asked, progress: Progress) -> dict[str, Any]:
         assert server is not None
-        base, found = folder / gguf.BASE, []
+        base, found = folder / base_file, []
         for kind in types:
             file = folder / gguf.name(kind)
             whole, alone = (base, file) if kind == "lora" else (file, None)
@@ -154,11 +155,9 @@ def _gguf_onto(work: Work, how: Merge) -> Plan:
                 f"{file.name}: {one['identical']} of {one['rows']} answers are the run's, {one['share']:.1%}"
                 f" of the tokens before a difference (wanted {bar:.0%})"
             )
-        if not own_base:
-            base.unlink(missing_ok=True)
         return min(found, key=lambda one: (one["passed"], one["share"] - one["bar"]))
 
-    needed = sizes.forecast(work.run, "gguf", (*types, *(["f16"] if own_base else [])))
+    needed = sizes.forecast(work.run, "gguf", (*types, *(["f16"] if lora and own_base else [])))
     # The merged model and an f16 file stand beside it while it is made.
     needed += 2 * sizes.forecast(work.run, "merged", dtype_bytes=how.dtype.itemsize)
     settings = {"types": types, "onto": how.onto}

@@ -7,6 +7,7 @@ asked for by the prompt's ids. See llama.cpp's tools/server/README.md.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import tempfile
@@ -96,7 +97,10 @@ def _serving(
     port = _free_port()
     room = max(len(one.prompt) for one in asked.answers) + asked.max_new_tokens
     command = [str(server), "--model", str(model), "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--parallel", "1", "--ctx-size", str(2 * room), *(["--lora", str(lora)] if lora else [])]
+    # Its threads spin while they wait for each other: on all cores of a busy machine they stand still.
+    threads = max(1, (os.cpu_count() or 1) // 2)
+    command += ["--parallel", "1", "--ctx-size", str(2 * room), "--threads", str(threads)]
+    command += ["--lora", str(lora)] if lora else []
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         try:

@@ -21,6 +21,9 @@ from engine.workers.exporting import asked as questions
 from engine.workers.exporting.asked import Asked, Progress
 from engine.workers.io import Channel, Stopped
 
+SCRATCH = ".scratch"
+"""The folder in an export for what only its making and its check need."""
+
 EVERY = 0.1
 """Seconds between two words on how far it is."""
 
@@ -101,6 +104,7 @@ def filled(work: Work, kind: str, plan: Plan, folder: Path) -> tuple[dict[str, A
     work.tell("write", kind)
     plan.fill(folder)
     told = checked(work, kind, plan, folder)
+    shutil.rmtree(folder / SCRATCH, ignore_errors=True)
     if told["status"] != "failed" or not told["parity"] or plan.otherwise is None:
         return told, plan
     other = plan.otherwise(told["parity"])
