@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from typing import Any
 
 from engine import exports, hub
@@ -16,9 +15,7 @@ from engine.workers.adapters import WEIGHTS
 TOKEN = "HF_TOKEN"
 
 CACHE = ".cache"
-"""What huggingface_hub keeps in the folder of an upload under way."""
-NOTED = "repo"
-"""Beside it: where that went. The client's own notes do not say, and would leave out what went elsewhere."""
+"""What versions of huggingface_hub kept in the folder of an upload under way; it is no part of the export."""
 
 
 def check(repo: str | None, dry_run: bool) -> None:
@@ -70,42 +67,25 @@ def upload(found: Export, repo: str, public: bool) -> None:
             raise UserError(
                 f"{repo} is there already and is {state}; take another name, or change it on the hub"
             )
-        _note(found, repo)
-        api.upload_large_folder(
+        # In one commit, at its end: what had arrived of an upload that broke off is not asked for again.
+        api.upload_folder(
             repo_id=repo,
-            repo_type="model",
             folder_path=found.folder,
             ignore_patterns=[f"{CACHE}/**"],
-            print_report=False,
+            commit_message=f"Add {found.folder.name} of {found.facts['run']}",
         )
-        there = set(api.list_repo_files(repo))
+        there = {one.rfilename for one in api.model_info(repo).siblings or ()}
     except HfHubHTTPError as error:
-        raise _refused(repo, error) from None
-    except RuntimeError as error:  # of upload_large_folder, once it has tried several times
-        raise _refused(repo, error.__cause__ or error) from None
+        said = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        raise RunFailed(
+            f"the hub refused {repo}: {said}; what went up stays, the same command goes on"
+        ) from None
     except (OSError, ValueError) as error:
         raise RunFailed(
             f"the hub cannot be reached ({type(error).__name__}); what went up stays, asking again goes on"
         ) from None
     if missing := [one["file"] for one in listed(found) if one["file"] not in there]:
-        shutil.rmtree(found.folder / CACHE, ignore_errors=True)  # its notes are of a place that is gone
-        raise RunFailed(
-            f"{repo} lacks {missing[0]}, which had gone up before; the same command sends all of it again"
-        )
-
-
-def _note(found: Export, repo: str) -> None:
-    """Forget the client's notes of an upload to another place, and write down this one."""
-    noted = found.folder / CACHE / NOTED
-    if not noted.is_file() or noted.read_text("utf-8") != repo:
-        shutil.rmtree(found.folder / CACHE, ignore_errors=True)
-        noted.parent.mkdir(mode=0o700)
-        noted.write_text(repo, "utf-8")
-
-
-def _refused(repo: str, error: BaseException) -> RunFailed:
-    said = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-    return RunFailed(f"the hub refused {repo}: {said}; what went up stays, the same command goes on")
+        raise RunFailed(f"{repo} lacks {missing[0]} after the upload; the same command sends it again")
 
 
 def planned(found: Export, repo: str, public: bool) -> dict[str, Any]:
