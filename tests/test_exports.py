@@ -116,6 +116,19 @@ def test_a_licence_says_what_it_asks(name: str, word: str) -> None:
     assert any(word in one for one in licences.asks(name))
 
 
+@pytest.mark.slow
+def test_the_script_need_not_say_in_which_order_the_rows_come() -> None:
+    """accelerate's sampler, which a trainer with that seed takes, draws each epoch's order as the run does."""
+    from accelerate.data_loader import SeedableRandomSampler
+
+    from engine.workers import order
+
+    sampler = SeedableRandomSampler(range(50), data_seed=7)
+    for epoch in (0, 1, 2, 5):
+        sampler.set_epoch(epoch)
+        assert list(sampler) == order.of_epoch(50, 8, 7, epoch)
+
+
 def test_what_a_licence_asks_to_be_shown_is_shown() -> None:
     assert licences.shown("llama3.2") == "Built with Llama." and licences.shown("mit") == ""
     assert "ai.google.dev/gemma/terms" in licences.shown("gemma") and licences.shown("unheard-of") == ""
