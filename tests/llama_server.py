@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """llama-server's command line over xllamacpp, the package that carries llama.cpp's own server, ready built.
 
-For tests where no llama.cpp is built: install xllamacpp into an environment of its own, and write a script named
-llama-server into $LLAMA_CPP that starts this file with that environment's Python.
+For tests where no llama.cpp is built: install xllamacpp into an environment of its own, and write a script
+named llama-server into $LLAMA_CPP that starts this file with that environment's Python.
 """
 
 import argparse

@@ -118,7 +118,7 @@ def test_a_licence_says_what_it_asks(name: str, word: str) -> None:
 
 @pytest.mark.slow
 def test_the_script_need_not_say_in_which_order_the_rows_come() -> None:
-    """accelerate's sampler, which a trainer with that seed takes, draws each epoch's order as the run does."""
+    """accelerate's sampler, which a trainer with that seed takes, draws an epoch's order as the run does."""
     from accelerate.data_loader import SeedableRandomSampler
 
     from engine.workers import order

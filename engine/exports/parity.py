@@ -26,8 +26,8 @@ SAME = 1.0
 ROUNDED = 0.95
 """What weights that were rounded otherwise must agree on."""
 QUANTISED = {"q8_0": 0.9, "q4_k_m": 0.5}
-"""What weights that were rounded to few bits must agree on. Of an answer that takes another turn once, all that
-follows counts as differing: 4 bits may do that to many."""
+"""What weights that were rounded to few bits must agree on. Of an answer that takes another turn once, all
+that follows counts as differing: 4 bits may do that to many."""
 
 
 @dataclass(frozen=True)
