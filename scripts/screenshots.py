@@ -23,6 +23,7 @@ from tui.screens.choose import PickScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.data import DataScreen
 from tui.screens.evaluation import EvaluationScreen
+from tui.screens.export import ExportScreen
 from tui.screens.forecast import ForecastScreen
 from tui.screens.form import FormScreen
 from tui.screens.home import HomeScreen
@@ -30,6 +31,7 @@ from tui.screens.inspect import InspectScreen
 from tui.screens.model import ModelScreen
 from tui.screens.recipe import RecipeScreen
 from tui.screens.report import ReportScreen
+from tui.screens.results import ResultsScreen
 from tui.screens.source import SourceScreen
 from tui.screens.template import TemplateScreen
 from tui.screens.train import TrainScreen
@@ -38,7 +40,7 @@ from tui.screens.vote import VoteScreen
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 NAMES = (
     "welcome", "tour", "model", "data", "inspect", "source", "template", "report", "recipe", "memory",
-    "train", "compare", "vote", "evaluation", "home",
+    "train", "compare", "vote", "evaluation", "home", "results", "export",
 )  # fmt: skip
 """In the order in which they are drawn."""
 
@@ -85,6 +87,7 @@ async def walk() -> None:
         await reach(pilot, HomeScreen)
         await until(pilot, lambda: "Compare" in keys(app))
         await draw(pilot, "home")
+        await leaving(pilot)
 
 
 async def rows(pilot: Pilot[Any]) -> None:
@@ -118,6 +121,16 @@ async def comparison(pilot: Pilot[Any]) -> None:
     await reach(pilot, EvaluationScreen)
     await until(pilot, lambda: "better by" in text(app, "#evaluation-text"))
     await draw(pilot, "evaluation")
+
+
+async def leaving(pilot: Pilot[Any]) -> None:
+    """From the list of runs to a run's results, and to what can be made of it."""
+    await pilot.press("f7")
+    await reach(pilot, ResultsScreen)
+    await draw(pilot, "results")
+    await pilot.press("e")
+    await reach(pilot, ExportScreen)
+    await draw(pilot, "export")
 
 
 async def beside(

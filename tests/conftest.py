@@ -12,8 +12,10 @@ import pytest
 from engine import recipe, runs
 from engine.runs import Run
 
-CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
-"""Real data and tokenizers that lie beside some checkouts; tests on them skip where they are absent."""
+BESIDE = Path(__file__).resolve().parents[2] / "shared" / "cases"
+CASES = Path(os.environ.get("IFT_TUI_CASES", BESIDE))
+"""Real data and tokenizers that lie beside some checkouts, or where the variable says; tests on them skip
+where they are absent."""
 
 LONGEST_TRAINING = 420.0
 

@@ -116,6 +116,31 @@ def test_shards_have_an_index_and_the_true_size(tmp_path: Path) -> None:
     assert (said - expected).abs().max() < 0.1
 
 
+def test_a_base_that_is_stored_in_four_bits_is_turned_back(tmp_path: Path) -> None:
+    """As bitsandbytes itself does where the model is loaded, double quantisation and all."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    base, adapter, _ = made(tmp_path, "tied")
+    four = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.float32,
+    )
+    packed = AutoModelForCausalLM.from_pretrained(base, quantization_config=four, dtype="float32")
+    packed.save_pretrained(tmp_path / "packed")
+    merge(tmp_path / "packed", adapter, tmp_path / "out")
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config.pop("quantization_config")["load_in_4bit"]
+    (tmp_path / "out" / "config.json").write_text(json.dumps(config))
+    with torch.no_grad():
+        expected = PeftModel.from_pretrained(packed, adapter).eval()(torch.tensor(IDS)).logits
+        said = AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()(torch.tensor(IDS)).logits
+    assert torch.allclose(said, expected, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [

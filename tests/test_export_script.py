@@ -13,6 +13,7 @@ import pytest
 
 from engine import exports, models, recipe, runs
 from engine.events import Tail
+from engine.exports import llama_cpp
 from engine.runs import Run
 from tests.conftest import CASES, wait_for_end
 
@@ -41,7 +42,7 @@ PLANS: dict[str, dict[str, Any]] = {
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A short run, trained to its end by the real worker."""
     if request.param == "stories" and not STORIES.is_dir():
-        pytest.skip("shared/cases is not beside this checkout")
+        pytest.skip("no shared/cases beside this checkout; IFT_TUI_CASES names them")
     shape = PLANS[request.param]
     common = {"steps": STEPS, "learning_rate": 4e-3, "warmup_steps": 4, "gradient_checkpointing": False}
     plan = recipe.changed(
@@ -85,6 +86,27 @@ def test_what_can_be_loaded_here_answers_as_the_run_did(run: Run, made: dict[str
     assert made["merged"]["parity"]["bar"] == (0.95 if four_bit else 1.0)
     for kind in ("script", "axolotl", "llamafactory"):
         assert made[kind]["status"] == "not checked" and "was not run" in made[kind]["why"]
+
+
+def test_gguf_files_answer_as_the_run_did(run: Run) -> None:
+    """By llama.cpp's own converter, quantiser and server, of the folder that LLAMA_CPP names."""
+    if not os.environ.get(llama_cpp.VARIABLE):
+        pytest.skip(f"no llama.cpp: {llama_cpp.VARIABLE} names its folder")
+    words = ["--to", "gguf", "--types", ",".join(llama_cpp.TYPES), "--rows", "6", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tui", "export", str(run.path), *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:] + done.stdout[:500]
+    (made,) = json.loads(done.stdout)["exports"]
+    assert made["status"] == "passed" and made["parity"]["logits"] < made["parity"]["gap"], made
+    files = [file for file in made["files"] if file.endswith(".gguf")]
+    assert {f"model-{kind}.gguf" for kind in ("f16", "q8_0", "q4_k_m")} <= set(files), files
+    assert "adapter-lora.gguf" in files
+    # What it learnt on is nowhere else to be had where that was 4-bit weights and the originals did not do.
+    assert ("base-f16.gguf" in files) == (made["settings"]["onto"] == "4-bit")
 
 
 def test_the_script_gives_the_losses_of_the_run(run: Run, made: dict[str, Any], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml as pyyaml
 
-from engine import exports, recipe, render
+from engine import exports, models, recipe, render
 from engine.errors import RunFailed, UserError
 from engine.exports import (
     axolotl,
@@ -23,6 +23,7 @@ from engine.exports import (
     llama_cpp,
     llamafactory,
     ollama,
+    pre_tokenizer,
     script,
     serving,
     sizes,
@@ -115,6 +116,32 @@ def test_a_licence_says_what_it_asks(name: str, word: str) -> None:
     assert any(word in one for one in licences.asks(name))
 
 
+@pytest.mark.slow
+def test_the_script_need_not_say_in_which_order_the_rows_come() -> None:
+    """accelerate's sampler, which a trainer with that seed takes, draws an epoch's order as the run does."""
+    from accelerate.data_loader import SeedableRandomSampler
+
+    from engine.workers import order
+
+    sampler = SeedableRandomSampler(range(50), data_seed=7)
+    for epoch in (0, 1, 2, 5):
+        sampler.set_epoch(epoch)
+        assert list(sampler) == order.of_epoch(50, 8, 7, epoch)
+
+
+def test_what_a_licence_asks_to_be_shown_is_shown() -> None:
+    assert licences.shown("llama3.2") == "Built with Llama." and licences.shown("mit") == ""
+    assert "ai.google.dev/gemma/terms" in licences.shown("gemma") and licences.shown("unheard-of") == ""
+
+
+def test_two_files_of_one_name_have_the_folder_that_tells_them_apart() -> None:
+    from engine.workers.exporting import about
+
+    files = [Path("/home/me/a/x/train.jsonl"), Path("/home/me/b/x/train.jsonl"), Path("/home/me/other.csv")]
+    assert about.bare_names(files) == ["a/x/train.jsonl", "b/x/train.jsonl", "other.csv"]
+    assert about.bare_names([files[0], files[0]]) == ["train.jsonl"] * 2
+
+
 def test_the_curve_leaves_out_what_is_no_number() -> None:
     drawn = curve.svg([(step, 3 / step) for step in range(1, 2000)] + [(2000, float("nan"))], [(1000, 0.5)])
     assert drawn.startswith("<svg") and "nan" not in drawn and len(drawn) < 12_000
@@ -152,6 +179,7 @@ def test_yaml_of_strange_values_reads_back() -> None:
 def test_the_script_is_python_and_says_what_it_cannot() -> None:
     text = script.text(recipe.load("first-steps"), PLAN, 7, "org/base", (), {"trl": "1.2+cpu"}, ["not that"])
     compile(text, "train.py", "exec")
+    assert text.count("\n") < 90
     assert "\n- not that\n" in text and "trl==1.2\n" in text and "target_modules='all-linear'" in text
     assert "import engine" not in text and "ift" not in text
 
@@ -200,6 +228,67 @@ def test_go_that_writes_otherwise_is_told(tokenizer: render.ChatFormat) -> None:
     for wrong in ("{{ if .System }}", "{{ end }}", "{{ .System | upper }}"):
         with pytest.raises(ValueError):
             go_template.rendered(wrong, "x", [])
+
+
+def test_a_tokenizers_way_of_cutting_is_named_or_not() -> None:
+    gpt2 = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
+    digits = {"type": "Digits", "individual_digits": True}
+    own = json.loads((models.MODELS / "tiny" / "tokenizer.json").read_text("utf-8"))["pre_tokenizer"]
+    assert pre_tokenizer.named(own) == "smollm" and pre_tokenizer.named(gpt2) == "gpt-2"
+    pattern = next(one for one, name in pre_tokenizer.PATTERNS.items() if name == "qwen2")
+    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+
+    def after(*steps: dict[str, Any]) -> str | None:
+        return pre_tokenizer.named({"type": "Sequence", "pretokenizers": list(steps)})
+
+    assert after(split, {**gpt2, "use_regex": False}) == "qwen2"
+    for other in ([digits, {**gpt2, "add_prefix_space": True}], [split, gpt2], [digits, digits, gpt2]):
+        assert after(*other) is None
+    assert pre_tokenizer.named(None) is None
+
+
+KNOWS_NO_HASH = """
+class TextModel:
+    def get_vocab_base_pre(self, tokenizer):
+        raise NotImplementedError("BPE pre-tokenizer was not recognized - update get_vocab_base_pre()")
+"""
+
+ASKS_FOR_ONE = """
+sys.path.insert(0, __file__.rpartition("/")[0])
+from conversion.base import TextModel
+
+
+def main():
+    words = sys.argv[1:]
+    said = TextModel().get_vocab_base_pre(None)
+    open(words[words.index("--outfile") + 1], "wb").write(b"GGUF" + said.encode())
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_a_tokenizer_that_the_converter_does_not_know_is_named_to_it(checkout: Path, tmp_path: Path) -> None:
+    from engine.workers.exporting import gguf
+
+    (checkout / "conversion").mkdir()
+    (checkout / "conversion" / "__init__.py").touch()
+    (checkout / "conversion" / "base.py").write_text(KNOWS_NO_HASH)
+    stand_in(checkout, llama_cpp.CONVERT, ASKS_FOR_ONE)
+    tools, base, out = llama_cpp.found(checkout), models.MODELS / "tiny", tmp_path / "out"
+    out.mkdir()
+    notes = gguf.fill(
+        tools, ["q4_k_m", "q8_0"], base, base, base, out, lambda: False, (base, out / llama_cpp.BASE)
+    )
+    assert sorted(file.name for file in out.iterdir()) == [
+        "base-f16.gguf", "model-q4_k_m.gguf", "model-q8_0.gguf",
+    ]  # fmt: skip
+    assert (out / "model-q4_k_m.gguf").read_bytes() == b"GGUFsmollmQ4_K_M"
+    assert len(notes) == 1 and "marked as smollm" in notes[0]
+    (tmp_path / "tokenizer.json").write_text('{"pre_tokenizer": null}')
+    with pytest.raises(RunFailed, match="no way to cut text"):
+        gguf.fill(tools, ["f16"], tmp_path, base, base, out, lambda: False)
 
 
 def stand_in(folder: Path, name: str, body: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine import evals, models, votes
 from engine.errors import UserError
-from engine.exports import licences, serving
+from engine.exports import licences, llama_cpp, serving
 from engine.recipe import Recipe
 from engine.runs import Run
 
@@ -46,6 +46,7 @@ class About:
     sources: Sequence[Source] = ()
     notes: Sequence[str] = ()
     licence_files: Sequence[str] = ()
+    files: Sequence[str] = ()  # of GGUF
     samples: Sequence[tuple[str, str]] = field(default=())  # rows that a person asked to be shown
 
 
@@ -58,7 +59,7 @@ def text(about: About) -> str:
         f"# {recipe.name}",
         _what(about, recipe),
         "## How to run it",
-        "```python\n" + "\n".join(run_lines(about)) + "\n```",
+        _fenced("\n".join(run_lines(about)), "sh" if about.kind == "gguf" else "python"),
         *_served(about),
         "## Licence",
         _licence(about, licence),
@@ -78,7 +79,9 @@ def text(about: About) -> str:
 
 
 def run_lines(about: About) -> list[str]:
-    """How to load it and ask it, as Python; FOLDER stands for where it lies."""
+    """How to load it and ask it, as Python, of GGUF files as a command; FOLDER stands for where it lies."""
+    if about.kind == "gguf":
+        return _llama_cpp(about.files)
     how = 'tokenizer = AutoTokenizer.from_pretrained("FOLDER")'
     ask = (
         'ids = tokenizer.apply_chat_template([{"role": "user", "content": "Hello"}],'
@@ -102,6 +105,16 @@ def run_lines(about: About) -> list[str]:
     return [f"from peft import PeftModel; from transformers import {names}", f"{load}; {how}", ask, say]
 
 
+def _llama_cpp(files: Sequence[str]) -> list[str]:
+    base = f"FOLDER/{llama_cpp.BASE}" if llama_cpp.BASE in files else "BASE.gguf"
+    alone = f"-m {base} --chat-template-file FOLDER/chat_template.jinja --lora "
+    return [
+        f"llama-server {alone if name.startswith('adapter-') else '-m '}FOLDER/{name}"
+        for name in files
+        if name != llama_cpp.BASE
+    ]
+
+
 def _head(about: About, licence: str) -> str:
     """YAML that the hub reads (huggingface.co/docs/hub/model-cards)."""
     lines = ["---"]
@@ -112,8 +125,10 @@ def _head(about: About, licence: str) -> str:
     lines += [f"license: {json.dumps(licence) if known else 'other'}"]
     if not known:
         lines += [f"license_name: {json.dumps(licence or 'unknown')}"]
-    lines += [f"library_name: {'peft' if about.kind == 'adapter' else 'transformers'}"]
-    lines += ["pipeline_tag: text-generation", "tags:", *(f"- {tag}" for tag in TAGS), "---"]
+    tags = (*TAGS, "gguf") if about.kind == "gguf" else TAGS
+    if about.kind != "gguf":
+        lines += [f"library_name: {'peft' if about.kind == 'adapter' else 'transformers'}"]
+    lines += ["pipeline_tag: text-generation", "tags:", *(f"- {tag}" for tag in tags), "---"]
     return "\n".join(lines)
 
 
@@ -126,6 +141,8 @@ def _what(about: About, recipe: Recipe) -> str:
 
 
 def _served(about: About) -> list[str]:
+    if about.kind == "gguf":
+        return []
     if about.kind != "adapter":
         return ["With vLLM: `vllm serve FOLDER`."]
     if why := serving.refused(about.lora):
@@ -140,6 +157,8 @@ def _licence(about: About, licence: str) -> str:
         "",
     ]
     lines += [f"- {one}" for one in licences.asks(licence)]
+    if shown := licences.shown(licence):
+        lines = [shown, "", *lines]
     if about.licence_files:
         lines += ["", f"Copied from the base: {', '.join(map(_plain, about.licence_files))}."]
     return "\n".join(lines)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,16 +14,20 @@ VARIABLE = "LLAMA_CPP"
 BELOW = ("", "build/bin", "bin")
 """Where its programs lie in a checkout, built or unpacked."""
 
-CONVERT, CONVERT_LORA, QUANTIZE = "convert_hf_to_gguf.py", "convert_lora_to_gguf.py", "llama-quantize"
+CONVERT, CONVERT_LORA = "convert_hf_to_gguf.py", "convert_lora_to_gguf.py"
+QUANTIZE, SERVER = "llama-quantize", "llama-server"
 
 DIRECT = ("f16", "q8_0")
 """What the converter writes by itself; others are quantised from f16."""
 TYPES = (*DIRECT, "q4_k_m", "lora")
 
+BASE = "base-f16.gguf"
+"""The file of what an adapter was trained on, beside an adapter alone."""
+
 GET = (
     "llama.cpp is not on this machine: `git clone https://github.com/ggml-org/llama.cpp && cmake -B"
-    " llama.cpp/build -S llama.cpp && cmake --build llama.cpp/build --target llama-quantize`, then"
-    " --llama-cpp llama.cpp"
+    " llama.cpp/build -S llama.cpp && cmake --build llama.cpp/build --target llama-quantize"
+    " llama-server`, then --llama-cpp llama.cpp"
 )
 
 
@@ -35,6 +38,7 @@ class Tools:
     convert: Path | None
     convert_lora: Path | None
     quantize: Path | None
+    server: Path | None
 
 
 def types(text: str) -> list[str]:
@@ -52,8 +56,8 @@ def found(folder: Path | None = None) -> Tools:
     """In the folder that was given, else in $LLAMA_CPP, else on PATH. Raises UserError for a folder that has
     none of it."""
     given = folder or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
-    tools = Tools(*(_one(name, given) for name in (CONVERT, CONVERT_LORA, QUANTIZE)))
-    if given is not None and tools == Tools(None, None, None):
+    tools = Tools(*(_one(name, given) for name in (CONVERT, CONVERT_LORA, QUANTIZE, SERVER)))
+    if given is not None and tools == Tools(None, None, None, None):
         raise UserError(f"{given}: neither {CONVERT} nor {QUANTIZE} is there; name llama.cpp's own folder")
     return tools
 
@@ -69,25 +73,20 @@ def check(tools: Tools, wanted: list[str]) -> None:
         )
 
 
-def commands(tools: Tools, kind: str, model: Path, base: Path, out: Path) -> Iterator[list[str]]:
-    """What is to be run for one type. model: the merged folder, or of "lora" the adapter's; out: the file.
+def convert(tools: Tools, model: Path, file: Path, kind: str) -> list[str]:
+    """A model's folder into a file of a type that the converter writes by itself (see its --help)."""
+    return [sys.executable, str(tools.convert), str(model), "--outfile", str(file), "--outtype", kind]
 
-    As in llama.cpp's docs: tools/quantize/README.md and the scripts' own --help.
-    """
-    if kind == "lora":
-        yield [
-            sys.executable, str(tools.convert_lora), str(model), "--base", str(base),
-            "--outfile", str(out), "--outtype", "f16",
-        ]  # fmt: skip
-        return
-    direct = kind in DIRECT
-    first = out if direct else out.with_name(f"{out.stem}.f16{out.suffix}")
-    yield [
-        sys.executable, str(tools.convert), str(model), "--outfile", str(first),
-        "--outtype", kind if direct else "f16",
-    ]  # fmt: skip
-    if not direct:
-        yield [str(tools.quantize), str(first), str(out), kind.upper()]
+
+def convert_lora(tools: Tools, adapter: Path, base: Path, file: Path) -> list[str]:
+    """PEFT's folder into a file; of the base its configuration is read."""
+    words = [str(adapter), "--base", str(base), "--outfile", str(file), "--outtype", "f16"]
+    return [sys.executable, str(tools.convert_lora), *words]
+
+
+def quantize(tools: Tools, f16: Path, file: Path, kind: str) -> list[str]:
+    """A file of 16 bits into one of a type of fewer (llama.cpp's tools/quantize/README.md)."""
+    return [str(tools.quantize), str(f16), str(file), kind.upper()]
 
 
 def _one(name: str, given: Path | None) -> Path | None:

@@ -25,6 +25,9 @@ SAME = 1.0
 """What two computations of the same numbers must agree on: all of it."""
 ROUNDED = 0.95
 """What weights that were rounded otherwise must agree on."""
+QUANTISED = {"q8_0": 0.9, "q4_k_m": 0.5}
+"""What weights that were rounded to few bits must agree on. Of an answer that takes another turn once, all
+that follows counts as differing: 4 bits may do that to many."""
 
 
 @dataclass(frozen=True)

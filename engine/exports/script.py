@@ -1,7 +1,8 @@
 """A standalone Python file that trains the same ids and labels with the same settings: nothing is hidden.
 
 It needs Unsloth, TRL and PEFT, and a file of rows beside it: {"input_ids": [...], "labels": [...]} a line, in
-the run's own order; the order of training follows from the seed, in the file as in the run.
+the run's own order; the order of training follows from the seed, in the file as in the run: accelerate draws
+each epoch's from the seed and the epoch's number.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ SOURCE = '''\
 It prints each step's loss and saves the adapter to ./adapter.{remarks}
 """
 
-import math
 import os
 
 os.environ["UNSLOTH_DISABLE_STATISTICS"] = "1"
@@ -31,105 +31,50 @@ from unsloth import FastLanguageModel  # first: it patches what comes after it
 
 import torch
 from datasets import Dataset
-from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import Sampler
 from transformers import DataCollatorForSeq2Seq
 from trl import SFTConfig, SFTTrainer
 
-BASE = os.environ.get("BASE", {base!r})
-STEPS, SEED, WARMUP, SCHEDULE = {steps}, {seed}, {warmup}, {schedule!r}
+BASE, LONGEST = os.environ.get("BASE", {base!r}), {max_length}
+HERE = os.path.dirname(os.path.abspath(__file__))
+cuda = torch.cuda.is_available()
 
 model, tokenizer = FastLanguageModel.from_pretrained(
-    BASE, max_seq_length={max_length}, load_in_4bit={four_bit}, use_exact_model_name=True
+    BASE, max_seq_length=LONGEST, load_in_4bit={four_bit}, use_exact_model_name=True
 )
 model = FastLanguageModel.get_peft_model(
-    model,
-    r={rank},
-    lora_alpha={alpha},
-    lora_dropout={dropout},
+    model, r={rank}, lora_alpha={alpha}, lora_dropout={dropout}, random_state={seed}, max_seq_length=LONGEST,
     target_modules={targets!r},
     use_gradient_checkpointing={checkpointing!r},
-    random_state=SEED,
-    max_seq_length={max_length},
 )
-here = os.path.dirname(os.path.abspath(__file__))
-rows = Dataset.from_json(os.path.join(here, {rows!r}), cache_dir=os.path.join(here, ".cache"))
-
-
-class Order(Sampler):
-    """Every epoch all rows, shuffled by the seed and the epoch's number."""
-
-    epoch = 0
-
-    def set_epoch(self, epoch):
-        self.epoch = epoch
-
-    def __len__(self):
-        return len(rows)
-
-    def __iter__(self):
-        generator = torch.Generator().manual_seed(SEED + self.epoch)
-        return iter(torch.randperm(len(rows), generator=generator).tolist())
-
-
-def rate(step):
-    """The learning rate after that many steps, as a share of the highest."""
-    if SCHEDULE == "constant":
-        return 1.0
-    if step < WARMUP:
-        return step / WARMUP
-    through = (step - WARMUP) / max(1, STEPS - WARMUP)
-    return max(0.0, 1 - through if SCHEDULE == "linear" else 0.5 * (1 + math.cos(math.pi * through)))
 
 
 class Trainer(SFTTrainer):
-    def _get_train_sampler(self, dataset=None):
-        return Order()
-
-    def create_scheduler(self, num_training_steps, optimizer=None):
-        self.lr_scheduler = LambdaLR(optimizer or self.optimizer, rate)
-        self._created_lr_scheduler = True
-        return self.lr_scheduler
-
     def log(self, logs, *rest):
         if "loss" in logs:
             print(f"step {{self.state.global_step}} loss {{logs['loss']:.7g}}", flush=True)
 
 
-cuda = torch.cuda.is_available()
-settings = SFTConfig(
-    output_dir=os.path.join(here, "trainer"),
-    max_steps=STEPS,
-    per_device_train_batch_size={batch_size},
-    gradient_accumulation_steps={accumulation},
-    learning_rate={learning_rate!r},
-    weight_decay={weight_decay!r},
-    max_grad_norm={max_grad_norm!r},
-    gradient_checkpointing={recompute},
-    optim="adamw_8bit" if {small} and cuda else "adamw_torch",
-    bf16=cuda and torch.cuda.is_bf16_supported(),
-    fp16=cuda and not torch.cuda.is_bf16_supported(),
-    seed=SEED,
-    data_seed=SEED,
-    logging_steps=1,
-    save_strategy="no",
-    report_to="none",
-    disable_tqdm=True,
-    max_length=None,
-    packing=False,
-)
 trainer = Trainer(
     model=model,
     processing_class=tokenizer,
-    args=settings,
-    train_dataset=rows,
+    train_dataset=Dataset.from_json(os.path.join(HERE, {rows!r}), cache_dir=os.path.join(HERE, ".cache")),
     data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100),
+    args=SFTConfig(
+        output_dir=os.path.join(HERE, "trainer"), max_steps={steps}, seed={seed}, data_seed={seed},
+        per_device_train_batch_size={batch_size}, gradient_accumulation_steps={accumulation},
+        learning_rate={learning_rate!r}, lr_scheduler_type={schedule!r}, warmup_steps={warmup},
+        weight_decay={weight_decay!r}, max_grad_norm={max_grad_norm!r}, gradient_checkpointing={recompute},
+        optim="adamw_8bit" if {small} and cuda else "adamw_torch",
+        bf16=cuda and torch.cuda.is_bf16_supported(), fp16=cuda and not torch.cuda.is_bf16_supported(),
+        logging_steps=1, save_strategy="no", report_to="none", disable_tqdm=True,
+        max_length=None, packing=False,
+    ),
 )
 for parameter in model.parameters():  # TRL turns a 4-bit model's adapter to bfloat16; it learns in float32
     if parameter.requires_grad:
         parameter.data = parameter.data.float()
 trainer.train()
-model.save_pretrained(os.path.join(here, "adapter"))
+model.save_pretrained(os.path.join(HERE, "adapter"))
 '''
 
 

@@ -111,7 +111,9 @@ def how_to_run(run: Run, export: Export) -> list[str]:
             lora = sorted(export.folder.glob("adapter-*.gguf"))
             if files:
                 return [f"llama-cli -m {_quoted(files[0])} -cnv"]
-            return [f"llama-cli -m BASE.gguf --lora {_quoted(one)} -cnv" for one in lora]
+            base = export.folder / llama_cpp.BASE
+            own = _quoted(base) if base.is_file() else "BASE.gguf"
+            return [f"llama-cli -m {own} --lora {_quoted(one)} -cnv" for one in lora]
         case "ollama":
             return [f"cd {_quoted(folder)}", "ollama create tuned -f Modelfile", "ollama run tuned"]
         case "script":

@@ -26,9 +26,15 @@ BYTES_AT_ONCE = 1 << 20
 
 
 def gathered(
-    one: Saved, chat: ChatFormat, kind: str, notes: Sequence[str], licences: Sequence[str], rows: int
+    one: Saved,
+    chat: ChatFormat,
+    kind: str,
+    notes: Sequence[str],
+    licences: Sequence[str],
+    files: Sequence[str],
+    rows: int,
 ) -> About:
-    """rows: of the training data, to be shown in the card; none unless a person asks for them."""
+    """files: of GGUF. rows: of the training data, to be shown in the card; none unless a person asks."""
     return About(
         run=one.run,
         kind=kind,
@@ -44,6 +50,7 @@ def gathered(
         sources=sources(one.run),
         notes=notes,
         licence_files=licences,
+        files=files,
         samples=[_shown(sample) for sample in evaluate.held_out(one.run.recipe(), "train", rows)]
         if rows
         else (),
@@ -65,8 +72,13 @@ def write(about: About, out: Path) -> None:
 def portable(plan: Recipe, base: str) -> Recipe:
     """The recipe without folders of this machine: files and the base by their bare names."""
 
+    own = [*plan.data.sources]
+    named = [path for one in own for path in (one.path, one.validation, one.test, *one.templates)]
+    known = [Path(path) for path in (*named, plan.data.chat_template) if path and Path(path).is_absolute()]
+    names = dict(zip(known, bare_names(known), strict=True))
+
     def bare(path: str | None) -> str | None:
-        return Path(path).name if path is not None and Path(path).is_absolute() else path
+        return names.get(Path(path), path) if path else path
 
     sources = tuple(
         one.model_copy(
@@ -75,13 +87,13 @@ def portable(plan: Recipe, base: str) -> Recipe:
                 "templates": tuple(bare(name) or "" for name in one.templates),
             }
         )
-        for one in plan.data.sources
+        for one in own
     )
     data = plan.data.model_copy(
         update={"sources": sources, "chat_template": bare(plan.data.chat_template) or ""}
     )
-    named = plan.model.id if plan.model.id.startswith("builtin:") else base
-    return plan.model_copy(update={"data": data, "model": plan.model.model_copy(update={"id": named})})
+    model = plan.model.id if plan.model.id.startswith("builtin:") else base
+    return plan.model_copy(update={"data": data, "model": plan.model.model_copy(update={"id": model})})
 
 
 def sources(run: Run) -> list[Source]:
@@ -92,12 +104,26 @@ def sources(run: Run) -> list[Source]:
             counts = Counter(stream.read_all()["file"].to_pylist())
     except (OSError, ValueError, pa.ArrowInvalid):
         return []  # a run that has been put away without its rows
-    return [Source(_bare(Path(name)), counts[i], _digest(Path(name))) for i, name in enumerate(files)]
+    paths = [Path(name) for name in files]
+    names = bare_names(paths)
+    return [Source(names[i], counts[i], _digest(file)) for i, file in enumerate(paths)]
 
 
-def _bare(file: Path) -> str:
-    """A file's name without its folder, which is nobody's business; of a bundled set with that."""
-    return f"{file.parent.name}/{file.name}" if file.is_relative_to(RECIPES) else file.name
+def bare_names(files: Sequence[Path]) -> list[str]:
+    """Files without their folders, which are nobody's business: of bundled sets with the one that names the
+    set, and with as many of the nearest as tell two files of the same name apart."""
+
+    def tail(file: Path, parts: int) -> tuple[str, ...]:
+        return file.parts[-parts:]
+
+    names = []
+    for file in files:
+        parts = 2 if file.is_relative_to(RECIPES) else 1
+        others = [other for other in files if other != file]
+        while parts < len(file.parts) - 1 and tail(file, parts) in (tail(one, parts) for one in others):
+            parts += 1
+        names.append("/".join(tail(file, parts)))
+    return names
 
 
 def _digest(file: Path) -> str:

@@ -2,40 +2,97 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from engine.errors import RunFailed
-from engine.exports import llama_cpp
+from engine.exports import llama_cpp, pre_tokenizer
 from engine.exports.llama_cpp import Tools
 from engine.workers.io import Stopped
 
 MAGIC = b"GGUF"
 SECONDS_BETWEEN_LOOKS = 0.1
 
+UNKNOWN = "pre-tokenizer was not recognized"
+"""In the converter's last word, where it knows no hash of this tokenizer."""
+
 
 def fill(
     tools: Tools,
     types: list[str],
-    model: Path | None,
-    adapter: Path | None,
+    model: Path,
+    adapter: Path,
     base: Path,
     out: Path,
     cancelled: Callable[[], bool],
-) -> None:
-    """Write a file of each type into a folder. Raises RunFailed with the converter's last word."""
-    for kind in types:
-        file = out / f"{'adapter' if kind == 'lora' else 'model'}-{kind}.gguf"
-        source = adapter if kind == "lora" else model
-        assert source is not None
-        for command in llama_cpp.commands(tools, kind, source, base, file):
-            _run(command, cancelled)
-        for left in out.glob("*.f16.gguf"):
-            left.unlink()
+    bare: tuple[Path, Path] | None = None,
+) -> list[str]:
+    """Write a file of each type into a folder; what a person should know of them, one sentence each.
+
+    model: the folder of the merged model; adapter and base: those of the adapter and of what it was trained
+    on, for "lora"; bare: a model without the adapter, to be written as well, and into which file. Raises
+    RunFailed with the converter's last word.
+    """
+    whole = [kind for kind in types if kind != "lora"]
+    rounded = [kind for kind in whole if kind not in llama_cpp.DIRECT]
+    first = out / name("f16")
+    wanted = [(model, out / name(kind), kind) for kind in whole if kind not in rounded]
+    if rounded and "f16" not in whole:
+        wanted.append((model, first, "f16"))
+    if bare is not None:
+        wanted.append((*bare, "f16"))
+    cut = ""
+    for source, file, kind in wanted:
+        cut = _converted(llama_cpp.convert(tools, source, file, kind), source, cut, cancelled)
         _check(file)
+    for kind in rounded:
+        _run(llama_cpp.quantize(tools, first, out / name(kind), kind), cancelled)
+        _check(out / name(kind))
+    if "lora" in types:
+        _run(llama_cpp.convert_lora(tools, adapter, base, out / name("lora")), cancelled)
+        _check(out / name("lora"))
+    if "f16" not in whole:
+        first.unlink(missing_ok=True)
+    if not cut:
+        return []
+    return [f"llama.cpp does not know its tokenizer: it is marked as {cut}, which cuts text the same way"]
+
+
+def _converted(command: list[str], model: Path, cut: str, cancelled: Callable[[], bool]) -> str:
+    """Run the converter, once more with a word on the tokenizer where it does not know that; the word."""
+    if not cut:
+        try:
+            _run(command, cancelled)
+            return ""
+        except RunFailed as error:
+            if UNKNOWN not in str(error):
+                raise
+        cut = _cut(model)
+    told = [sys.executable, str(Path(__file__).with_name("converter.py")), cut]
+    _run([*told, *command[1:]], cancelled)
+    return cut
+
+
+def name(kind: str) -> str:
+    """Of the file of a type."""
+    return f"{'adapter' if kind == 'lora' else 'model'}-{kind}.gguf"
+
+
+def _cut(model: Path) -> str:
+    """What llama.cpp calls the way in which a model's tokenizer cuts text. Raises RunFailed."""
+    tokenizer = json.loads((model / "tokenizer.json").read_text("utf-8"))
+    found = pre_tokenizer.named(tokenizer["pre_tokenizer"])
+    if found is None:
+        raise RunFailed(
+            "llama.cpp has no way to cut text as the base's tokenizer does, and its file would answer other"
+            " prompts than were asked; export merged instead"
+        )
+    return found
 
 
 def _run(command: list[str], cancelled: Callable[[], bool]) -> None:

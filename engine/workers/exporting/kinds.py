@@ -12,13 +12,20 @@ from typing import Any
 from engine import models
 from engine.exports import llama_cpp, ollama, parity, sizes
 from engine.workers.adapters import Saved
-from engine.workers.exporting import about, adapter, gguf, merged, parts, retraining
-from engine.workers.exporting.making import Plan, Work
+from engine.workers.exporting import about, adapter, check, gguf, llama_server, merged, parts, retraining
+from engine.workers.exporting.asked import Asked, Progress
+from engine.workers.exporting.making import SCRATCH, Plan, Work
 from engine.workers.exporting.merged import Merge
 
 MODEL = "model"
 """The folder in an export for Ollama."""
 
+TEMPLATE = "chat_template.jinja"
+
+UNSERVED = (
+    f"{llama_cpp.SERVER} is not beside llama.cpp's converter, and nobody was asked what it answers: build it"
+    " there and export again, or compare a few answers yourself"
+)
 ROUNDING = "the weights were rounded to {}"
 REQUANTISED = (
     "the run learnt on 4-bit weights and is merged onto the originals, which 4 bits had rounded;"
@@ -44,7 +51,12 @@ def _adapter(work: Work) -> Plan:
         "dtype": saved.made_with["dtype"],
         "quantization": saved.made_with.get("quantization"),
     }
-    return Plan(fill, sizes.forecast(work.run, "adapter"), loading, saved.made_with["dtype"], notes=notes)
+
+    def ask(folder: Path, asked: Asked, progress: Progress) -> dict[str, Any]:
+        dtype = saved.made_with["dtype"]
+        return check.compared(asked, folder, loading, dtype, parity.SAME, "", progress, work.cancelled)
+
+    return Plan(fill, sizes.forecast(work.run, "adapter"), ask, notes=notes)
 
 
 def _merged(work: Work) -> Plan:
@@ -53,7 +65,8 @@ def _merged(work: Work) -> Plan:
 
 def _onto(work: Work, onto: str, plan: Callable[[Work, Merge], Plan]) -> Plan:
     """auto: onto the base's own weights, and where that does not answer as a 4-bit run did, onto its own."""
-    if onto != "auto" or work.saved.made_with.get("quantization") is None:
+    quantised = work.saved.made_with.get("quantization") is not None
+    if onto != "auto" or not quantised or merged.is_packed(work.base):
         return plan(work, merged.plan(work.saved, work.base, work.asked.dtype, onto))
 
     def otherwise(found: dict[str, Any]) -> Plan:
@@ -66,57 +79,89 @@ def _onto(work: Work, onto: str, plan: Callable[[Work, Merge], Plan]) -> Plan:
     return dataclasses.replace(first, otherwise=otherwise)
 
 
-def _merged_onto(work: Work, how: Merge) -> Plan:
+def _merged_onto(work: Work, how: Merge, below: str = "") -> Plan:
+    """below: the folder in the export that the model is in."""
     dtype = str(how.dtype).removeprefix("torch.")
     limit = work.asked.shard or merged.SHARD
+    same = work.saved.made_with.get("quantization") is None and how.dtype.itemsize == 4
+    bar, numbers = (parity.SAME, "") if same else (parity.ROUNDED, _rounded(work, how, dtype))
 
     def fill(folder: Path) -> None:
         progress = work.tell("write", "merged")
         merged.fill(how, work.saved, work.chat, folder, limit, progress)
         _describe(work, "merged", how.notes, folder)
 
-    same = work.saved.made_with.get("quantization") is None and how.dtype.itemsize == 4
+    def ask(folder: Path, asked: Asked, progress: Progress) -> dict[str, Any]:
+        loading = {"base": None, "dtype": None, "quantization": None}
+        return check.compared(asked, folder / below, loading, dtype, bar, numbers, progress, work.cancelled)
+
+    needed = sizes.forecast(work.run, "merged", dtype_bytes=how.dtype.itemsize)
+    return Plan(fill, needed, ask, notes=how.notes, settings={"dtype": dtype, "onto": how.onto})
+
+
+def _rounded(work: Work, how: Merge, to: str) -> str:
+    """Why the numbers may differ from the run's."""
     quantised = work.saved.made_with.get("quantization") is not None
-    return Plan(
-        fill,
-        sizes.forecast(work.run, "merged", dtype_bytes=how.dtype.itemsize),
-        {"base": None, "dtype": None, "quantization": None},
-        dtype,
-        bar=parity.SAME if same else parity.ROUNDED,
-        numbers=(
-            REQUANTISED if quantised and how.onto == "original" else "" if same else ROUNDING.format(dtype)
-        ),
-        notes=how.notes,
-        settings={"dtype": dtype, "onto": how.onto},
-    )
+    return REQUANTISED if quantised and how.onto == "original" else ROUNDING.format(to)
 
 
 def _gguf(work: Work) -> Plan:
+    return _onto(work, work.asked.onto, _gguf_onto)
+
+
+def _gguf_onto(work: Work, how: Merge) -> Plan:
+    """Files that hold the merged model; and the adapter alone, which is asked on its base as f16. Where that
+    is not the original but what 4 bits left of it, the export holds it: it is nowhere to be had."""
     types = llama_cpp.types(work.asked.types)
     tools = llama_cpp.found(work.asked.llama_cpp)
     llama_cpp.check(tools, types)
-    whole = [one for one in types if one != "lora"]
-    how = merged.plan(work.saved, work.base, work.asked.dtype, work.asked.onto) if whole else None
+    server = tools.server
+    lora = "lora" in types
+    own_base = how.onto == "4-bit"
+    base_file = llama_cpp.BASE if own_base else f"{SCRATCH}/{llama_cpp.BASE}"
+    notes = list(how.notes)
+    if lora:
+        notes.append(f"the adapter's file has no template: serve it with --chat-template-file {TEMPLATE}")
 
     def fill(folder: Path) -> None:
-        model, lora = folder / "merged", folder / "adapter"
-        if how is not None:
-            model.mkdir()
+        scratch = folder / SCRATCH
+        scratch.mkdir()
+        model, alone, base = (scratch / name for name in ("merged", "adapter", "base"))
+        if types != ["lora"]:
             merged.fill(how, work.saved, work.chat, model, merged.SHARD, work.tell("write", "gguf"))
-        if "lora" in types:
-            lora.mkdir()
-            adapter.fill(work.saved, work.chat, work.base, lora)
+        if lora:
+            alone.mkdir()
+            adapter.fill(work.saved, work.chat, work.base, alone)
+            shutil.copyfile(alone / TEMPLATE, folder / TEMPLATE)
+        if lora and (own_base or server is not None):
+            progress = work.tell("write", "gguf")
+            merged.fill(how, work.saved, work.chat, base, merged.SHARD, progress, bare=True)
         work.tell("convert", "gguf")
-        gguf.fill(tools, types, model, lora, work.base, folder, work.cancelled)
-        for scratch in (model, lora):
-            shutil.rmtree(scratch, ignore_errors=True)
-        _describe(work, "gguf", [], folder)
+        bare = (base, folder / base_file) if base.is_dir() else None
+        notes.extend(gguf.fill(tools, types, model, alone, work.base, folder, work.cancelled, bare))
+        _describe(work, "gguf", notes, folder)
 
-    needed = sizes.forecast(work.run, "gguf", tuple(types))
-    if how is not None:  # the merged model and an f16 file stand beside it while it is made
-        needed += 2 * sizes.forecast(work.run, "merged", dtype_bytes=how.dtype.itemsize)
-    unchecked = "llama.cpp was not asked what it answers: compare a few answers yourself"
-    return Plan(fill, needed, unchecked=unchecked, settings={"types": types})
+    def ask(folder: Path, asked: Asked, progress: Progress) -> dict[str, Any]:
+        assert server is not None
+        base, found = folder / base_file, []
+        for kind in types:
+            file = folder / gguf.name(kind)
+            whole, alone = (base, file) if kind == "lora" else (file, None)
+            why = ROUNDING.format(kind) if kind in parity.QUANTISED else _rounded(work, how, "float16")
+            bar = parity.QUANTISED.get(kind, parity.ROUNDED)
+            one = llama_server.compared(server, whole, alone, asked, bar, why, progress, work.cancelled)
+            found.append({**one, "differs": [f"{file.name}: {said}" for said in one["differs"]]})
+            notes.append(
+                f"{file.name}: {one['identical']} of {one['rows']} answers are the run's, {one['share']:.1%}"
+                f" of the tokens before a difference (wanted {bar:.0%})"
+            )
+        return min(found, key=lambda one: (one["passed"], one["share"] - one["bar"]))
+
+    needed = sizes.forecast(work.run, "gguf", (*types, *(["f16"] if lora and own_base else [])))
+    # The merged model and an f16 file stand beside it while it is made.
+    needed += 2 * sizes.forecast(work.run, "merged", dtype_bytes=how.dtype.itemsize)
+    settings = {"types": types, "onto": how.onto}
+    return Plan(fill, needed, ask if server else None, UNSERVED, notes, settings)
 
 
 def _ollama(work: Work) -> Plan:
@@ -124,7 +169,7 @@ def _ollama(work: Work) -> Plan:
 
 
 def _ollama_onto(work: Work, how: Merge) -> Plan:
-    plan = _merged_onto(work, how)
+    plan = _merged_onto(work, how, MODEL)
     licence = models.describe(work.run.recipe().model.id).licence
     context = json.loads((work.base / "config.json").read_text("utf-8")).get("max_position_embeddings", 2048)
     text = ollama.modelfile(parts.asking(work.chat), f"./{MODEL}", context, licence)
@@ -141,7 +186,7 @@ def _ollama_onto(work: Work, how: Merge) -> Plan:
         *([] if ollama.takes_system(work.chat) else ["its template has no system prompt: one is left out"]),
         "make it known to Ollama with `ollama create NAME -f Modelfile`",
     ]
-    return dataclasses.replace(plan, fill=fill, notes=notes, below=MODEL)
+    return dataclasses.replace(plan, fill=fill, notes=notes)
 
 
 def _script(work: Work) -> Plan:
@@ -172,7 +217,8 @@ def _retrained(work: Work, kind: str, fill: Callable[[Saved, retraining.Trained,
 
 def _describe(work: Work, kind: str, notes: list[str], folder: Path) -> None:
     copied = [file.name for pattern in parts.LICENCES for file in sorted(folder.glob(pattern))]
-    described = about.gathered(work.saved, work.chat, kind, notes, copied, work.asked.with_rows)
+    files = [file.name for file in sorted(folder.glob("*.gguf"))]
+    described = about.gathered(work.saved, work.chat, kind, notes, copied, files, work.asked.with_rows)
     about.write(described, folder)
 
 

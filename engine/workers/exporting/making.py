@@ -12,15 +12,17 @@ from typing import Any
 
 from engine import models
 from engine.errors import RunFailed, UserError
-from engine.exports import parity
 from engine.render import ChatFormat
 from engine.runs import Run
 from engine.workers import adapters
 from engine.workers.adapters import Saved
-from engine.workers.exporting import adapter, check
+from engine.workers.exporting import adapter
 from engine.workers.exporting import asked as questions
 from engine.workers.exporting.asked import Asked, Progress
 from engine.workers.io import Channel, Stopped
+
+SCRATCH = ".scratch"
+"""The folder in an export for what only its making and its check need."""
 
 EVERY = 0.1
 """Seconds between two words on how far it is."""
@@ -73,22 +75,17 @@ class Work:
 class Plan:
     """How one export is made: `fill` writes it into a folder, which takes that many bytes.
 
-    loading: how its users load it (stranger.py); None where that is not done here, and `unchecked` says why
-    below: where in the folder they find the model
-    dtype, bar, numbers: what it must compute in, how much must agree, why its numbers may differ
+    ask: the folder, asked what the run was asked: its PARITY; None where that is not done, and `unchecked`
+        says why
     otherwise: another plan, given the parity of this one where it did not pass
     """
 
     fill: Callable[[Path], None]
     bytes: int
-    loading: dict[str, Any] | None = None
-    dtype: str = ""
+    ask: Callable[[Path, Asked, Progress], dict[str, Any]] | None = None
     unchecked: str = ""
-    bar: float = parity.SAME
-    numbers: str = ""
     notes: list[str] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
-    below: str = ""
     otherwise: Callable[[dict[str, Any]], Plan] | None = None
 
 
@@ -107,6 +104,7 @@ def filled(work: Work, kind: str, plan: Plan, folder: Path) -> tuple[dict[str, A
     work.tell("write", kind)
     plan.fill(folder)
     told = checked(work, kind, plan, folder)
+    shutil.rmtree(folder / SCRATCH, ignore_errors=True)
     if told["status"] != "failed" or not told["parity"] or plan.otherwise is None:
         return told, plan
     other = plan.otherwise(told["parity"])
@@ -117,7 +115,7 @@ def filled(work: Work, kind: str, plan: Plan, folder: Path) -> tuple[dict[str, A
 
 def checked(work: Work, kind: str, plan: Plan, folder: Path) -> dict[str, Any]:
     """Status, why and parity of export.json."""
-    if plan.loading is None:
+    if plan.ask is None:
         return {"status": "not checked", "why": plan.unchecked, "parity": None}
     try:
         asked = work.asked_run()
@@ -125,16 +123,7 @@ def checked(work: Work, kind: str, plan: Plan, folder: Path) -> dict[str, Any]:
         return {"status": "not checked", "why": str(error), "parity": None}
     progress = work.tell("ask the export", kind)
     try:
-        found = check.compared(
-            asked,
-            folder / plan.below,
-            plan.loading,
-            plan.dtype,
-            plan.bar,
-            plan.numbers,
-            progress,
-            work.cancelled,
-        )
+        found = plan.ask(folder, asked, progress)
     except RunFailed as error:
         return {"status": "failed", "why": str(error), "parity": None}
     why = "" if found["passed"] else f"it does not answer as the run did: {found['differs'][0]}"

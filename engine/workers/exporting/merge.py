@@ -17,8 +17,9 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from engine import weights
 from engine.errors import UserError
+from engine.workers.exporting import stored
+from engine.workers.exporting.stored import Stored
 
 PREFIX = "base_model.model."
 """Of PEFT, before each name in an adapter's file."""
@@ -50,7 +51,7 @@ class Pair:
 
 def pairs(adapter: Path) -> dict[str, Pair]:
     """The adapter's layers by the names of the weights that they change. Raises UserError."""
-    config = json.loads((adapter / "adapter_config.json").read_text("utf-8"))
+    config = _config(adapter)
     if config.get("use_dora"):
         raise UserError("an adapter trained with DoRA is more than A and B and is not merged here")
     if config.get("alpha_pattern"):
@@ -67,6 +68,11 @@ def pairs(adapter: Path) -> dict[str, Pair]:
     return {
         name: Pair(both["A"], both["B"], _scale(config, both["A"].shape[0])) for name, both in found.items()
     }
+
+
+def _config(adapter: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((adapter / "adapter_config.json").read_text("utf-8"))
+    return config
 
 
 def _scale(config: dict[str, Any], rank: int) -> float:
@@ -90,32 +96,29 @@ def merged(weight: torch.Tensor, pair: Pair, transposed: bool) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Shard:
-    """Tensors of one file to be written: (name, file it is read from), and their bytes."""
+    """Tensors of one file to be written, and their bytes."""
 
-    tensors: list[tuple[str, Path]]
+    tensors: list[Stored]
     bytes: int
 
 
 def planned(base: Path, dtype: torch.dtype, limit: int) -> list[Shard]:
     """Which tensors go into which file, in the base's order; each at most `limit` bytes, or one tensor."""
     shards: list[Shard] = [Shard([], 0)]
-    for file in weights.shards(base):
-        with safe_open(file, "pt") as stream:
-            for name in stream.keys():  # noqa: SIM118
-                part = stream.get_slice(name)
-                width = dtype.itemsize if _floats(part.get_dtype()) else _width(part.get_dtype())
-                size = math.prod(part.get_shape()) * width
-                last = shards[-1]
-                if last.tensors and last.bytes + size > limit:
-                    shards.append(Shard([(name, file)], size))
-                else:
-                    shards[-1] = Shard([*last.tensors, (name, file)], last.bytes + size)
+    for one in stored.tensors(base):
+        width = dtype.itemsize if _floats(one.kind) else _width(one.kind)
+        size = math.prod(one.shape) * width
+        last = shards[-1]
+        if last.tensors and last.bytes + size > limit:
+            shards.append(Shard([one], size))
+        else:
+            shards[-1] = Shard([*last.tensors, one], last.bytes + size)
     return shards
 
 
 def write(
     base: Path,
-    adapter: Path,
+    adapter: Path | None,
     out: Path,
     dtype: torch.dtype,
     limit: int,
@@ -124,23 +127,23 @@ def write(
 ) -> int:
     """Write the merged weights into a folder, with an index where they are several files; their bytes.
 
-    restored: gives each floating tensor of the base. progress: bytes. Raises UserError for an adapter that
-    does not fit these weights.
+    adapter: None writes the base alone. restored: gives each floating tensor of the base. progress: bytes.
+    Raises UserError for an adapter that does not fit these weights.
     """
-    changes = pairs(adapter)
+    changes = pairs(adapter) if adapter else {}
     shards = planned(base, dtype, limit)
-    places = _places(changes, [name for shard in shards for name, _ in shard.tensors])
-    transposed = bool(json.loads((adapter / "adapter_config.json").read_text("utf-8")).get("fan_in_fan_out"))
+    places = _places(changes, [one.name for shard in shards for one in shard.tensors])
+    transposed = adapter is not None and bool(_config(adapter).get("fan_in_fan_out"))
     total, done, index = sum(shard.bytes for shard in shards), 0, {}
     for number, shard in enumerate(shards, 1):
         name = (
             f"model-{number:05}-of-{len(shards):05}.safetensors" if len(shards) > 1 else "model.safetensors"
         )
-        index.update(dict.fromkeys((one for one, _ in shard.tensors), name))
+        index.update(dict.fromkeys((one.name for one in shard.tensors), name))
         with (out / name).open("wb") as stream:
             stream.write(_header(shard, dtype))
-            for key, file in shard.tensors:
-                tensor = _one(key, file, changes.get(places.get(key, "")), dtype, restored, transposed)
+            for one in shard.tensors:
+                tensor = _one(one, changes.get(places.get(one.name, "")), dtype, restored, transposed)
                 stream.write(memoryview(tensor.contiguous().flatten().view(torch.uint8).numpy()))
                 done += tensor.numel() * tensor.itemsize
                 progress(done, total)
@@ -153,19 +156,18 @@ def write(
 
 
 def _one(
-    name: str, file: Path, change: Pair | None, dtype: torch.dtype, restored: Restored, transposed: bool
+    one: Stored, change: Pair | None, dtype: torch.dtype, restored: Restored, transposed: bool
 ) -> torch.Tensor:
-    with safe_open(file, "pt") as stream:
-        tensor: torch.Tensor = stream.get_tensor(name)
+    tensor = stored.read(one)
     if not tensor.is_floating_point():
         return tensor
-    tensor = restored(name, tensor)
+    tensor = restored(one.name, tensor)
     if change is None:
         return tensor.to(dtype)
     try:
         return merged(tensor, change, transposed).to(dtype)
     except UserError as error:
-        raise UserError(f"{name}: the adapter does not fit the base's weights: {error}") from None
+        raise UserError(f"{one.name}: the adapter does not fit the base's weights: {error}") from None
 
 
 def _places(changes: dict[str, Pair], names: list[str]) -> dict[str, str]:
@@ -190,13 +192,10 @@ def _header(shard: Shard, dtype: torch.dtype) -> bytes:
     """What begins a safetensors file: the length of a JSON object, and that: types, shapes, places."""
     entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     at = 0
-    for name, file in shard.tensors:
-        with safe_open(file, "pt") as stream:
-            part = stream.get_slice(name)
-            shape, kind = part.get_shape(), part.get_dtype()
-        kind = SAFETENSORS[dtype] if _floats(kind) else kind
-        size = math.prod(shape) * _width(kind)
-        entries[name] = {"dtype": kind, "shape": list(shape), "data_offsets": [at, at + size]}
+    for one in shard.tensors:
+        kind = SAFETENSORS[dtype] if _floats(one.kind) else one.kind
+        size = math.prod(one.shape) * _width(kind)
+        entries[one.name] = {"dtype": kind, "shape": list(one.shape), "data_offsets": [at, at + size]}
         at += size
     text = json.dumps(entries, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8

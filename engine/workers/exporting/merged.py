@@ -43,16 +43,21 @@ def plan(one: Saved, base: Path, dtype: str, onto: str) -> Merge:
             " export the adapter instead"
         )
     stored = config.get("quantization_config")
-    if stored is not None and stored.get("quant_method") != "bitsandbytes":
+    if stored is not None and not is_packed(base):
         raise UserError(
-            f"the base is stored in {stored.get('quant_method')}, whose 16-bit weights cannot be had from it;"
-            " export the adapter instead"
+            f"the base is stored in {stored.get('quant_method')}, whose 16-bit weights cannot be had from it"
+            " here; export the adapter instead"
+        )
+    if stored is not None and onto == "original":
+        raise UserError(
+            "--onto original: the base on this machine is stored in 4 bits; leave it out, or train on the"
+            " model that it was made from"
         )
     if stored is not None:
-        raise UserError(
-            "the base on this machine is stored in 4 bits; export the adapter, or train on the model that it"
-            " was made from"
+        said = (
+            "the base is stored in 4 bits: its weights were turned back into 16 bits, no originals are here"
         )
+        return Merge(base, _dtype(one, config, dtype), "4-bit", [said])
     quantised = one.made_with.get("quantization") is not None
     if onto == "4-bit" and not quantised:
         raise UserError("--onto 4-bit: the run was not trained in 4 bits; leave it out")
@@ -62,6 +67,12 @@ def plan(one: Saved, base: Path, dtype: str, onto: str) -> Merge:
     elif quantised:
         notes.append("trained on the base in 4 bits, merged onto its original weights")
     return Merge(base, _dtype(one, config, dtype), "4-bit" if onto == "4-bit" else "original", notes)
+
+
+def is_packed(base: Path) -> bool:
+    """Whether a base lies on the disk in bitsandbytes' 4 bits."""
+    stored = json.loads((base / "config.json").read_text("utf-8")).get("quantization_config") or {}
+    return stored.get("quant_method") == "bitsandbytes" and bool(stored.get("load_in_4bit"))
 
 
 def _dtype(one: Saved, config: dict[str, Any], asked: str) -> torch.dtype:
@@ -76,11 +87,19 @@ def _dtype(one: Saved, config: dict[str, Any], asked: str) -> torch.dtype:
 
 
 def fill(
-    how: Merge, one: Saved, chat: ChatFormat, out: Path, limit: int, progress: Callable[[int, int], None]
+    how: Merge,
+    one: Saved,
+    chat: ChatFormat,
+    out: Path,
+    limit: int,
+    progress: Callable[[int, int], None],
+    bare: bool = False,
 ) -> None:
-    """Write the model into a folder."""
-    restored = _requantised(how, one) if how.onto == "4-bit" else _as_it_is
-    merge.write(how.base, one.folder, out, how.dtype, limit, restored, progress)
+    """Write the model into a folder, which is made. bare: its base without the adapter."""
+    out.mkdir(exist_ok=True)
+    again = how.onto == "4-bit" and not is_packed(how.base)
+    restored = _requantised(how, one) if again else _as_it_is
+    merge.write(how.base, None if bare else one.folder, out, how.dtype, limit, restored, progress)
     config = json.loads((how.base / "config.json").read_text("utf-8"))
     config.pop("quantization_config", None)
     # Both names: transformers 5 says dtype, what reads older folders says torch_dtype.

@@ -14,8 +14,8 @@ from engine.workers.adapters import WEIGHTS
 
 TOKEN = "HF_TOKEN"
 
-LEFT_OUT = [".cache/**"]
-"""What huggingface_hub keeps there of an upload under way."""
+CACHE = ".cache"
+"""What versions of huggingface_hub kept in the folder of an upload under way; it is no part of the export."""
 
 
 def check(repo: str | None, dry_run: bool) -> None:
@@ -48,7 +48,8 @@ def ready(run: Run, kind: str, step: int | None) -> Export:
 
 def listed(found: Export) -> list[dict[str, Any]]:
     """The files that go up: {"file", "bytes"}."""
-    files = sorted(file for file in found.folder.rglob("*") if file.is_file() and ".cache" not in file.parts)
+    files = sorted(file for file in found.folder.rglob("*") if file.is_file())
+    files = [file for file in files if CACHE not in file.relative_to(found.folder).parts]
     return [{"file": str(file.relative_to(found.folder)), "bytes": file.stat().st_size} for file in files]
 
 
@@ -66,13 +67,14 @@ def upload(found: Export, repo: str, public: bool) -> None:
             raise UserError(
                 f"{repo} is there already and is {state}; take another name, or change it on the hub"
             )
-        api.upload_large_folder(
+        # In one commit, at its end: what had arrived of an upload that broke off is not asked for again.
+        api.upload_folder(
             repo_id=repo,
-            repo_type="model",
             folder_path=found.folder,
-            ignore_patterns=LEFT_OUT,
-            print_report=False,
+            ignore_patterns=[f"{CACHE}/**"],
+            commit_message=f"Add {found.folder.name} of {found.facts['run']}",
         )
+        there = {one.rfilename for one in api.model_info(repo).siblings or ()}
     except HfHubHTTPError as error:
         said = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         raise RunFailed(
@@ -82,6 +84,8 @@ def upload(found: Export, repo: str, public: bool) -> None:
         raise RunFailed(
             f"the hub cannot be reached ({type(error).__name__}); what went up stays, asking again goes on"
         ) from None
+    if missing := [one["file"] for one in listed(found) if one["file"] not in there]:
+        raise RunFailed(f"{repo} lacks {missing[0]} after the upload; the same command sends it again")
 
 
 def planned(found: Export, repo: str, public: bool) -> dict[str, Any]:
