@@ -287,6 +287,9 @@ class Evaluate(Table):
     samples: Annotated[int, Field(ge=0, le=20)] = 3
     # The longest of those answers in tokens.
     sample_tokens: Count = 48
+    # Validation rows that are answered at each evaluation while it trains, and counted as right or not by the
+    # metric of their set; 0: none. Each set has its share, those of free text have none.
+    accuracy_rows: Annotated[int, Field(ge=0, le=1000)] = 0
     # Validation rows a set that base and tuned answer once training has ended; 0: none.
     at_end: Annotated[int, Field(ge=0)] = 32
 

@@ -17,7 +17,22 @@ ROWS = {"train": 600, "test": 200}
 FOLDER = Path("recipes/datasets/chinese-reviews")
 COLUMNS = ("review", "label")
 
-PRODUCTS = ("椅子", "桌子", "台灯", "水壶", "书包", "外套", "雨伞", "枕头", "毯子", "闹钟", "耳机", "键盘", "风扇", "箱子")
+PRODUCTS = (
+    "椅子",
+    "桌子",
+    "台灯",
+    "水壶",
+    "书包",
+    "外套",
+    "雨伞",
+    "枕头",
+    "毯子",
+    "闹钟",
+    "耳机",
+    "键盘",
+    "风扇",
+    "箱子",
+)
 PARTS = ("做工", "颜色", "包装", "手感", "设计", "质量", "外观", "说明")
 
 # The first word of a group stands in the training rows; the others are met in the test rows alone. They are
@@ -59,7 +74,7 @@ def main() -> None:
     rng = random.Random(SEED)
     seen: set[object] = set()
     for part, rows in ROWS.items():
-        made = []
+        made: list[dict[str, object]] = []
         while len(made) < rows:
             one = row(rng, reworded=part == "test")
             if one["review"] not in seen:

@@ -58,7 +58,9 @@ def row(rng: random.Random) -> dict[str, object]:
             "place": rng.choice(WORDS["room"]),
         }
         line = rng.choice(MORE if more else FEWER).format(**told)
-        said.append(line.replace("come from", "comes from").replace("are sold", "is sold") if n == 1 else line)
+        said.append(
+            line.replace("come from", "comes from").replace("are sold", "is sold") if n == 1 else line
+        )
         steps.append(f"{count} and {n} make {after}." if more else f"{count} less {n} is {after}.")
         count = after
     asked = rng.choice(QUESTIONS).format(hero=hero, things=THINGS[one])

@@ -31,9 +31,7 @@ def row(rng: random.Random) -> dict[str, object]:
     verdict = [rng.choice(VERDICTS[stars])]
     lines = remarks + verdict if rng.random() < 0.4 else verdict + remarks
     text = " ".join(fill(line, {"product": product}, rng) for line in with_lists(lines, rng))
-    judged = [
-        f"{'good' if kind in PRAISE else 'bad'} {part}" for kind, part in zip(plan, parts, strict=True)
-    ]
+    judged = [f"{'good' if kind in PRAISE else 'bad'} {part}" for kind, part in zip(plan, parts, strict=True)]
     return {
         "product": product,
         "review": tidy(text),
