@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 
 CUDA_OUT ?= cuda.json
 
-.PHONY: run test proofs harnesses pictures cuda lint check clean figures screenshots docs
+.PHONY: run test proofs harnesses pictures cuda lint check clean figures recipes screenshots docs
 
 run: $(VENV)/.app
 	@$(BIN)/ift-tui
@@ -39,6 +39,10 @@ lint: $(VENV)/.dev
 # The figures of the README: trains the default recipe and scores base and tuned on the held-out test rows.
 figures: $(VENV)/.app
 	@$(BIN)/python benchmarks/default_recipe.py
+
+# Every bundled recipe trained to its end and measured, with a page about each in docs/recipes: half an hour.
+recipes: $(VENV)/.app
+	@$(BIN)/python scripts/recipe_reports.py
 
 # The pages that are written from the program: every key of a recipe, every sentence of an error.
 docs: $(VENV)/.dev

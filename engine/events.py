@@ -145,7 +145,7 @@ def _spelt_by_python(line: bytes) -> Any:
 
 @dataclass
 class Evaluation:
-    """Mean loss per trained token on the validation rows at a step; of those answered, how many were right."""
+    """Mean loss a trained token on the validation rows at a step; of those answered, how many were right."""
 
     step: int
     loss: float

@@ -311,6 +311,17 @@ def bundled() -> list[Path]:
     return sorted(RECIPES.glob("*.toml"))
 
 
+def purpose(file: Path) -> str:
+    """What a recipe is for: the first sentence of its head, or its name where it has none."""
+    head = []
+    for line in file.read_text("utf-8").splitlines():
+        if not line.strip("# ") or not line.startswith("#"):
+            break
+        head.append(line.strip("# "))
+    said = re.match(r".*?[.?](?=\s|$)", " ".join(head))
+    return said[0] if said else file.stem
+
+
 def load(path: str | Path) -> Recipe:
     """Read and check a recipe: a file, or the bare name of a bundled one.
 

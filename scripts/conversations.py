@@ -1,4 +1,4 @@
-"""Writes talks in a shop whose later questions rest on earlier turns: recipes/datasets/conversations/talks.jsonl."""
+"""Writes talks in a shop whose later questions rest on earlier turns, for the recipe chat-multi-turn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes the table of reviews that the four review recipes share: recipes/datasets/shop-reviews/reviews.csv."""
+"""Writes the table of reviews that the four recipes review-* share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PRAISE = ("great", "fine")
 
 
 def row(rng: random.Random) -> dict[str, object]:
-    """A review with everything that one may want to know of it; its summary names the parts in their order."""
+    """A review with all that one may want to know of it; its summary names the parts in their order."""
     stars = rng.randint(1, 5)
     product = rng.choice(list(PARTS))
     plan = rng.choice(PLANS[stars])

@@ -1,4 +1,4 @@
-"""Writes small tasks in plain instructions, one file each, for the mixture: recipes/datasets/tasks/*.jsonl."""
+"""Writes small tasks in plain instructions, one file each: recipes/datasets/tasks/*.jsonl."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ FINDING: Mapping[str, tuple[str, ...]] = {
     ),
     "name": (
         "What is the name of the product?", "How is the product in this text called?",
-        "Find the name in this text.", "Give the name that stands in the text.", "Name it and say nothing more.",
+        "Find the name in this text.", "Give the name that stands in the text.",
+        "Name it and say nothing more.",
     ),
     "material": (
         "What is the product made of?", "Find the material in this text.",
@@ -43,13 +44,15 @@ FINDING: Mapping[str, tuple[str, ...]] = {
     ),
     "colour": (
         "What is the colour of the product?", "Find the colour in this text.",
-        "Give the colour that stands in the text.", "Name the colour and nothing more.", "Which colour is it?",
+        "Give the colour that stands in the text.", "Name the colour and nothing more.",
+        "Which colour is it?",
     ),
 }  # fmt: skip
 
 STARS = ("How many stars does this customer give?", "Give the stars of this review, from 1 to 5.",
          "How many stars go with this review?")  # fmt: skip
-FEELING = ("Is this review good, bad or mixed?", "Say in one word how the customer feels: good, bad or mixed.",
+FEELING = ("Is this review good, bad or mixed?",
+           "Say in one word how the customer feels: good, bad or mixed.",
            "Which word goes with this review: good, bad or mixed?")  # fmt: skip
 ABOUT = ("What is this review about?", "Which product does the customer write about?",
          "Name the product that was bought.")  # fmt: skip
