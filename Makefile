@@ -44,9 +44,10 @@ figures: $(VENV)/.app
 recipes: $(VENV)/.app
 	@$(BIN)/python scripts/recipe_reports.py
 
-# The pages that are written from the program: every key of a recipe, every sentence of an error.
+# The pages that are written from the program: every key of a recipe, settings by model and GPU, every error.
 docs: $(VENV)/.dev
 	@$(BIN)/python scripts/recipe_page.py
+	@$(BIN)/python scripts/presets.py
 	@$(BIN)/python scripts/troubleshooting.py
 
 # The pictures in README and docs, drawn by the app itself on a real run.
