@@ -33,11 +33,11 @@ GB = 10**9
 
 HEAD = f"""# Settings by model and GPU
 
-What the forecast chooses for a recipe that leaves everything open, on a GPU that nobody else uses: LoRA of rank
-{RANK} on all linear layers, rows up to the length above each table. A cell is the weights (16 bits where they
-fit, else 4), micro-batch × accumulation, and the forecast; *c* means gradient checkpointing, *8* the 8-bit
-optimizer. An empty cell: nothing fits with room to
-spare. Most rows are shorter than the longest, and then there is more.
+What the forecast chooses for a recipe that leaves everything open, on a GPU that nobody else uses: LoRA of
+rank {RANK} on all linear layers, rows up to the length above each table. A cell is the weights (16 bits where
+they fit, else 4), micro-batch × accumulation, and the forecast; *c* means gradient checkpointing, *8* the
+8-bit optimizer. An empty cell: nothing fits with room to spare. Most rows are shorter than the longest, and
+then there is more.
 
 ```toml
 [model]

@@ -244,10 +244,10 @@ def answers(measured: Evaluation) -> list[str]:
 def footer(run: Run, measured: Evaluation) -> list[str]:
     facts = measured.summary
     versions = ", ".join(f"{name} {facts['versions'][name]}" for name in ("torch", "unsloth", "peft"))
-    seed = run.recipe().train.seed
+    model = facts["model"] + (" in 4 bits" if facts["four_bit"] else "")
     return [
-        f"Written by `make recipes` from the run's files: {facts['model']}"
-        f"{' in 4 bits' if facts['four_bit'] else ''}, adapter {facts['digest'][:12]}, seed {seed}, {versions}."
+        f"Written by `make recipes` from the run's files: {model}, adapter {facts['digest'][:12]},"
+        f" seed {run.recipe().train.seed}, {versions}."
     ]
 
 

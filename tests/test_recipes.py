@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import wait_for_end
+from tui_stage import Stage, until
 
 from engine import RECIPES, dataset, recipe, runs
 from engine.errors import UserError
@@ -17,6 +18,9 @@ from engine.events import Tail
 from engine.formats import Conversation
 from engine.render import IGNORED
 from engine.sources import Row
+from tui.screens.choose import PickScreen
+from tui.screens.home import HomeScreen
+from tui.screens.model import ModelScreen
 
 ROOT = RECIPES.parent
 CHEAPEST = "review-sentiment"
@@ -120,6 +124,17 @@ def test_examples_are_rows_that_are_not_asked(tmp_path: Path) -> None:
         evaluate.drawn(plan, "train", 5, 1)
     with pytest.raises(UserError, match="ask for fewer examples"):
         evaluate.drawn(plan, "test", 20, 9)
+
+
+async def test_a_run_begins_from_any_of_them() -> None:
+    app = Stage().app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and app.screen.is_mounted)
+        await pilot.press("N")
+        await until(pilot, lambda: isinstance(app.screen, PickScreen))
+        await pilot.press(*"chinese", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ModelScreen))
+        assert app._draft is not None and app._draft.recipe == recipe.load("sentiment-zh")
 
 
 @pytest.mark.slow
