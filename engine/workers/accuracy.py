@@ -55,11 +55,11 @@ def chosen(recipe: Recipe, validation: Sequence[Sample], chat: ChatFormat) -> Ju
         metric, choices = judging.judgement(own)
         if metric == "text":
             continue
-        for sample in own[:: max(1, len(validation) // wanted)]:
+        share = min(len(own), max(1, round(wanted * len(own) / len(validation))))
+        for sample in (own[i * len(own) // share] for i in range(share)):
             if asked := samples.asked(sample, chat):
-                judge = partial(_right, metric, sample, choices)
-                found.append((asked, judge))
-    found = sorted(found[:wanted], key=lambda one: len(one[0].ids))
+                found.append((asked, partial(_right, metric, sample, choices)))
+    found.sort(key=lambda one: len(one[0].ids))
     return Judged([one for one, _ in found], [judge for _, judge in found], chat, most)
 
 
