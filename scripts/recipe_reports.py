@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine import RECIPES, bootstrap, evals, runs
+from engine import RECIPES, bootstrap, evals, recipe, runs
 from engine.errors import UserError
 from engine.evals import Evaluation
 from engine.runs import Run
@@ -56,19 +56,32 @@ def main() -> None:
         PAGES.mkdir(exist_ok=True)
         (PAGES / f"{name}.md").write_text(page(name, plan), "utf-8")
         print(PAGES / f"{name}.md")
+    if PAGES.is_dir():
+        (PAGES / "README.md").write_text(index(), "utf-8")
 
 
-def commands(recipe: str, name: str, plan: Plan, root: str) -> tuple[list[str], list[str]]:
+def index() -> str:
+    """The page that names the others, and the recipes that have none yet."""
+    lines = ["# Recipes", "", "`ift-tui train NAME`, or N on the first screen, begins from one of these.", ""]
+    for file in recipe.bundled():
+        there = (PAGES / f"{file.stem}.md").is_file()
+        name = f"[{file.stem}]({file.stem}.md)" if there else file.stem
+        lines.append(f"- {name}: {recipe.purpose(file)}")
+    lines += ["", "A page says what came of a recipe on the embedded model; `make recipes` writes it."]
+    return "\n".join(lines) + "\n"
+
+
+def commands(of: str, name: str, plan: Plan, root: str) -> tuple[list[str], list[str]]:
     """How a run of this name is trained and measured, as words of `ift-tui`."""
-    sets = [f"name={name}"] if name != recipe else []
+    sets = [f"name={name}"] if name != of else []
     sets += [each.replace("{root}", root) for each in plan.get("set", ())]
-    train = ["train", recipe, *(word for each in sets for word in ("--set", each))]
+    train = ["train", of, *(word for each in sets for word in ("--set", each))]
     return train, ["eval", name, *plan.get("eval", ())]
 
 
-def made(recipe: str, name: str, plan: Plan) -> None:
+def made(of: str, name: str, plan: Plan) -> None:
     """Train and measure, each where it was not done yet."""
-    train, measure = commands(recipe, name, plan, str(ROOT))
+    train, measure = commands(of, name, plan, str(ROOT))
     for words, done in ((train, trained(name)), (measure, found(name))):
         if done is None:
             print("ift-tui", *words, flush=True)
@@ -122,8 +135,8 @@ def head(name: str) -> list[str]:
     return "\n\n".join(each.strip() for each in paragraphs if not each.rstrip().endswith(":")).splitlines()
 
 
-def _shell(recipe: str, name: str, plan: Plan) -> Iterator[str]:
-    for words in commands(recipe, name, plan, "$PWD"):
+def _shell(of: str, name: str, plan: Plan) -> Iterator[str]:
+    for words in commands(of, name, plan, "$PWD"):
         yield " ".join(["ift-tui", *map(_word, words)])
 
 
@@ -235,8 +248,12 @@ def answers(measured: Evaluation) -> list[str]:
         said += [(name, row[name].get("text", "")) for name in measured.columns]
         lines.append("~~~text")
         for who, text in said:
-            shown = text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
-            lines.append(f"{who + ':':12}" + shown.replace("~~~", "~ ~ ~").replace("\n", "\n" + " " * 12))
+            whole = text.strip().replace("~~~", "~ ~ ~")
+            first, *others = (whole if len(whole) <= LONGEST else f"{whole[:LONGEST]} ...").splitlines() or [
+                ""
+            ]
+            lines.append(f"{who + ':':14}{first}".rstrip())
+            lines += [f"{'':14}{line}".rstrip() for line in others]
         lines += ["~~~", ""]
     return lines
 
