@@ -244,7 +244,9 @@ def answers(measured: Evaluation) -> list[str]:
     """The first rows, as they were asked and answered."""
     lines = []
     for row in measured.rows[:SHOWN]:
-        said = [("asked", evals.question(row)), ("reference", row["reference"])]
+        before = sum(turn["role"] == "user" for turn in row["question"]) - 1
+        asked = f"after {before} other" if before else "asked"
+        said = [(asked, evals.question(row)), ("reference", row["reference"])]
         said += [(name, row[name].get("text", "")) for name in measured.columns]
         lines.append("~~~text")
         for who, text in said:
