@@ -19,9 +19,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine import RECIPES, bootstrap, evals, recipe, runs
+from engine import RECIPES, asking, bootstrap, evals, recipe, runs
 from engine.errors import UserError
 from engine.evals import Evaluation
+from engine.events import Tail
 from engine.runs import Run
 
 ROOT = RECIPES.parent
@@ -177,6 +178,12 @@ def course(run: Run) -> list[str]:
     for one in state.evaluations:
         right = f" {one.right} of {one.answered} |" if counted else ""
         lines.append(f"| {one.step:,} | {one.loss:.3f} |{right}")
+    for event in Tail(run.events).read():
+        if event["kind"] == "told":
+            lines += [
+                "",
+                f"While it ran it was told: {asking.told(event['step'], event['what'], event.get('value'))}.",
+            ]
     return lines
 
 
@@ -245,17 +252,16 @@ def answers(measured: Evaluation) -> list[str]:
     lines = []
     for row in measured.rows[:SHOWN]:
         before = sum(turn["role"] == "user" for turn in row["question"]) - 1
-        asked = f"after {before} other" if before else "asked"
+        asked = f"asked, turn {before + 1}" if before else "asked"
         said = [(asked, evals.question(row)), ("reference", row["reference"])]
         said += [(name, row[name].get("text", "")) for name in measured.columns]
         lines.append("~~~text")
         for who, text in said:
             whole = text.strip().replace("~~~", "~ ~ ~")
-            first, *others = (whole if len(whole) <= LONGEST else f"{whole[:LONGEST]} ...").splitlines() or [
-                ""
-            ]
-            lines.append(f"{who + ':':14}{first}".rstrip())
-            lines += [f"{'':14}{line}".rstrip() for line in others]
+            shown = whole if len(whole) <= LONGEST else f"{whole[:LONGEST]} ..."
+            first, *others = shown.splitlines() or [""]
+            lines.append(f"{who + ':':17}{first}".rstrip())
+            lines += [f"{'':17}{line}".rstrip() for line in others]
         lines += ["~~~", ""]
     return lines
 
