@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 
 CUDA_OUT ?= cuda.json
 
-.PHONY: run test proofs harnesses pictures cuda lint check clean figures screenshots docs
+.PHONY: run test proofs harnesses pictures cuda lint check clean figures recipes screenshots docs
 
 run: $(VENV)/.app
 	@$(BIN)/ift-tui
@@ -40,9 +40,14 @@ lint: $(VENV)/.dev
 figures: $(VENV)/.app
 	@$(BIN)/python benchmarks/default_recipe.py
 
-# The pages that are written from the program: every key of a recipe, every sentence of an error.
+# Every bundled recipe trained to its end and measured, with a page about each in docs/recipes: half an hour.
+recipes: $(VENV)/.app
+	@$(BIN)/python scripts/recipe_reports.py
+
+# The pages that are written from the program: every key of a recipe, settings by model and GPU, every error.
 docs: $(VENV)/.dev
 	@$(BIN)/python scripts/recipe_page.py
+	@$(BIN)/python scripts/presets.py
 	@$(BIN)/python scripts/troubleshooting.py
 
 # The pictures in README and docs, drawn by the app itself on a real run.

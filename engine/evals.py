@@ -135,8 +135,9 @@ def difference(facts: dict[str, Any], figure: str) -> str:
 def general_rows(general: dict[str, Any], columns: Sequence[str]) -> list[list[str]]:
     """Instructions or texts, column, its loss on these, and the change with its interval."""
     rows = []
+    there = [name for name in columns if name in general["columns"]]  # a base with examples is not
     for kind in ("instructions", "texts"):
-        for name in columns:
+        for name in there:
             loss = general["columns"][name][kind]["loss"]
             change = general["differences"].get(name, {}).get(kind)
             told = difference(change, "loss") if change else ""

@@ -19,7 +19,8 @@ Kinds, with what each carries beside `kind`, `seq` (from 1) and `time` (Unix sec
                without memory where it is as it was a step before
     sampled    step, number (from 0), adapter (False: the base model's, with prompt and reference, once),
                answer, ended (whether it stopped by itself)
-    evaluated  step, loss, rows, adapter (False: the base model's own loss), seconds (samples among them)
+    evaluated  step, loss, rows, adapter (False: the base model's own loss), seconds (samples among them);
+               right, answered (validation rows that were, where the recipe asks for it)
     saved      step, path (of a checkpoint, or of the adapter), seconds
     measured   part, file (of all answers), seconds, sets [{source, metric, rows, base, tuned}]: right answers
     non_finite step, what (loss | gradient), rows: numbers of all rows of that step, in training order;
@@ -161,10 +162,12 @@ def _spelt_by_python(line: bytes) -> Any:
 
 @dataclass
 class Evaluation:
-    """Mean loss per trained token on the validation rows at a step."""
+    """Mean loss a trained token on the validation rows at a step; of those answered, how many were right."""
 
     step: int
     loss: float
+    right: int | None = None
+    answered: int = 0
 
 
 @dataclass(frozen=True)
@@ -221,6 +224,7 @@ class RunState:
     losses: Series = field(default_factory=Series)
     evaluations: list[Evaluation] = field(default_factory=list)
     base_loss: float | None = None
+    base_right: int | None = None
     prompts: dict[int, Prompt] = field(default_factory=dict)
     rendered: Event = field(default_factory=dict)
     loaded: Event = field(default_factory=dict)
@@ -316,9 +320,10 @@ class RunState:
             case "evaluated":
                 self._spend("evaluation", event)
                 if event.get("adapter", True):
-                    self.evaluations.append(Evaluation(event["step"], event["loss"]))
+                    right = event.get("right"), event.get("answered", 0)
+                    self.evaluations.append(Evaluation(event["step"], event["loss"], *right))
                 else:
-                    self.base_loss = event["loss"]
+                    self.base_loss, self.base_right = event["loss"], event.get("right")
             case "saved":
                 self._spend("saving", event)
             case "non_finite":

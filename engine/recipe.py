@@ -357,6 +357,9 @@ class Evaluate(Table):
     samples: Annotated[int, Field(ge=0, le=20)] = 3
     # The longest of those answers in tokens.
     sample_tokens: Count = 48
+    # Validation rows that are answered at each evaluation while it trains, and counted as right or not by the
+    # metric of their set; 0: none. Each set has its share, those of free text have none.
+    accuracy_rows: Annotated[int, Field(ge=0, le=1000)] = 0
     # Validation rows a set that base and tuned answer once training has ended; 0: none.
     at_end: Annotated[int, Field(ge=0)] = 32
 
@@ -422,6 +425,17 @@ def _contradiction(recipe: Recipe) -> str:
 def bundled() -> list[Path]:
     """The recipes that ship with the program, by name."""
     return sorted(RECIPES.glob("*.toml"))
+
+
+def purpose(file: Path) -> str:
+    """What a recipe is for: the first sentence of its head, or its name where it has none."""
+    head = []
+    for line in file.read_text("utf-8").splitlines():
+        if not line.strip("# ") or not line.startswith("#"):
+            break
+        head.append(line.strip("# "))
+    said = re.match(r".*?[.?](?=\s|$)", " ".join(head))
+    return said[0] if said else file.stem
 
 
 def load(path: str | Path) -> Recipe:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from engine import recipe, runs
+from engine import evals, recipe, runs
 from engine.runs import Run
 from engine.workers import summary
 from tui import __main__ as front
+from tui.widgets import evaluation
 
 
 def row(i: int, base: str, tuned: str) -> dict[str, Any]:
@@ -77,6 +78,30 @@ def test_a_saved_evaluation_is_told(saved: Run, capsys: pytest.CaptureFixture[st
     assert "| choice said: macro-F1 | 0.333 | 0.429 |" in text  # F1 of good 2*2/(4+2), 2*3/(4+3), of bad 0
 
 
+def test_a_base_with_examples_stands_beside_and_forgets_nothing(
+    saved: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, lines = saved.path / "evals" / "test.json", saved.path / "evals" / "test.jsonl"
+    rows = [json.loads(line) for line in lines.read_text("utf-8").splitlines()]
+    columns = ["base", "tuned", "base-1-shot"]
+    for one in rows:
+        one["base-1-shot"] = {key: one["tuned"][key] for key in ("text", "ended", "right", "said")}
+        one["base-1-shot"]["loss"] = None
+        one["gain"] = summary.judged(one, columns)
+    lost = {kind: {"loss": 1.0} for kind in ("instructions", "texts")}
+    facts = json.loads(file.read_text("utf-8")) | {
+        "sets": [summary.of_set("moods.csv", "choice", ["good", "bad"], rows, columns)],
+        "columns": [{"column": name} for name in columns],
+        "general": {"rows": 2, "columns": {"base": lost, "tuned": lost}, "differences": {"tuned": {}}},
+    }
+    file.write_text(json.dumps(facts), "utf-8")
+    lines.write_text("".join(json.dumps(one) + "\n" for one in rows), "utf-8")
+    assert front.main(["eval", saved.name, "--saved"]) == 0
+    told = capsys.readouterr().out
+    assert "base-1-shot: better on 2 rows, worse on 1" in told and "forgetting" in told
+    assert "base-1-shot is better on 2" in evaluation.page(evals.read(saved, "test"), 100).plain
+
+
 def test_rows_with_the_largest_gain_come_first(saved: Run) -> None:
     facts = json.loads((saved.path / "evals" / "test.json").read_text("utf-8"))
     assert facts["order"] == [0, 1, 3, 2]
@@ -106,6 +131,7 @@ def test_an_average_is_held_against_each_of_its_members() -> None:
         (["eval", "last", "--to", "report.pdf"], "report.pdf: a report is .md, .csv or .json"),
         (["eval", "last", "--average"], "name --with or --checkpoint too"),
         (["eval", "last", "--with", "last@x"], "last@x: behind @ stands the step of a checkpoint"),
+        (["eval", "last", "--examples", "0"], "must be from 1 to 32"),
         (["eval", "last", "--saved", "--part", "validation"], "has no evaluation validation"),
         (["eval", "last", "--saved", "--to", "/nowhere/r.md"], "the evaluation itself is kept"),
         (["compare", "last", "--prompt", "x", "--temperature", "-1"], "temperature: must be from 0 to 10"),

@@ -304,6 +304,8 @@ SAID = [
         },
         "step 5: the loss is no number (a line 1, b line 2); skipped",
     ),
+    ({"kind": "evaluated", "step": 9, "loss": 0.5, "right": 41, "answered": 50},
+     "step 9  validation loss 0.500, 41 of 50 answers right"),
     ({"kind": "kept_best", "step": 9, "stopped_early": True},
      "the adapter is that of step 9, the best by validation loss; it stopped early"),
 ]  # fmt: skip

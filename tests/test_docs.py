@@ -13,6 +13,7 @@ from tui import __main__ as front_door
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
+import presets  # noqa: E402
 import recipe_page  # noqa: E402
 import screenshots  # noqa: E402
 import troubleshooting  # noqa: E402
@@ -20,7 +21,9 @@ import troubleshooting  # noqa: E402
 PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize("script", [recipe_page, troubleshooting], ids=lambda script: script.__name__)
+@pytest.mark.parametrize(
+    "script", [presets, recipe_page, troubleshooting], ids=lambda script: script.__name__
+)
 def test_a_page_says_what_the_program_says(script: object) -> None:
     written = script.PAGE.read_text("utf-8")  # type: ignore[attr-defined]
     assert written == script.page(), "run `make docs`"  # type: ignore[attr-defined]

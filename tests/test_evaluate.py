@@ -247,6 +247,34 @@ def test_a_chain_puts_what_was_said_in_the_place_of_its_column(tmp_path: Path) -
         recipe.changed(plan, data={"sources": ({**source, "templates": names[:1]},)})
 
 
+def test_a_base_with_examples_is_one_more_column(
+    untrained: Callable[[dict[str, Any]], Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine import dataset
+    from engine.workers import evaluate, measure
+
+    heard: dict[str, list[list[int]]] = {}
+    answers = measure.answers
+
+    def listening(pair: Any, columns: Any, prompts: Any, *more: Any) -> Any:
+        heard.update({name: [list(ids) for ids in prompts] for name in columns})
+        return answers(pair, columns, prompts, *more)
+
+    monkeypatch.setattr(measure, "answers", listening)
+    run = untrained({})
+    said = evaluation(run, "--rows", "3", "--examples", "2").messages[-1]
+    assert [one["column"] for one in said["columns"]] == ["base", "tuned", "base-2-shot"]
+    assert said["columns"][2]["on"] is False and said["all"]["base-2-shot"]["loss"] is None
+    assert set(said["sets"][0]["differences"]["base-2-shot"]) == {"right", "exact", "normalised", "rougeL"}
+    chat = dataset.chat_format(run.recipe())
+    _, others = evaluate.drawn(run.recipe(), "test", 3, 2)
+    turns = evaluate.shots(others, 2)
+    for i, row in enumerate(evals.read(run, "test").rows):
+        assert heard["tuned"][i] == heard["base"][i] == chat.prompt_ids(row["question"])
+        assert heard["base-2-shot"][i] == chat.prompt_ids([*turns[i // 3], *row["question"]])
+        assert row["base-2-shot"]["text"] and row["base-2-shot"]["loss"] is None
+
+
 def test_running_text_has_a_loss_and_no_answer(
     untrained: Callable[[dict[str, Any]], Run], tmp_path: Path
 ) -> None:

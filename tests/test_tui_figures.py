@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from tui.widgets import figures
+from engine.events import RunState
+from tui.widgets import figures, panels
 from tui.widgets.marked import GUTTER, TRAINED, marked
 from tui.widgets.marks import meter
 
@@ -78,3 +79,15 @@ def test_foreign_text_is_neither_markup_nor_control() -> None:
     plain, _ = trained()
     assert "[b]x" in plain and "[/b]" in plain
     assert "\x1b" not in plain
+
+
+def test_right_answers_stand_beside_the_loss_where_they_were_counted() -> None:
+    state = RunState()
+    for step, loss, right in ((0, 4.0, 3), (50, 2.0, 41)):
+        state.fold(
+            {"kind": "evaluated", "step": step, "loss": loss, "rows": 90, "adapter": step > 0}
+            | {"right": right, "answered": 50}
+        )
+    assert panels.gained(state) == "Validation loss 4.0000 → 2.0000. Right 3 → 41 of 50. "
+    state.fold({"kind": "evaluated", "step": 60, "loss": 1.0, "rows": 90, "adapter": True})
+    assert panels.gained(state) == "Validation loss 4.0000 → 1.0000. "

@@ -95,6 +95,15 @@ class Session:
         self.columns[column] = own
         return self.described(column)
 
+    def shown(self, examples: int) -> str:
+        """One more column for the base, to be asked with examples; its name. Raises UserError."""
+        if examples < 1:
+            raise UserError(f"{examples} examples: at least one; without any it is the column base")
+        column = f"base-{examples}-shot"
+        self._check_new(column)
+        self.columns[column] = (BASE,)
+        return column
+
     def unload(self, column: str) -> None:
         """Close a column; an adapter that no other one wears leaves memory. Raises UserError, RunFailed."""
         if column not in self.columns or column == "base":

@@ -1,9 +1,10 @@
 """Child of the front end: base, tuned and checkpoints on the same held-out rows; and what training cost.
 
 Started as `evaluate RUN [--part test] [--rows N] [--checkpoint STEP ...] [--with RUN[@STEP] ...] [--average]
-[--name NAME] [--no-general] [--no-likelihood]`. Columns are base, tuned (the run's adapter), step-N for each
-checkpoint, other runs of the same base by their names, and "average" of all these adapters' logits. Greedy,
-batched, the same rows for the same recipe.
+[--examples N ...] [--name NAME] [--no-general] [--no-likelihood]`. Columns are base, tuned (the run's
+adapter), step-N for each checkpoint, other runs of the same base by their names, "average" of all these
+adapters' logits, and base-N-shot: the base with N examples before each question. Greedy, batched, the same
+rows for the same recipe.
 
 {"kind": "phase", "phase": "rows" | "load" | "loss" | "answer" | "likelihood" | "general" | "sum up"} ...
 {"kind": "progress", "phase", "done", "total"} ...    in rows
@@ -18,7 +19,8 @@ SUMMARY   {"part", "run", "model", "base": fingerprint of its files, "four_bit",
            "python", "made": ISO time, "seconds", "cancelled", "settings": {"max_new_tokens", "resamples",
            "seed", "share"}, "sets": [SET, ...], "all": FIGURES of all rows by column, loss alone,
            "differences": as in SET, of all rows, "order": numbers of rows, from the one that the first column
-           after base gained most on to the one that it lost most on, "general": GENERAL | null}
+           after base gained most on to the one that it lost most on, "general": GENERAL | null}; a
+           column with examples has no loss, no likelihoods and no place in GENERAL
 SET       {"source", "metric", "choices", "rows": n, column: how many are right or null, ...,
            "columns": {column: FIGURES}, "better": {column: rows on which it gains}, "worse": {column: n},
            "differences": {column: {figure: {"difference": column less base, "low", "high": of the 95%
@@ -49,7 +51,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -59,6 +61,7 @@ from typing import TYPE_CHECKING, Any
 from engine import beside, bootstrap, dataset, models, render, resume, sources, usable
 from engine.dataset import Sample
 from engine.errors import RunFailed, UserError
+from engine.formats import Message
 from engine.recipe import Recipe
 from engine.runs import Run
 from engine.sources import Part
@@ -67,6 +70,9 @@ from engine.workers.io import Channel, die_with
 
 if TYPE_CHECKING:
     from engine.workers.conversing import Session
+
+MOST_TIMES = 4
+"""So many times as many training rows as examples are held, since copies of one are taken out."""
 
 
 def main() -> int:
@@ -95,6 +101,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--checkpoint", type=int, action="append", default=[])
     parser.add_argument("--with", dest="others", action="append", default=[], help="RUN[@STEP]")
     parser.add_argument("--average", action="store_true")
+    parser.add_argument("--examples", type=int, action="append", default=[])
     parser.add_argument("--name", help="of the files; by default the part's")
     parser.add_argument("--no-general", action="store_true")
     parser.add_argument("--no-likelihood", action="store_true")
@@ -113,7 +120,10 @@ def evaluate(run: Run, asked: argparse.Namespace, channel: Channel, cancelled: C
     began = time.perf_counter()
     recipe = run.recipe()
     channel.say("phase", phase="rows")
-    samples = held_out(recipe, asked.part, asked.rows or recipe.evaluate.rows)
+    if asked.examples and any(source.chain for source in recipe.data.sources):
+        raise UserError("the sub-tasks of a chain are asked without examples; leave --examples out")
+    rows_a_set, most = asked.rows or recipe.evaluate.rows, max(asked.examples, default=0)
+    samples, examples = drawn(recipe, asked.part, rows_a_set, most)
     eager.uncompiled()
     from engine.workers import conversing
 
@@ -129,16 +139,21 @@ def evaluate(run: Run, asked: argparse.Namespace, channel: Channel, cancelled: C
     from engine.workers import chained, general, held, summary
 
     told = Steps(channel)
-    found = held.measured(session, samples, recipe.evaluate, not asked.no_likelihood, told, cancelled)
+    shown: dict[str, dict[int, list[Message]]] = {}
+    for count in asked.examples:
+        shown[session.shown(count)] = shots(examples, count)
+    likelihood = not asked.no_likelihood
+    found = held.measured(session, samples, recipe.evaluate, likelihood, shown, told, cancelled)
     found += chained.measured(session, samples, recipe.evaluate, told, cancelled)
     rows = [row for one in found for row in one.rows]
     if not rows:
         raise RunFailed("cancelled before a row was answered; nothing was written")
     no_side = asked.no_general or cancelled()
-    side = None if no_side else general.measured(session, recipe.evaluate, told, cancelled)
-    channel.say("phase", phase="sum up")
     columns = list(session.columns)
     members = {one["column"]: one["members"] for one in map(session.described, columns)}
+    own = {name: session.columns[name] for name in columns if name not in shown}
+    side = None if no_side else general.measured(session.pair, own, recipe.evaluate, told, cancelled)
+    channel.say("phase", phase="sum up")
     facts = {
         "part": asked.part,
         **_identity(run, recipe, session, samples),
@@ -184,19 +199,54 @@ class Steps:
 
 def held_out(recipe: Recipe, part: Part, rows: int) -> list[Sample]:
     """At most `rows` samples of each set, the same ones for the same recipe. Raises UserError."""
+    return drawn(recipe, part, rows, 0)[0]
+
+
+def drawn(
+    recipe: Recipe, part: Part, rows: int, examples: int
+) -> tuple[list[Sample], dict[int, list[Sample]]]:
+    """At most `rows` samples of each set, the same ones for the same recipe; and as many others of each as
+    examples are wanted, by the set's number: of its training rows, of a set that is held out whole some of
+    those that are then not asked. Raises UserError.
+    """
+    if examples and part == "train":
+        raise UserError("examples are training rows, which cannot be asked as well; take another part")
     chat = dataset.chat_format(recipe)
     data = dataset.opened(recipe, chat)
-    few = [usable.Few(rows, recipe.data.seed) for _ in data.sets]
+    spare = [examples if one.source.held_out else 0 for one in data.sets]
+    few = [usable.Few(rows + more, recipe.data.seed) for more in spare]
+    learnt = [usable.Few(examples * MOST_TIMES, recipe.data.seed) for _ in data.sets]
     with TemporaryDirectory() as folder:
         counted = usable.surveyed(data, Path(folder))
-        for _, sample in usable.samples(data, counted, (part,)):
-            few[sample.one.number].offer(sample)
-    chosen = [sample for own in few for sample in own.samples]
+        for of, sample in usable.samples(data, counted, (part, "train") if examples else (part,)):
+            (few if of == part else learnt)[sample.one.number].offer(sample)
+    chosen: list[Sample] = []
+    others: dict[int, list[Sample]] = {}
+    for number, own in enumerate(few):
+        asked = min(rows, len(own.samples) - spare[number])
+        chosen += own.samples[: max(asked, 0)]
+        if asked > 0 and examples:
+            left = own.samples[asked:] if spare[number] else learnt[number].samples
+            # A row may stand in an epoch several times.
+            others[number] = list({one.rendered.text: one for one in left if one.messages}.values())
+            if 0 < len(others[number]) < examples:
+                raise UserError(
+                    f"{data.sets[number].source.path}: {len(others[number])} rows to take examples from;"
+                    " ask for fewer examples"
+                )
     if not chosen:
         raise UserError(
             f"the recipe has no {part} rows; name a file in data.sources.{part}, or take another part"
         )
-    return chosen
+    return chosen, others
+
+
+def shots(examples: Mapping[int, Sequence[Sample]], count: int) -> dict[int, list[Message]]:
+    """The turns of the first so many examples of each set, without their system prompts."""
+    return {
+        number: [turn for one in own[:count] for turn in one.messages if turn["role"] != "system"]
+        for number, own in examples.items()
+    }
 
 
 def write(run: Run, name: str, facts: dict[str, Any], rows: Sequence[dict[str, Any]]) -> Path:

@@ -14,8 +14,8 @@ from engine import RECIPES, render
 from engine.formats import Conversation, Message, Text, Unusable
 from engine.recipe import Evaluate
 from engine.workers import measure, summary
-from engine.workers.conversing import Session
 from engine.workers.held import Phase
+from engine.workers.pair import Pair
 
 FILE = RECIPES / "datasets" / "general.jsonl"
 
@@ -24,10 +24,9 @@ MOST_TOKENS = 128
 
 
 def measured(
-    session: Session, plan: Evaluate, phase: Phase, cancelled: Callable[[], bool]
+    pair: Pair, columns: measure.Columns, plan: Evaluate, phase: Phase, cancelled: Callable[[], bool]
 ) -> dict[str, Any] | None:
     """A GENERAL of engine/workers/evaluate.py; None where it was cancelled."""
-    pair, columns = session.pair, session.columns
     rows, texts = [], []
     for line in FILE.read_text("utf-8").splitlines():
         row = json.loads(line)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine import metrics, window
+from engine import judging, metrics, window
 from engine.dataset import Sample
-from engine.errors import UserError
+from engine.formats import Message
 from engine.recipe import Evaluate, Metric
 from engine.workers import measure, summary
 from engine.workers.conversing import Session
 from engine.workers.decode import Answer
 from engine.workers.scoring import Score
 
-MOST_CHOICES = 50
-
 Phase = Callable[[str], measure.Progress]
 """Begins a phase by its name, and gives what tells how far it is."""
 
 Row = dict[str, Any]
+
+Shown = Mapping[str, Mapping[int, Sequence[Message]]]
+"""Turns that stand before each question in a column, by the number of the question's set."""
 
 
 @dataclass(frozen=True)
@@ -38,26 +39,35 @@ def measured(
     samples: Sequence[Sample],
     plan: Evaluate,
     likelihood: bool,
+    shown: Shown,
     phase: Phase,
     cancelled: Callable[[], bool],
 ) -> list[Judged]:
     """The sets of these samples, in their order. Rows that were not answered when it was cancelled are left
-    out; so are sets without a row. Raises UserError where a question does not fit into the context.
+    out; so are sets without a row. A column with examples has no loss: it would be that of another text.
+    Raises UserError where a question does not fit into the context.
     """
     pair, columns = session.pair, session.columns
     asking = [sample for sample in samples if sample.messages]
-    prompts = [
-        window.fitted(pair.chat, sample.question, pair.context, plan.max_new_tokens) for sample in asking
-    ]
+    plain = {name: own for name, own in columns.items() if name not in shown}
     texts = [(sample.rendered.ids, sample.rendered.labels) for sample in samples]
-    losses = measure.losses(pair, columns, texts, phase("loss"), cancelled)
-    ids = [prompt.ids for prompt in prompts]
-    said = measure.answers(pair, columns, ids, plan.max_new_tokens, phase("answer"), cancelled)
+    losses = measure.losses(pair, plain, texts, phase("loss"), cancelled)
+    said: dict[str, list[Answer | None]] = {}
+    cut: dict[str, list[int]] = {}
+    for alike in (plain, *({name: columns[name]} for name in shown)):  # columns that are asked the same
+        before = shown.get(next(iter(alike)), {})
+        prompts = [
+            window.fitted(pair.chat, led(sample.question, before, sample), pair.context, plan.max_new_tokens)
+            for sample in asking
+        ]
+        ids = [prompt.ids for prompt in prompts]
+        said |= measure.answers(pair, alike, ids, plan.max_new_tokens, phase("answer"), cancelled)
+        cut |= {name: [prompt.tokens for prompt in prompts] for name in alike}
     places = {id(sample): i for i, sample in enumerate(asking)}
     sets: list[Judged] = []
     for number in sorted({sample.one.number for sample in samples}):
         own = [i for i, sample in enumerate(samples) if sample.one.number == number]
-        metric, choices = _judgement([samples[i] for i in own])
+        metric, choices = judging.judgement([samples[i] for i in own])
         rows = []
         for i in own:
             sample, place = samples[i], places.get(id(samples[i]))
@@ -68,44 +78,34 @@ def measured(
                 "question": sample.question,
                 "reference": sample.reference,
                 "choice": metrics.chosen(sample.reference, choices) if choices else None,
-                "cut": 0 if place is None else prompts[place].tokens,
+                "cut": 0 if place is None else max(tokens[place] for tokens in cut.values()),
             }
             for name in columns:
                 answer = None if place is None else said[name][place]
-                if losses[name][i] is None or (place is not None and answer is None):
+                score = None if name in shown else losses[name][i]
+                if (score is None and name not in shown) or (place is not None and answer is None):
                     break  # cancelled before this row
                 row[name] = {
-                    **_loss(losses[name][i]),
+                    **_loss(score),
                     **(judged(metric, choices, sample, answer) if answer else {}),
                 }
             else:
                 rows.append(row)
         sets.append(Judged(samples[own[0]].source.path, metric, choices, rows))
     if likelihood:
-        _choose(session, sets, phase("likelihood"), cancelled)
+        _choose(session, sets, shown, phase("likelihood"), cancelled)
     for one in sets:
         for row in one.rows:
             row["gain"] = summary.judged(row, list(columns))
     return [one for one in sets if one.rows]
 
 
-def _judgement(samples: Sequence[Sample]) -> tuple[Metric, tuple[str, ...]]:
-    """How a set's answers are judged: as its source says, else as its template does; with the choices."""
-    source, shape = samples[0].source, samples[0].one.shape
-    metric, choices = source.metric, source.choices
-    if shape and shape.templates and metric == "exact":
-        template = shape.templates[0]
-        metric = "choice" if template.choices else template.metric
-        choices = choices or template.choices
-    if metric != "choice":
-        return metric, ()
-    found = choices or tuple(sorted({sample.reference.strip() for sample in samples if sample.messages}))
-    if len(found) > MOST_CHOICES:
-        raise UserError(
-            f"{source.path}: {len(found)} different answers are no choice; name data.sources.choices, or take"
-            " another metric"
-        )
-    return metric, found
+def led(
+    question: Sequence[Message], before: Mapping[int, Sequence[Message]], sample: Sample
+) -> list[Message]:
+    """The question with its set's examples before it, behind its own system prompt."""
+    at = 1 if question and question[0]["role"] == "system" else 0
+    return [*question[:at], *before.get(sample.one.number, ()), *question[at:]]
 
 
 def _loss(score: Score | None) -> Row:
@@ -133,14 +133,22 @@ def judged(metric: Metric, choices: Sequence[str], sample: Sample, answer: Answe
 
 
 def _choose(
-    session: Session, sets: Sequence[Judged], progress: measure.Progress, cancelled: Callable[[], bool]
+    session: Session,
+    sets: Sequence[Judged],
+    shown: Shown,
+    progress: measure.Progress,
+    cancelled: Callable[[], bool],
 ) -> None:
-    """Write into the rows of sets with choices which of them each column holds the likeliest."""
+    """Write into the rows of sets with choices which of them each column holds the likeliest.
+
+    Columns with examples are left out: they are asked what they say.
+    """
+    columns = {name: own for name, own in session.columns.items() if name not in shown}
     for one in sets:
         if not one.choices or not one.rows:
             continue
         questions = [row["question"] for row in one.rows]
-        found = measure.likeliest(session.pair, session.columns, questions, one.choices, progress, cancelled)
+        found = measure.likeliest(session.pair, columns, questions, one.choices, progress, cancelled)
         for name, chosen in found.items():
             for row, best in zip(one.rows, chosen, strict=True):
                 if best is not None:

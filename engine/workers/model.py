@@ -24,7 +24,8 @@ def load(recipe: Recipe, plan: Settled, log: EventLog, weights_follow: bool = Fa
     """The base model, quantised as asked where that works, with an adapter on it or to be trained whole.
 
     plan: [train] as it is run, in which nothing is "auto" any more. weights_follow: those of a checkpoint
-    will take the place of the first ones. Raises UserError where the recipe asks for what this model cannot have.
+    will take the place of the first ones. Raises UserError where the recipe asks for what this model cannot
+    have.
     """
     import torch
     from unsloth import FastLanguageModel

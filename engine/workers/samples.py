@@ -44,13 +44,14 @@ def chosen(recipe: Recipe, validation: Sequence[Sample], chat: ChatFormat) -> Sa
     for sample in validation:
         if len(found) == plan.samples:
             break
-        asked = _asked(sample, chat)
-        if asked and len(asked.ids) + plan.sample_tokens <= recipe.data.max_length:
-            found.append(asked)
+        one = asked(sample, chat)
+        if one and len(one.ids) + plan.sample_tokens <= recipe.data.max_length:
+            found.append(one)
     return Samples(found, chat, plan.sample_tokens)
 
 
-def _asked(sample: Sample, chat: ChatFormat) -> Asked | None:
+def asked(sample: Sample, chat: ChatFormat) -> Asked | None:
+    """What is asked of a row; None of running text."""
     said = [message["content"] for message in sample.question if message["role"] == "user"]
     if not said or not isinstance(sample.example, Conversation):
         return None  # running text asks nothing

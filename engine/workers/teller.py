@@ -15,6 +15,7 @@ from transformers import TrainerCallback
 from engine.events import EventLog
 from engine.recipe import Settled
 from engine.workers import failures, peak, samples
+from engine.workers.accuracy import Judged
 from engine.workers.amends import MOST_ROLLBACKS, Again, Amends
 from engine.workers.control import Asked, Controls, added, not_a_deed, objection
 from engine.workers.course import Course
@@ -47,12 +48,13 @@ class Teller(TrainerCallback):  # type: ignore[misc]
         save: Callable[[int], None],
         step: int,
         asked: Samples,
+        judged: Judged,
         watch: Watch,
         rest: Rest,
     ) -> None:
         self._plan, self._course, self._log, self._stop, self._save = plan, course, log, stop, save
         self._controls, self._made, self._watch = controls, made, watch
-        self._samples, self._rest = asked, rest
+        self._samples, self._judged, self._rest = asked, judged, rest
         self._saved_at = step  # where a rollback leads
         self._save_now = self._stop_at_evaluation = False
         self._told = (course.tokens, course.trained_tokens)
@@ -115,13 +117,37 @@ class Teller(TrainerCallback):  # type: ignore[misc]
         began = time.perf_counter()
         loss: float = self.trainer.validation_loss(when)
         self._answer(step, adapter)
+        right = self._right(step)
         seconds = time.perf_counter() - began
         self._rest.evaluated(seconds)
         rows = len(self.trainer.validation)
         self._log.write(
-            "evaluated", step=step, loss=loss, rows=rows, adapter=adapter, seconds=round(seconds, 3)
+            "evaluated",
+            step=step,
+            loss=loss,
+            rows=rows,
+            **({} if right is None else {"right": right, "answered": len(self._judged.asked)}),
+            adapter=adapter,
+            seconds=round(seconds, 3),
         )
         return loss
+
+    def _right(self, step: int) -> int | None:
+        """How many validation answers are right; where memory runs out, none are counted from then on."""
+        if not self._judged.asked:
+            return None
+        try:
+            return self._judged.right(self.trainer.model)
+        except Exception as error:
+            if not failures.ran_out(error):
+                raise
+            self._judged = self._judged.none()
+            self._log.write(
+                "warned",
+                text=f"step {step}: memory ran out while validation rows were answered; no more of them",
+                mend="lower evaluate.max_new_tokens, or set evaluate.accuracy_rows = 0",
+            )
+            return None
 
     def _answer(self, step: int, adapter: bool) -> None:
         """Tell what the model answers as it is now; where memory runs out, that is left out from then on."""

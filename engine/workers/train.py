@@ -127,8 +127,8 @@ def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> 
     _enter("load", log, stop)
     from datasets import Dataset
 
+    from engine.workers import accuracy, probing, samples, snapshot
     from engine.workers import model as loading
-    from engine.workers import probing, samples, snapshot
     from engine.workers.keeper import Keeper
     from engine.workers.teller import Teller
     from engine.workers.trainer import build
@@ -141,10 +141,14 @@ def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> 
     save, trainable = loading.saver(model, recipe, chat), loading.trainable(model)
     keeper = Keeper(run, plan, course, save, trainable, log, stop)
     keeper.check_room()
-    asked = samples.chosen(recipe, validation, replace(chat, reasoning=reasoning))
+    asking = replace(chat, reasoning=reasoning)
+    asked = samples.chosen(recipe, validation, asking)
+    judged = accuracy.chosen(recipe, validation, asking)
     controls, rest = Controls(run.control, log.continued), Rest(plan, bool(validation))
     watched = watch.replayed(Tail(run.events).read(), step)
-    teller = Teller(plan, course, log, stop, controls, made, keeper.checkpoint, step, asked, watched, rest)
+    teller = Teller(
+        plan, course, log, stop, controls, made, keeper.checkpoint, step, asked, judged, watched, rest
+    )
 
     def before() -> None:
         if plan.probe:

@@ -259,7 +259,8 @@ def _sampled(event: Event) -> str:
 
 def _evaluated(event: Event) -> str:
     what = "validation loss" if event.get("adapter", True) else "validation loss of the base model"
-    return f"step {event.get('step', 0)}  {what} {event['loss']:.3f}"
+    right = f", {event['right']} of {event['answered']} answers right" if "right" in event else ""
+    return f"step {event.get('step', 0)}  {what} {event['loss']:.3f}{right}"
 
 
 @contextmanager

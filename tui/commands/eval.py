@@ -15,6 +15,7 @@ from tui.commands import _ask, _print
 summary = "measure base and tuned on held-out rows"
 
 SHOWN = 3  # rows that gained, and lost, most
+MOST_EXAMPLES = 32
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +37,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--average", action="store_true", help="one more column: all adapters' logits averaged"
     )
+    parser.add_argument(
+        "--examples",
+        type=int,
+        action="append",
+        default=[],
+        metavar="N",
+        help="one more column: the base with N training rows before each question; repeatable",
+    )
     parser.add_argument("--no-general", action="store_true", help="leave out the test of forgetting")
     parser.add_argument("--no-likelihood", action="store_true", help="leave out the likelihood of choices")
     parser.add_argument(
@@ -55,6 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("--average needs two adapters or more; name --with or --checkpoint too")
     for words in arguments.others:
         beside.named(runs.find(arguments.run_name), words)
+    if wrong := [count for count in arguments.examples if not 1 <= count <= MOST_EXAMPLES]:
+        raise UserError(f"--examples {wrong[0]}: must be from 1 to {MOST_EXAMPLES}")
     found = runs.find(arguments.run_name) if arguments.saved else trained(arguments.run_name)
     if not arguments.saved:
         _evaluate(found, arguments)
@@ -89,6 +100,8 @@ def _evaluate(found: Run, arguments: argparse.Namespace) -> None:
         asked += ["--checkpoint", str(step)]
     for words in arguments.others:
         asked += ["--with", words]
+    for count in dict.fromkeys(arguments.examples):
+        asked += ["--examples", str(count)]
     flags = {"--average": arguments.average, "--no-general": arguments.no_general}
     flags["--no-likelihood"] = arguments.no_likelihood
     asked += [flag for flag, given in flags.items() if given]

@@ -15,7 +15,7 @@ from textual.widgets import DataTable
 from tui.feed import Edges, RunLine, RunsFeed
 from tui.safe import clean
 from tui.screens import tidying
-from tui.screens.choose import ChooseScreen
+from tui.screens.choose import PickScreen
 from tui.screens.messages import (
     CompareAsked,
     EvaluationAsked,
@@ -59,7 +59,8 @@ class HomeScreen(StepScreen):
     HELP = (
         "Every run stands here, newest first, with what it has come to. A run goes on by itself: "
         "you may close this program, or lose the connection, and find it again here.\n\n"
-        "Enter opens the run under the cursor. n starts a new one: model, data, recipe, then training. "
+        "Enter opens the run under the cursor. n starts a new one: model, data, recipe, then training; "
+        "N starts it from one of the recipes that come with the program. "
         "A crashed run is one whose worker ended without a last word; open it to see the end of its log. "
         "r takes up a run that was stopped, has failed or crashed, at its newest whole checkpoint.\n\n"
         "One run trains at a time. The others wait in a line: K and J (or shift with the arrow keys) move "
@@ -79,6 +80,14 @@ class HomeScreen(StepScreen):
             tooltip="Start the first run by yourself",
         ),
         Binding("n", "new", "New run", id="home.new", tooltip="Start a new run"),
+        Binding(
+            "N",
+            "recipe",
+            "From a recipe",
+            id="home.recipe",
+            show=False,
+            tooltip="Start a new run from one of the recipes that come with the program",
+        ),
         Binding("c", "compare", "Compare", id="home.compare", tooltip="Compare base and tuned"),
         Binding(
             "f6",
@@ -252,15 +261,16 @@ class HomeScreen(StepScreen):
             self._follow()
 
     def action_new(self) -> None:
+        self.post_message(RunBegun(GUIDED))
+
+    def action_recipe(self) -> None:
         from engine import recipe
 
-        names = [path.stem for path in recipe.bundled()]
-        if len(names) <= 1:
-            self.post_message(RunBegun(names[0] if names else GUIDED))
-            return
+        bundled = recipe.bundled()
 
-        def begin(name: str | None) -> None:
-            if name is not None:
-                self.post_message(RunBegun(name))
+        def begin(number: int | None) -> None:
+            if number is not None:
+                self.post_message(RunBegun(bundled[number].stem))
 
-        self.app.push_screen(ChooseScreen("Start from which recipe?", names), begin)
+        said = [f"{path.stem}: {recipe.purpose(path)}" for path in bundled]
+        self.app.push_screen(PickScreen("Start from which recipe?", said), begin)

@@ -165,9 +165,10 @@ def confusion(column: str, choices: Sequence[str], counts: Sequence[Sequence[int
 
 
 def _forgetting(general: dict[str, Any], columns: Sequence[str]) -> Iterator[Content]:
+    columns = [name for name in columns if name in general["columns"]]  # a base with examples is not there
     title = f"Forgetting · {general['rows']:,} general instructions and texts"
     yield Content.styled(title, "bold $text-primary")
-    yield Content.styled(_cells("loss", list(columns)), "$foreground-muted")
+    yield Content.styled(_cells("loss", columns), "$foreground-muted")
     for kind in ("instructions", "texts"):
         losses = [general["columns"][name][kind]["loss"] for name in columns]
         cells = ["–" if loss is None else f"{loss:.4f}" for loss in losses]

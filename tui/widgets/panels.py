@@ -8,7 +8,7 @@ from typing import Any
 from textual.content import Content
 
 from engine import asking, auto, reading
-from engine.events import RunState
+from engine.events import Evaluation, RunState
 from tui.feed import Snapshot
 from tui.safe import clean
 from tui.widgets.figures import duration, figure, place_in_line
@@ -23,12 +23,14 @@ NOTES_IN_SIGHT = 2
 def progress_lines(snapshot: Snapshot, now: float, width: int) -> list[Content]:
     """Step, losses, rates, counts and where the time went; the most needed first, for a small screen."""
     state = snapshot.state
+    last = state.evaluations[-1] if state.evaluations else None
     ran = (now if snapshot.alive else state.updated_at) - state.started_at
     pairs = [
         ("Step", f"{state.step:,} / {state.total:,}" if state.total else "–"),
         ("Loss", figure(state.loss)),
-        ("Validation", figure(state.evaluations[-1].loss if state.evaluations else None)),
+        ("Validation", figure(last.loss if last else None)),
         ("Base model", figure(state.base_loss)),
+        *([("Answers right", f"{last.right} of {last.answered}")] if last and last.right is not None else []),
         ("Time left", duration(state.eta) if snapshot.alive and state.eta is not None else "–"),
         (ran_for(snapshot), duration(ran) if state.started_at else "–"),
         ("Learning rate", f"{state.learning_rate:.2e}" if state.step else "–"),
@@ -144,7 +146,14 @@ def gained(state: RunState) -> str:
     """Validation loss against the base model's own."""
     if not state.evaluations:
         return ""
-    last = state.evaluations[-1].loss
-    if state.base_loss is None:
-        return f"Validation loss {figure(last)}. "
-    return f"Validation loss {figure(state.base_loss)} → {figure(last)}. "
+    last = state.evaluations[-1]
+    before = "" if state.base_loss is None else f"{figure(state.base_loss)} → "
+    return f"Validation loss {before}{figure(last.loss)}. {_accuracy(state, last)}"
+
+
+def _accuracy(state: RunState, last: Evaluation) -> str:
+    """How many validation answers are right, where the recipe has them counted."""
+    if last.right is None:
+        return ""
+    before = "" if state.base_right is None else f"{state.base_right} → "
+    return f"Right {before}{last.right} of {last.answered}. "

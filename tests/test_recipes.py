@@ -1,0 +1,164 @@
+"""The recipes that ship with the program: each loads, shows its first rows and trains."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import tomllib
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from conftest import wait_for_end
+from tui_stage import Stage, until
+
+from engine import RECIPES, dataset, recipe, runs
+from engine.errors import UserError
+from engine.events import Tail
+from engine.formats import Conversation
+from engine.render import IGNORED
+from engine.sources import Row
+from tui.screens.choose import PickScreen
+from tui.screens.home import HomeScreen
+from tui.screens.model import ModelScreen
+
+ROOT = RECIPES.parent
+CHEAPEST = "review-sentiment"
+LARGEST_SET = 320_000
+GENERATORS = ("shop_reviews", "problems", "conversations", "tasks", "chinese_reviews")
+
+every = pytest.mark.parametrize("file", recipe.bundled(), ids=lambda file: file.stem)
+
+
+@every
+def test_the_first_rows_of_each_set_are_rendered_with_an_answer_to_learn(file: Path) -> None:
+    plan = recipe.load(file)
+    assert plan.name == file.stem
+    dataset.check(plan)
+    data = dataset.opened(plan)
+    for one in data.sets:
+        rows = [row for row in islice(data.records(one, 0), 5) if isinstance(row, Row)]
+        samples = [sample for row in rows for sample in dataset.of_row(data, one, row, row.line)]
+        assert len(samples) >= 3
+        for sample in samples:
+            assert isinstance(sample.example, Conversation) and sample.reference.strip()
+            learnt = [label for label in sample.rendered.labels if label != IGNORED]
+            assert 0 < len(learnt) < len(sample.rendered.ids) <= plan.data.max_length
+
+
+@every
+def test_its_head_says_what_for_and_how_and_what_a_real_model_takes(file: Path) -> None:
+    head = file.read_text("utf-8").split("\nname = ")[0]
+    assert f"ift-tui train {file.stem}" in head and "1-8B model on one GPU" in head
+    assert recipe.purpose(file) != file.stem
+    for line in file.read_text("utf-8").splitlines():
+        assert len(line) <= 120, line
+
+
+def test_the_sets_are_what_their_generators_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    for name in GENERATORS:
+        module = importlib.import_module(f"scripts.{name}")
+        place = module.FILE if hasattr(module, "FILE") else module.FOLDER
+        made = tmp_path / name / place.name
+        monkeypatch.setattr("sys.argv", [name, "--out", str(made)])
+        module.main()
+        for file in [made] if made.is_file() else sorted(made.iterdir()):
+            shipped = ROOT / place / file.relative_to(made)
+            assert file.read_bytes() == shipped.read_bytes(), f"run python -m scripts.{name}"
+            assert shipped.stat().st_size <= LARGEST_SET
+
+
+def test_the_unseen_task_is_in_no_training_row() -> None:
+    plan = recipe.load("task-mixture")
+    (unseen,) = (source for source in plan.data.sources if source.held_out)
+    asked = re.findall(r'"instruction": "([^"]+)"', Path(unseen.path).read_text("utf-8"))
+    for source in plan.data.sources:
+        if source is not unseen:
+            assert not set(asked) & set(
+                re.findall(r'"instruction": "([^"]+)"', Path(source.path).read_text("utf-8"))
+            )
+
+
+def test_what_reports_measure_names_recipes_and_keys_that_there_are() -> None:
+    from tui.commands.train import changed
+
+    plans = tomllib.loads((ROOT / "scripts" / "recipe_reports.toml").read_text("utf-8"))
+    assert set(plans) == {file.stem for file in recipe.bundled()} - {"first-steps"}
+    for name, plan in plans.items():
+        for variant in plan.get("variants", {}).values():
+            settings = [each.replace("{root}", str(ROOT)) for each in variant["set"]]
+            other = changed(recipe.load(name), settings)
+            assert other != recipe.load(name)
+            dataset.check(other)
+
+
+def small(tmp_path: Path, rows: int) -> recipe.Recipe:
+    """Two sets of that many rows, of which the second is held out whole."""
+    for name in ("seen", "unseen"):
+        lines = [f'{{"question": "Say {name} {i}.", "answer": "{name} {i}"}}\n' for i in range(rows)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines), "utf-8")
+    sources = [
+        {"path": str(tmp_path / "seen.jsonl"), "weight": 2.0},
+        {"path": str(tmp_path / "unseen.jsonl"), "held_out": True},
+    ]
+    return recipe.parse({"data": {"sources": sources, "validation": 0.0, "test": 4}})
+
+
+def test_examples_are_rows_that_are_not_asked(tmp_path: Path) -> None:
+    from engine.workers import evaluate
+
+    plan = small(tmp_path, 12)
+    asked, others = evaluate.drawn(plan, "test", 20, 3)
+    assert [sum(one.one.number == number for one in asked) for number in (0, 1)] == [4, 9]
+    said = {one.rendered.text for one in asked}
+    for number, own in others.items():
+        assert len(own) >= 3 and len({one.rendered.text for one in own}) == len(own)
+        assert all(one.one.number == number and one.rendered.text not in said for one in own)
+    turns = evaluate.shots(others, 2)[1]
+    assert [turn["role"] for turn in turns] == ["user", "assistant"] * 2
+    assert [one.row.line for one in evaluate.held_out(plan, "test", 20)][:4] == [
+        one.row.line for one in asked if one.one.number == 0
+    ]
+    with pytest.raises(UserError, match="take another part"):
+        evaluate.drawn(plan, "train", 5, 1)
+    with pytest.raises(UserError, match="ask for fewer examples"):
+        evaluate.drawn(plan, "test", 20, 9)
+
+
+async def test_a_run_begins_from_any_of_them() -> None:
+    app = Stage().app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and app.screen.is_mounted)
+        await pilot.press("N")
+        await until(pilot, lambda: isinstance(app.screen, PickScreen))
+        await pilot.press(*"chinese", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ModelScreen))
+        assert app._draft is not None and app._draft.recipe == recipe.load("sentiment-zh")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "file",
+    [
+        pytest.param(file, id=file.stem, marks=() if file.stem == CHEAPEST else pytest.mark.long)
+        for file in recipe.bundled()
+    ],
+)
+def test_it_trains(file: Path) -> None:
+    plan = recipe.changed(
+        recipe.load(file),
+        train={"steps": 2, "eval_every": 0, "save_every": 0, "probe": False, "warmup_steps": 0},
+        evaluate={"samples": 0, "at_end": 0, "accuracy_rows": 3, "max_new_tokens": 4},
+    )
+    run = runs.create(plan)
+    runs.launch(run)
+    wait_for_end(run)
+    state = run.state()
+    assert state.status == "finished" and state.step == 2, state.reason
+    told = [event for event in Tail(run.events).read() if event["kind"] == "evaluated"]
+    judged = any(source.metric != "text" for source in plan.data.sources)
+    for event in told:
+        assert ("right" in event) == judged
+        assert not judged or 0 <= event["right"] <= event["answered"] <= max(3, len(plan.data.sources))
+    assert [event["adapter"] for event in told] == [False, True]
