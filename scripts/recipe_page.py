@@ -31,6 +31,8 @@ TABLES: tuple[tuple[str, type[recipe.Table]], ...] = (
     ("[lora]", recipe.Lora),
     ("[train]", recipe.Train),
     ("[evaluate]", recipe.Evaluate),
+    ("[sweep]", recipe.Sweep),
+    ("[sweep.over]", recipe.Over),
 )
 """The heading of each in a recipe, in the order in which a recipe is written."""
 
@@ -73,7 +75,9 @@ def section(heading: str, table: type[recipe.Table]) -> str:
 
 
 def is_table(field: FieldInfo) -> bool:
-    return isinstance(field.annotation, type) and issubclass(field.annotation, recipe.Table)
+    either = [one for one in get_args(field.annotation) if one is not type(None)]
+    annotation = either[0] if len(either) == 1 else field.annotation
+    return isinstance(annotation, type) and issubclass(annotation, recipe.Table)
 
 
 def said(table: str) -> dict[str, str]:
@@ -110,6 +114,8 @@ def kind(annotation: Any, metadata: Iterable[Any] = ()) -> str:
     if origin is Literal:
         return ", ".join(f"`{json.dumps(one)}`" for one in arguments)
     if origin is tuple:
+        if arguments[0] is Any:
+            return "list"
         return "tables" if _holds_tables(arguments) else "list of texts"
     if origin is dict:
         return "table"

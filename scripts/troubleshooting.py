@@ -29,6 +29,7 @@ SAYERS = (
     "out_of_memory",
     "cause",
     "training_problem",
+    "sweep_problem",
     "_why_no_config",
     "_why_no_weights",
     "_absent",
