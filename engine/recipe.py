@@ -29,7 +29,6 @@ Objective = Literal[
     "BLEU", "chrF", "choice said: accuracy", "choice said: macro-F1",
 ]  # fmt: skip
 Count = Annotated[int, Field(ge=1)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 Auto = Literal["auto"]
 
 # Above these a LoRA run diverges on any model, so the number is a slip (a percent, a missing minus).
@@ -305,9 +304,9 @@ class Over(Table):
     # The key whose value each of `values` is multiplied with: alpha as once and twice the rank.
     factor_of: str | None = None
     # The least number of a range; whole numbers are drawn where both ends are whole.
-    low: int | Finite | None = None
+    low: int | float | None = None
     # The greatest number of a range.
-    high: int | Finite | None = None
+    high: int | float | None = None
     # Draw as often between 1e-5 and 1e-4 as between 1e-4 and 1e-3.
     log: bool = False
     # How many numbers a grid takes of a range, both ends among them.
@@ -327,6 +326,13 @@ class Over(Table):
         if len({(type(value), value) for value in values}) < len(values):
             raise ValueError("a value stands there twice; name each once")
         return values
+
+    @field_validator("low", "high", mode="before")
+    @classmethod
+    def _ends_are_numbers(cls, end: Any) -> Any:
+        if end is not None and (type(end) not in (int, float) or not math.isfinite(end)):
+            raise ValueError(f"{end!r:.60} is no end of a range; give a number")
+        return end
 
     @model_validator(mode="after")
     def _values_or_range(self) -> Over:

@@ -35,7 +35,7 @@ from engine.workers.study import Study
 SECONDS_BETWEEN_LOOKS = 0.5
 
 MOST_DEATHS = 3
-"""Times that a run's worker may die at the same step; then something kills it each time it comes there."""
+"""Times that a run's worker may die at the same step; if it does once more, something there kills it."""
 
 MOST_FAILURES = 3
 """Trials in a row that may fail; then it is not their settings."""
@@ -223,8 +223,11 @@ class Conductor:
             return
         if now.status == "crashed":
             self._note("resumed", number=trial.number, seed=seed, step=now.step)
-            if trial.died[seed].count(now.step) > MOST_DEATHS:
-                raise UserError(f"{run.name}: {now.reason}; that {MOST_DEATHS + 1} times at step {now.step}")
+            if (deaths := trial.died[seed].count(now.step)) > MOST_DEATHS:
+                raise UserError(
+                    f"{run.name}: {now.reason}, {deaths} times at step {now.step}; its checkpoints are kept, "
+                    "its worker.log says what came before"
+                )
         try:
             runs.resume(run, start=turns.start)
         except (UserError, RunFailed):
