@@ -26,7 +26,7 @@ from engine.sweeps import LOSS, Sweep, SweepState, Trial
 
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
-MOST_DRAWS = 50
+MOST_DRAWS = 10
 """Draws of what was tried already, one after another, before an untried setting is taken in their place."""
 
 TRIALS_BEFORE_PRUNING = 3
