@@ -11,7 +11,7 @@ from engine import dataset, doctor, recipe, runs, space, sweeps, turns
 from engine.errors import RunFailed, UserError
 from engine.recipe import Recipe
 from engine.sweeps import Sweep
-from tui.commands import _follow, _print, _sweep, _turn
+from tui.commands import _follow, _print, _sweep
 
 summary = "try settings of a recipe, run by run, and say which is best"
 
@@ -35,7 +35,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stop-run", action="store_true", help="with --stop: save and stop the run under way too"
     )
-    _turn.flags(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object; followed, one an event")
 
 
@@ -137,10 +136,9 @@ def _train_best(sweep: Sweep, arguments: argparse.Namespace) -> int:
     plan: Recipe = sweeps.best_on_all_data(sweep)
     if problem := doctor.training_problem():
         raise UserError(problem)
-    beside = _turn.beside(arguments)
     started = runs.create(plan)
     try:
-        turns.start(started, beside)
+        turns.start(started)  # where another run trains it waits for its turn
     except OSError as error:
         runs.discard(started)
         raise RunFailed(
