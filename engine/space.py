@@ -14,7 +14,8 @@ from typing import Any
 
 from engine import keys, recipe
 from engine.errors import UserError
-from engine.recipe import Over, Recipe, Sweep
+from engine.recipe import Recipe
+from engine.sweep_plan import Over, Sweep
 
 Draw = dict[str, Any]
 Setting = dict[str, Any]

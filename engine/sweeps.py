@@ -39,7 +39,7 @@ from engine.runs import Run, Worked
 
 if TYPE_CHECKING:
     from engine.recipe import Recipe
-    from engine.recipe import Sweep as Plan
+    from engine.sweep_plan import Sweep as Plan
 
 Outcome = Literal["running", "complete", "pruned", "failed"]
 Status = Literal["starting", "running", "finished", "stopped", "failed", "crashed"]

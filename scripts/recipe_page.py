@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import json
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -18,11 +18,12 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from engine import recipe
+from engine import recipe, sweep_plan
+from engine.table import Table
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "recipe.md"
 
-TABLES: tuple[tuple[str, type[recipe.Table]], ...] = (
+TABLES: tuple[tuple[str, type[Table]], ...] = (
     ("", recipe.Recipe),
     ("[model]", recipe.Model),
     ("[data]", recipe.Data),
@@ -31,8 +32,8 @@ TABLES: tuple[tuple[str, type[recipe.Table]], ...] = (
     ("[lora]", recipe.Lora),
     ("[train]", recipe.Train),
     ("[evaluate]", recipe.Evaluate),
-    ("[sweep]", recipe.Sweep),
-    ("[sweep.over]", recipe.Over),
+    ("[sweep]", sweep_plan.Sweep),
+    ("[sweep.over]", sweep_plan.Over),
 )
 """The heading of each in a recipe, in the order in which a recipe is written."""
 
@@ -61,7 +62,7 @@ def page() -> str:
     return HEAD + "".join(section(heading, table) for heading, table in TABLES)
 
 
-def section(heading: str, table: type[recipe.Table]) -> str:
+def section(heading: str, table: type[Table]) -> str:
     """The keys of one table, but for those that are tables of their own."""
     comments = said(table.__name__)
     lines = [
@@ -77,22 +78,27 @@ def section(heading: str, table: type[recipe.Table]) -> str:
 def is_table(field: FieldInfo) -> bool:
     either = [one for one in get_args(field.annotation) if one is not type(None)]
     annotation = either[0] if len(either) == 1 else field.annotation
-    return isinstance(annotation, type) and issubclass(annotation, recipe.Table)
+    return isinstance(annotation, type) and issubclass(annotation, Table)
 
 
 def said(table: str) -> dict[str, str]:
     """What the comment above each key of a table says. A key without one, or a table, is not in it."""
-    source = Path(recipe.__file__).read_text("utf-8")
-    lines = source.splitlines()
-    found = next(
-        node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == table
-    )
+    found, lines = next(_written(table))
     keys = [
         (node.target.id, node.lineno - 1)
         for node in found.body
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     ]
     return {key: comment for key, line in keys if (comment := _above(lines[:line]))}
+
+
+def _written(table: str) -> Iterator[tuple[ast.ClassDef, list[str]]]:
+    """Where a table stands in the source, and the lines of its file."""
+    for file in (recipe.__file__, sweep_plan.__file__):
+        source = Path(str(file)).read_text("utf-8")
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.ClassDef) and node.name == table:
+                yield node, source.splitlines()
 
 
 def _above(lines: list[str]) -> str:
@@ -124,7 +130,7 @@ def kind(annotation: Any, metadata: Iterable[Any] = ()) -> str:
 
 
 def _holds_tables(arguments: tuple[Any, ...]) -> bool:
-    return isinstance(arguments[0], type) and issubclass(arguments[0], recipe.Table)
+    return isinstance(arguments[0], type) and issubclass(arguments[0], Table)
 
 
 def _limits(metadata: Iterable[Any]) -> list[Any]:

@@ -8,7 +8,8 @@ import pytest
 
 from engine import recipe, space
 from engine.errors import UserError
-from engine.recipe import Over, Recipe
+from engine.recipe import Recipe
+from engine.sweep_plan import Over
 
 OVER = {
     "lora.rank": [8, 16],

@@ -19,9 +19,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from engine import space, sweeps
-from engine.recipe import Over
-from engine.recipe import Sweep as Plan
 from engine.space import Draw
+from engine.sweep_plan import Over
+from engine.sweep_plan import Sweep as Plan
 from engine.sweeps import LOSS, Sweep, SweepState, Trial
 
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}

@@ -25,8 +25,8 @@ from engine.errors import RunFailed, UserError
 from engine.events import RunState, Tail
 from engine.judging import Judged
 from engine.recipe import Recipe
-from engine.recipe import Sweep as Plan
 from engine.runs import Run
+from engine.sweep_plan import Sweep as Plan
 from engine.sweeps import Sweep, SweepState, Trial
 from engine.workers.io import StopFlag, Stopped, keep_printing
 from engine.workers.patience import PatientLog
@@ -187,14 +187,19 @@ class Conductor:
 
     def _watched(self, trial: Trial, seed: int, run: Run, plan: Recipe) -> RunState:
         """Start a run, or take it up, and return its state when it has ended for good."""
-        mine = False  # whether it is ours that it lives: what was stopped before that is taken up
+        seen = False  # alive, by this process
         tail, state = Tail(run.events), RunState()
         while True:
             alive = runs.is_alive(run)  # asked first: a dead worker's last word is then in what is read
             state.fold_all(tail.read())
             now = runs.judged(replace(state), alive, run)
             evaluated = self._curve(trial, seed, now)
-            if not alive and self._over(trial, now, mine):
+            given_up = bool(trial.given_up) and seed == 0
+            if given_up and now.status == "crashed":
+                now.status = "stopped"  # killed, perhaps before it heard that it was to stop
+            # What was stopped while nobody watched is taken up: it was stopped with the sweep.
+            for_good = {"finished", "failed"} | ({"stopped"} if seen or given_up else set())
+            if not alive and now.status in for_good:
                 return now
             if self._stop.wanted:
                 raise Stopped(f"stopped; {run.name} {'goes on by itself' if alive else 'is not over'}")
@@ -203,17 +208,8 @@ class Conductor:
                 state.status = "starting"  # its former last word is none any more
             elif evaluated and seed == 0:
                 self._prune(trial, run)
-            mine = True
+            seen = True
             time.sleep(SECONDS_BETWEEN_LOOKS)
-
-    def _over(self, trial: Trial, now: RunState, mine: bool) -> bool:
-        """Whether a run without a worker is left as it is."""
-        if now.status in ("finished", "failed"):
-            return True
-        if trial.given_up:  # and killed perhaps before it heard that
-            now.status = "stopped"
-        # What was stopped while nobody watched is taken up: the sweep was stopped with it.
-        return now.status == "stopped" and (mine or bool(trial.given_up))
 
     def _start(self, trial: Trial, seed: int, run: Run, plan: Recipe, now: RunState) -> None:
         if not (run.path / "lock").exists():  # never started: its recipe may be torn

@@ -11,9 +11,9 @@ from typing import Any
 
 from engine import runs, sweeps
 from engine.events import Event, Tail
-from engine.recipe import Sweep as Plan
 from engine.redact import redacted
 from engine.runs import Run
+from engine.sweep_plan import Sweep as Plan
 from engine.sweeps import Sweep, SweepState, Trial
 from tui import terminal
 from tui.commands import _print
