@@ -130,7 +130,7 @@ def figure(trial: Trial, objective: str) -> str:
 
 
 def _of_seeds(trial: Trial) -> str:
-    return f", the mean of {len(trial.values)} seeds" if len(trial.values) > 1 else ""
+    return f", the mean of {len(trial.values)} seeds" if len(trial.values) > 1 else ", of one seed"
 
 
 def _plan(sweep: Sweep) -> Plan:
