@@ -239,7 +239,10 @@ def interval(trial: Trial, objective: str) -> Interval | None:
 
 
 def best_on_all_data(sweep: Sweep) -> Recipe:
-    """The recipe with the best setting, to be trained on every row. Raises UserError where none is known."""
+    """The recipe with the best setting, to be trained on every row. Raises UserError where none is known.
+
+    No row is left to stop early by: a run that would have done so trains as long as its best one needed.
+    """
     from engine import recipe, space
 
     plan = sweep.recipe()
@@ -248,7 +251,11 @@ def best_on_all_data(sweep: Sweep) -> Recipe:
     if found is None:
         raise UserError(f"{sweep.name} has no complete trial yet; nothing can be called its best")
     chosen = space.applied(plan, found.setting, name=f"{plan.name[:59]}-best")
-    return recipe.changed(chosen, data={"all_data": True})
+    length: dict[str, Any] = {}
+    if chosen.train.early_stopping:
+        curve = {step: loss for step, loss in found.curves[0].items() if step}
+        length = {"early_stopping": 0, "epochs": None, "steps": min(curve, key=lambda step: curve[step])}
+    return recipe.changed(chosen, data={"all_data": True}, train=length)
 
 
 def run_of(name: str) -> Run:

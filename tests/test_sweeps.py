@@ -12,7 +12,7 @@ import pytest
 from recorded import whole
 from test_space import swept
 
-from engine import interval, judging, recipe, runs, sweeps
+from engine import interval, objective, recipe, runs, sweeps
 from engine.errors import UserError
 from engine.events import EventLog, fold
 from engine.recipe import Recipe
@@ -131,9 +131,13 @@ def test_a_sweep_is_found_enlarged_and_known_to_be_dead() -> None:
 
 @pytest.mark.skipif("all_data" not in recipe.Data.model_fields, reason="recipes cannot say all_data yet")
 def test_the_best_is_trained_on_all_data() -> None:
-    plan = sweeps.best_on_all_data(made(recorded(trial(1, [3.0]), trial(2, [2.5]))))
-    assert (plan.name, plan.lora.rank, plan.sweep) == ("run-best", 16, None)
+    events = recorded(trial(1, [3.0]), trial(2, [2.5]))
+    plan = sweeps.best_on_all_data(made(events))
+    assert (plan.name, plan.lora.rank, plan.sweep, plan.train.steps) == ("run-best", 16, None, None)
     assert plan.data.model_dump()["all_data"] is True
+    early = recipe.changed(swept(), train={"early_stopping": 2, "eval_every": 50})
+    plan = sweeps.best_on_all_data(made(events, early))
+    assert (plan.train.early_stopping, plan.train.steps) == (0, 50)
 
 
 def test_without_a_complete_trial_nothing_is_best() -> None:
@@ -145,14 +149,14 @@ def test_a_loss_is_that_of_the_adapter_that_was_saved() -> None:
     run = Run(runs.home() / "runs" / "a")
     events = whole(100)
     state = fold(events)
-    assert judging.judged(run, state, "validation loss").value == state.evaluations[-1].loss
+    assert objective.judged(run, state, "validation loss").value == state.evaluations[-1].loss
     kept = [*events[:-1], {"kind": "kept_best", "step": 50, "loss": 1.25, "stopped_early": True}, events[-1]]
-    assert judging.judged(run, fold(kept), "validation loss").value == 1.25
+    assert objective.judged(run, fold(kept), "validation loss").value == 1.25
     with pytest.raises(UserError, match="no validation loss"):
-        judging.judged(run, fold(events[:3]), "validation loss")
+        objective.judged(run, fold(events[:3]), "validation loss")
     wild = [{**event, "loss": math.nan} if event["kind"] == "evaluated" else event for event in events]
     with pytest.raises(UserError, match="no number"):
-        judging.judged(run, fold(wild), "validation loss")
+        objective.judged(run, fold(wild), "validation loss")
 
 
 def test_a_figure_of_the_closing_evaluation_weighs_each_row_the_same() -> None:
@@ -162,8 +166,8 @@ def test_a_figure_of_the_closing_evaluation_weighs_each_row_the_same() -> None:
     sets = [{"rows": rows, "columns": {"tuned": one}} for rows, one in zip((10, 30), tuned, strict=True)]
     (run.path / "evals" / "end.json").write_text(json.dumps({"columns": [], "sets": sets}))
     (run.path / "evals" / "end.jsonl").touch()
-    for objective, value, rows in (("right", 19 / 40, 40), ("ROUGE-L", 0.5, 30),
-                                   ("choice said: accuracy", 0.25, 30)):  # fmt: skip
-        assert judging.judged(run, fold([]), objective) == judging.Judged(pytest.approx(value), rows)
+    for name, value, rows in (("right", 19 / 40, 40), ("ROUGE-L", 0.5, 30),
+                              ("choice said: accuracy", 0.25, 30)):  # fmt: skip
+        assert objective.judged(run, fold([]), name) == objective.Judged(pytest.approx(value), rows)
     with pytest.raises(UserError, match="no figure 'BLEU'"):
-        judging.judged(run, fold([]), "BLEU")
+        objective.judged(run, fold([]), "BLEU")

@@ -20,10 +20,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from engine import judging, private, recipe, runs, space, sweeps, turns
+from engine import objective, private, recipe, runs, space, sweeps, turns
 from engine.errors import RunFailed, UserError
 from engine.events import RunState, Tail
-from engine.judging import Judged
+from engine.objective import Judged
 from engine.recipe import Recipe
 from engine.runs import Run
 from engine.sweep_plan import Sweep as Plan
@@ -164,7 +164,7 @@ class Conductor:
             return Ended("failed", reason=str(error))
         if state.status == "finished":
             try:
-                return Ended("complete", judging.judged(run, state, self._plan.objective))
+                return Ended("complete", objective.judged(run, state, self._plan.objective))
             except UserError as error:
                 return Ended("failed", reason=str(error))
         if state.status == "stopped":
