@@ -31,12 +31,14 @@ def show(sweep: Sweep, as_json: bool) -> None:
     _print.say(f"{sweep.name}  {_status(plan, state)}")
     if state.trials:
         print(table(plan, state), flush=True)
+    names = dict(zip(plan.over, short(list(plan.over)), strict=True))
     if found := sweeps.best(state, plan.objective):
-        _print.say(f"best so far: trial {found.number}, {said(found.setting)}")
+        setting = {names.get(key, key): value for key, value in found.setting.items()}
+        _print.say(f"best so far: trial {found.number}, {said(setting)}")
         _print.say(f"  {plan.objective} {figure(found, plan.objective)}{_of_seeds(found)}")
     if state.importance:
-        shares = ", ".join(f"{key} {share:.0%}" for key, share in state.importance.items())
-        _print.say(f"what it was due to, by {state.importance_of} complete trials: {shares}")
+        shares = ", ".join(f"{names.get(key, key)} {share:.0%}" for key, share in state.importance.items())
+        _print.say(f"importance (of {state.importance_of} complete trials): {shares}")
     if state.reason:
         _print.say(". ".join(filter(None, (state.reason, state.mend))))
     if found and state.status != "running":
