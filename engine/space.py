@@ -14,8 +14,8 @@ from typing import Any
 
 from engine import keys, recipe
 from engine.errors import UserError
-from engine.recipe import Recipe
-from engine.sweep_plan import Over, Sweep
+from engine.recipe import Recipe, Source
+from engine.sweep_plan import Objective, Over, Sweep
 
 Draw = dict[str, Any]
 Setting = dict[str, Any]
@@ -104,6 +104,26 @@ def check(plan: Recipe) -> None:
         raise UserError(
             f"the objective {sweep.objective!r} is measured at a run's end; set evaluate.at_end, to 100 say"
         )
+    if sweep.objective != "validation loss" and not any(
+        _has(sweep.objective, one) for one in plan.data.sources
+    ):
+        raise UserError(
+            f"no set is judged so that it has the figure {sweep.objective!r}; set metric (or valid) of a"
+            " source, or take another objective"
+        )
+
+
+def _has(objective: Objective, source: Source) -> bool:
+    """Whether a set's evaluation has that figure; a prompt template of it may judge in its own way."""
+    if objective == "valid":
+        return bool(source.valid)
+    if source.templates or objective in ("exact", "normalised", "ended"):
+        return True
+    if objective == "right":
+        return source.metric != "text"
+    return (
+        source.metric == "choice" if objective.startswith("choice") else source.metric in ("text", "fields")
+    )
 
 
 def _short(value: Any) -> Any:

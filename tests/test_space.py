@@ -133,3 +133,20 @@ def test_a_sweep_needs_rows_to_be_judged_on() -> None:
     with pytest.raises(UserError, match=r"set evaluate\.at_end"):
         space.check(recipe.changed(plan, evaluate={"at_end": 0}))
     space.check(plan)
+
+
+@pytest.mark.parametrize(
+    ("objective", "source"),
+    [
+        ("valid", {"valid": "json"}),
+        ("right", {"metric": "number"}),
+        ("ROUGE-L", {"metric": "text"}),
+        ("choice said: accuracy", {"metric": "choice"}),
+    ],
+)
+def test_a_figure_that_no_set_has_is_refused(objective: str, source: dict[str, Any]) -> None:
+    path = {"path": "builtin:reviews"}
+    space.check(swept(data={"sources": [path, {**path, **source}]}, objective=objective))
+    other = {"metric": "text"} if objective == "right" else {"metric": "normalised"}
+    with pytest.raises(UserError, match="no set is judged"):
+        space.check(swept(data={"sources": [{**path, **other}]}, objective=objective))
