@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
@@ -102,4 +101,3 @@ def test_twelve_runs_are_twelve_whoever_is_killed(sweep: Sweep) -> None:
             assert run.state().resumes == 1
         if trial.state == "complete":
             assert trial.value == run.state().evaluations[-1].loss
-    print(json.dumps([(one.setting, one.value, one.state) for one in state.trials], indent=1))
