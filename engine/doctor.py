@@ -28,6 +28,7 @@ TESTED = {
     "accelerate": "1.15.0",
     "bitsandbytes": "0.50.2",
     "datasets": "4.8.5",
+    "optuna": "5.0.0",
     "peft": "0.21.2",
     "trl": "1.15.0",
     "unsloth": "2026.10.9",
@@ -67,6 +68,12 @@ def training_problem() -> str | None:
     """Why nothing can be trained or answered here, with the command that mends it; None where it can."""
     gone = absent(TRAINING)
     return f"Training needs {', '.join(gone)} (not installed): {install_command()}" if gone else None
+
+
+def sweep_problem() -> str | None:
+    """The same of a sweep, which needs Optuna besides."""
+    gone = absent((*TRAINING, "optuna"))
+    return f"A sweep needs {', '.join(gone)} (not installed): {install_command()}" if gone else None
 
 
 def absent(packages: Iterable[str]) -> list[str]:

@@ -16,6 +16,9 @@ from typing import Any
 from engine.errors import UserError
 from engine.runs import Run
 
+CLOSING = "end"
+"""The name of the short evaluation at a run's end (engine/workers/closing.py)."""
+
 KINDS = ("md", "csv", "json")
 SHOWN = 10
 """Rows that gained and lost most in a report for people."""

@@ -10,19 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomlkit
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from engine import RECIPES
 from engine.errors import UserError
 from engine.ledger import REASONS, Action
+from engine.sweep_plan import Over, Sweep
+from engine.table import Count, Table
 
 Format = Literal[
     "auto", "alpaca", "messages", "sharegpt", "pairs", "instances", "preference", "text", "tokens", "template"
@@ -32,7 +26,6 @@ TrainOn = Literal["answers", "last answer", "all turns", "everything"]
 Schedule = Literal["cosine", "linear", "constant"]
 Optimizer = Literal["adamw", "adamw_8bit"]
 Attention = Literal["model", "sdpa", "flash", "eager"]
-Count = Annotated[int, Field(ge=1)]
 Auto = Literal["auto"]
 Method = Literal["lora", "full"]
 
@@ -58,12 +51,6 @@ EITHER = {"steps": "epochs", "epochs": "steps"}
 TABLES = ("model", "data", "augment", "lora", "train", "evaluate")
 
 
-class Table(BaseModel):
-    """A TOML table: unknown keys are refused, numbers stay numbers, values cannot change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
 class Model(Table):
     """The base model."""
 
@@ -84,7 +71,7 @@ class Source(Table):
     # The shape of the rows; auto finds it by the columns and says what it found.
     format: Format = "auto"
     # Which column plays which part, where names differ: {instruction = "Frage", output = "Antwort"}.
-    columns: dict[str, str] = {}
+    columns: dict[str, str] = Field(default={})
     # Names of shipped prompt templates, or paths of template files; their wordings are taken in turns.
     templates: tuple[str, ...] = ()
     # How many wordings of its templates each row is asked in.
@@ -184,7 +171,7 @@ class Data(Table):
     # augment changes.
     seed: int = 0
     # What is done with a row for each reason of the ledger: keep, fix, drop or stop (too_long = "fix").
-    policy: dict[str, Action] = {}
+    policy: dict[str, Action] = Field(default={})
     # Copies of training rows with changed questions.
     augment: Augment = Augment()
     # The digest that a preview printed: training refuses to start on other ids or labels.
@@ -379,6 +366,8 @@ class Recipe(Table):
     # Further runs that are started along with this one and wait for each other: a chain. Each table is laid
     # over the recipe before it; model.adapter = "previous" goes on with the adapter of the run before.
     then: tuple[dict[str, Any], ...] = ()
+    # Settings that are searched: a sweep of runs in the place of one.
+    sweep: Sweep | None = None
 
     @model_validator(mode="after")
     def _ways_agree(self) -> Recipe:
@@ -419,6 +408,8 @@ def _contradiction(recipe: Recipe) -> str:
         return (
             "train.early_stopping: data.all_data trains on every row and leaves none to measure; set it to 0"
         )
+    if recipe.sweep and (recipe.then or recipe.after):
+        return "sweep: a chain has runs of its own; leave then and after out of what is searched"
     return ""
 
 
@@ -590,7 +581,7 @@ def _sentence(error: ValidationError) -> str:
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     tables: dict[int | str, type[BaseModel]] = {
         "model": Model, "data": Data, "sources": Source, "augment": Augment, "lora": Lora, "train": Train,
-        "evaluate": Evaluate,
+        "evaluate": Evaluate, "sweep": Sweep, "over": Over,
     }  # fmt: skip
     named = [tables[part] for part in location[:-1] if part in tables]
     return list((named[-1] if named else Recipe).model_fields)

@@ -42,8 +42,8 @@ LOG_TAIL_BYTES = 16_384
 
 
 @dataclass(frozen=True)
-class Run:
-    """One run directory. It need not be alive, finished or even readable."""
+class Worked:
+    """A folder that one worker at a time works in, with its lock, its events and its log."""
 
     path: Path
 
@@ -58,6 +58,11 @@ class Run:
     @property
     def log(self) -> Path:
         return self.path / "worker.log"
+
+
+@dataclass(frozen=True)
+class Run(Worked):
+    """One run directory. It need not be alive, finished or even readable."""
 
     @property
     def ledger(self) -> Path:
@@ -154,9 +159,14 @@ def home() -> Path:
 
 def create(plan: Recipe, now: datetime | None = None) -> Run:
     """Make the directory of a new run with its resolved recipe in it, private to this user."""
+    return Run(new_folder("runs", "recipe.toml", plan, now))
+
+
+def new_folder(kind: str, file: str, plan: Recipe, now: datetime | None = None) -> Path:
+    """A new folder among those of a kind, with the resolved recipe in a file of it. Raises UserError."""
     from engine import recipe
 
-    base = home() / "runs"
+    base = home() / kind
     stamp = f"{now or datetime.now():%Y%m%d-%H%M%S}-{plan.name}"
     try:
         private.folder(base)
@@ -168,11 +178,11 @@ def create(plan: Recipe, now: datetime | None = None) -> Run:
             except FileExistsError:
                 continue
         else:
-            raise UserError(f"{base / stamp}: a hundred runs of this name stand there; use another")
-        private.write(path / "recipe.toml", recipe.dumps(plan))
+            raise UserError(f"{base / stamp}: a hundred {kind} of this name stand there; use another")
+        private.write(path / file, recipe.dumps(plan))
     except OSError as error:
-        raise UserError(f"{base}: cannot write runs there ({error.strerror}); set IFT_TUI_HOME") from None
-    return Run(path)
+        raise UserError(f"{base}: cannot write {kind} there ({error.strerror}); set IFT_TUI_HOME") from None
+    return path
 
 
 def discard(run: Run) -> None:
@@ -180,8 +190,8 @@ def discard(run: Run) -> None:
     shutil.rmtree(run.path)
 
 
-def launch(run: Run, environment: Mapping[str, str] = MappingProxyType({})) -> None:
-    """Start the train worker in a session of its own, with the lock already held for it.
+def launch(run: Worked, environment: Mapping[str, str] = MappingProxyType({}), worker: str = "train") -> None:
+    """Start the worker in a session of its own, with the lock already held for it.
 
     environment: variables besides those of this process. The worker outlives this process and its
     terminal. Raises RunFailed if the run has a worker.
@@ -196,8 +206,8 @@ def launch(run: Run, environment: Mapping[str, str] = MappingProxyType({})) -> N
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             # -P: a folder named "engine" where the user stands must not be taken for ours.
-            worker = subprocess.Popen(
-                [sys.executable, "-P", "-m", "engine.workers.train", str(run.path)],
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", f"engine.workers.{worker}", str(run.path)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -209,7 +219,7 @@ def launch(run: Run, environment: Mapping[str, str] = MappingProxyType({})) -> N
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.close(log)
         os.ftruncate(held, 0)
-        os.pwrite(held, str(worker.pid).encode(), 0)
+        os.pwrite(held, str(process.pid).encode(), 0)
     finally:
         os.close(held)  # the worker's copy keeps the lock
 
@@ -236,7 +246,7 @@ def resume(run: Run, confirmed: bool = False, start: Callable[[Run], None] = lau
     start(run)
 
 
-def hold_lock(run: Run) -> int:
+def hold_lock(run: Worked) -> int:
     """In the worker: the descriptor of the run's lock, handed over or taken now; keep it open for life."""
     handed = os.environ.pop(LOCK_FD, None)
     if handed is not None:
@@ -260,17 +270,17 @@ def read_on(run: Run) -> int:
     return held
 
 
-def is_alive(run: Run) -> bool:
+def is_alive(run: Worked) -> bool:
     """Whether a worker holds the run's lock. A pid alone would lie after a reboot."""
     return lock.is_held(run.path / "lock")
 
 
-def launched_at(run: Run) -> float:
+def launched_at(run: Worked) -> float:
     """When its last worker was given the lock, in Unix seconds; 0 where it had none."""
     return lock.given_at(run.path / "lock")
 
 
-def stop(run: Run) -> bool:
+def stop(run: Worked) -> bool:
     """Ask the worker to save and stop. False if there is none."""
     if not is_alive(run):
         return False
@@ -327,7 +337,7 @@ def live() -> Run | None:
     return next((run for run in list_runs() if is_alive(run)), None)
 
 
-def log_tail(run: Run, lines: int = 40) -> list[str]:
+def log_tail(run: Worked, lines: int = 40) -> list[str]:
     """The last lines of worker.log, without reading a long log whole."""
     try:
         with run.log.open("rb") as file:

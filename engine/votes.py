@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from engine import jsonl
 from engine.errors import UserError
+from engine.interval import of_share
 from engine.runs import Run
 
 Verdict = Literal["preferred", "tie", "both bad", "identical"]
@@ -19,8 +20,6 @@ Verdict = Literal["preferred", "tie", "both bad", "identical"]
 
 TYPED = "typed"
 """The tag of a question that a person typed; that of a row is its set."""
-
-NORMAL_95 = 1.959964
 
 
 @dataclass(frozen=True)
@@ -70,11 +69,7 @@ class Tally:
     def interval(self) -> tuple[float, float]:
         if self.share is None:
             return 0.0, 1.0
-        n, square = self.decided, NORMAL_95**2
-        middle = (self.share + square / (2 * n)) / (1 + square / n)
-        width = NORMAL_95 * math.sqrt(self.share * (1 - self.share) / n + square / (4 * n * n))
-        width /= 1 + square / n
-        return max(0.0, middle - width), min(1.0, middle + width)
+        return of_share(self.share, self.decided)
 
     @property
     def chance(self) -> float:

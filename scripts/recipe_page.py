@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import json
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -18,11 +18,12 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from engine import recipe
+from engine import recipe, sweep_plan
+from engine.table import Table
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "recipe.md"
 
-TABLES: tuple[tuple[str, type[recipe.Table]], ...] = (
+TABLES: tuple[tuple[str, type[Table]], ...] = (
     ("", recipe.Recipe),
     ("[model]", recipe.Model),
     ("[data]", recipe.Data),
@@ -31,6 +32,8 @@ TABLES: tuple[tuple[str, type[recipe.Table]], ...] = (
     ("[lora]", recipe.Lora),
     ("[train]", recipe.Train),
     ("[evaluate]", recipe.Evaluate),
+    ("[sweep]", sweep_plan.Sweep),
+    ("[sweep.over]", sweep_plan.Over),
 )
 """The heading of each in a recipe, in the order in which a recipe is written."""
 
@@ -59,7 +62,7 @@ def page() -> str:
     return HEAD + "".join(section(heading, table) for heading, table in TABLES)
 
 
-def section(heading: str, table: type[recipe.Table]) -> str:
+def section(heading: str, table: type[Table]) -> str:
     """The keys of one table, but for those that are tables of their own."""
     comments = said(table.__name__)
     lines = [
@@ -73,22 +76,29 @@ def section(heading: str, table: type[recipe.Table]) -> str:
 
 
 def is_table(field: FieldInfo) -> bool:
-    return isinstance(field.annotation, type) and issubclass(field.annotation, recipe.Table)
+    either = [one for one in get_args(field.annotation) if one is not type(None)]
+    annotation = either[0] if len(either) == 1 else field.annotation
+    return isinstance(annotation, type) and issubclass(annotation, Table)
 
 
 def said(table: str) -> dict[str, str]:
     """What the comment above each key of a table says. A key without one, or a table, is not in it."""
-    source = Path(recipe.__file__).read_text("utf-8")
-    lines = source.splitlines()
-    found = next(
-        node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == table
-    )
+    found, lines = next(_written(table))
     keys = [
         (node.target.id, node.lineno - 1)
         for node in found.body
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     ]
     return {key: comment for key, line in keys if (comment := _above(lines[:line]))}
+
+
+def _written(table: str) -> Iterator[tuple[ast.ClassDef, list[str]]]:
+    """Where a table stands in the source, and the lines of its file."""
+    for file in (recipe.__file__, sweep_plan.__file__):
+        source = Path(str(file)).read_text("utf-8")
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.ClassDef) and node.name == table:
+                yield node, source.splitlines()
 
 
 def _above(lines: list[str]) -> str:
@@ -110,6 +120,8 @@ def kind(annotation: Any, metadata: Iterable[Any] = ()) -> str:
     if origin is Literal:
         return ", ".join(f"`{json.dumps(one)}`" for one in arguments)
     if origin is tuple:
+        if arguments[0] is Any:
+            return "list"
         return "tables" if _holds_tables(arguments) else "list of texts"
     if origin is dict:
         return "table"
@@ -118,7 +130,8 @@ def kind(annotation: Any, metadata: Iterable[Any] = ()) -> str:
 
 
 def _holds_tables(arguments: tuple[Any, ...]) -> bool:
-    return get_origin(arguments[0]) is dict or issubclass(arguments[0], recipe.Table)
+    first = arguments[0]
+    return get_origin(first) is dict or (isinstance(first, type) and issubclass(first, Table))
 
 
 def _limits(metadata: Iterable[Any]) -> list[Any]:

@@ -31,6 +31,7 @@ SAYERS = (
     "training_problem",
     "too_high",
     "_contradiction",
+    "sweep_problem",
     "_why_no_config",
     "_why_no_weights",
     "_absent",
@@ -114,7 +115,9 @@ def _said(call: ast.Call, file: str) -> Iterator[tuple[str, str]]:
     first = call.args[0] if call.args else None
     if called in ERRORS and first is not None:
         yield from ((text, ERRORS[called]) for text in templates(first))
-    elif called == "ValueError" and file == "engine/recipe.py" and first is not None:
+    elif (
+        called == "ValueError" and file in ("engine/recipe.py", "engine/sweep_plan.py") and first is not None
+    ):
         yield from ((f"{BLANK}: {text}", ERRORS["UserError"]) for text in templates(first))
     elif called in REFUSALS and first is not None:
         yield from ((text, "") for text in templates(first))

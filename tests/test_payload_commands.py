@@ -14,6 +14,8 @@ import pytest
 from payload_scenes import _measured, run_of, told
 from payload_stage import CONTROL
 from payloads import PAYLOADS, Dose
+from test_space import swept
+from test_sweeps import made
 from tui_stage import alive, record
 
 from engine import events, runs
@@ -85,7 +87,7 @@ def dose() -> Dose:
 @pytest.mark.parametrize("command", front.names())
 def test_what_was_typed_is_complained_about_in_visible_form(printed: Printed, command: str) -> None:
     more = {"compare": ["--prompt", "x"], "set": ["steps=3"], "export": ["--to", "adapter"]}.get(command, [])
-    required = [] if command in ("models", "doctor", "queue", "runs", "templates") else [MARKED]
+    required = [] if command in ("models", "doctor", "queue", "runs", "sweeps", "templates") else [MARKED]
     for arguments in ([*required, f"--{MARKED}"], [*required, MARKED, MARKED, MARKED]):
         code, text = printed.by(command, *arguments, *more)
         assert code in (1, 2)
@@ -112,6 +114,21 @@ def test_runs_of_strangers_are_listed(printed: Printed) -> None:
     assert len(text.splitlines()) == 3
     code, text = printed.by("runs", "--json")
     assert code == 0 and text.isascii() and len(json.loads(text)) == 2
+
+
+def test_sweeps_of_strangers_are_shown(printed: Printed) -> None:
+    setting = {f"lora.{MARKED}": MARKED}
+    ended = {"kind": "ended", "number": 1, "state": "complete", "value": 2.0, "values": [2.0]}
+    trial = {"kind": "trial", "number": 1, "draw": setting, "setting": setting}
+    shares = {"kind": "importance", "shares": {MARKED: 1.0}}
+    made([trial, ended, shares, {"kind": "failed", "reason": MARKED}], swept({f"lora.{MARKED}": [MARKED]}))
+    code, text = printed.by("sweep", "last")
+    assert code == 0
+    marked(text)
+    for arguments in (["sweeps"], ["sweep", "last", "--json"], ["sweeps", "--json"]):
+        code, text = printed.by(*arguments)
+        assert code == 0
+        sound(text)
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=list(PAYLOADS))

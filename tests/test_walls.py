@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "unsloth", "trl", "peft", "bitsandbytes", "datasets", "accelerate"}
+HEAVY = {"torch", "unsloth", "trl", "peft", "bitsandbytes", "datasets", "accelerate", "optuna"}
 
 
 def loaded_after(statement: str) -> set[str]:
@@ -19,7 +19,7 @@ def loaded_after(statement: str) -> set[str]:
 def test_the_light_half_knows_neither_torch_nor_screens() -> None:
     modules = loaded_after(
         "from engine import dataset, doctor, events, formats, hardware, metrics, models, recipe, render\n"
-        "from engine import resume, runs"
+        "from engine import resume, runs, space, sweeps"
     )
     assert not modules & (HEAVY | {"transformers", "numpy", "textual", "rich", "tui"})
 
@@ -32,6 +32,10 @@ def test_the_app_opens_without_what_trains() -> None:
 
 def test_the_data_worker_needs_no_torch() -> None:
     assert not loaded_after("import engine.workers.data") & HEAVY
+
+
+def test_a_sweep_is_conducted_without_what_trains() -> None:
+    assert loaded_after("import engine.workers.sweep") & HEAVY == {"optuna"}
 
 
 @pytest.mark.parametrize("worker", ["conversing"])

@@ -15,12 +15,10 @@ import tempfile
 import time
 from typing import Any
 
+from engine.evals import CLOSING
 from engine.events import EventLog
 from engine.runs import Run
 from engine.workers.io import StopFlag
-
-NAME = "end"
-"""Of its files in evals/."""
 
 FACTS = ("source", "metric", "rows", "base", "tuned")
 
@@ -56,8 +54,8 @@ def measure(run: Run, log: EventLog, stop: StopFlag) -> None:
 
 def _evaluated(run: Run, rows: int, stop: StopFlag) -> dict[str, Any]:
     """The last message of the evaluation's process; empty where it was stopped or had none."""
-    asked = ["--part", "validation", "--rows", str(rows), "--name", NAME, "--no-general", "--no-likelihood"]
-    asked += ["--parent", str(os.getpid())]
+    asked = ["--part", "validation", "--rows", str(rows), "--name", CLOSING, "--no-general"]
+    asked += ["--no-likelihood", "--parent", str(os.getpid())]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "engine.workers.evaluate", str(run.path), *asked],

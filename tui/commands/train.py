@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from engine import chain, dataset, doctor, recipe
+from engine import chain, dataset, doctor, keys, recipe
 from engine.errors import RunFailed, UserError
 from engine.recipe import Recipe
 from tui.commands import _follow, _print, _turn
@@ -59,24 +59,8 @@ def changed(plan: Recipe, settings: list[str]) -> Recipe:
         key, equals, value = setting.partition("=")
         if not equals:
             raise UserError(f"--set {setting}: write KEY=VALUE, e.g. --set train.steps=20")
-        _put(document, key.strip(), value.strip())
+        keys.put(document, key.strip(), _value(value.strip()) if value.strip() else None, "--set")
     return recipe.parse(document, "--set")
-
-
-def _put(document: dict[str, Any], key: str, value: str) -> None:
-    *tables, last = key.split(".")
-    place: Any = document
-    for name in tables:
-        try:
-            place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
-        except (ValueError, IndexError):
-            raise UserError(f"--set {key}: there is no {name} among {len(place)} entries") from None
-    if not isinstance(place, dict):
-        raise UserError(f"--set {key}: name a key of one table, e.g. data.sources.0.path")
-    if value:
-        place[last] = _value(value)
-    else:
-        place.pop(last, None)
 
 
 def _value(text: str) -> Any:
