@@ -288,7 +288,7 @@ def test_where_it_fits_nothing_is_suggested_and_where_nothing_helps_that_is_said
 
 def test_disk_holds_adapter_optimizer_and_what_is_merged() -> None:
     found = memory.disk(LONG, LLAMA, kept=2)
-    assert found.adapter == 4 * 11_272_192 and found.checkpoint == 12 * 11_272_192
+    assert found.result == 4 * 11_272_192 and found.checkpoint == 12 * 11_272_192
     assert found.checkpoints == 2 * found.checkpoint and found.merged == 2 * 1_235_814_400
 
 
