@@ -32,8 +32,8 @@ from typing import Any
 import psutil
 
 from engine import events, recipe, runs
-from engine.recipe import Recipe
 from engine.runs import Run
+from engine.schema import Recipe
 
 KINDS = ("hang-up", "closed", "killed", "stopped")
 LONGEST_START = 60.0

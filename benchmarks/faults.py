@@ -29,8 +29,8 @@ import kill
 
 from engine import dataset, events, recipe, runs, usable
 from engine.events import Event, EventLog
-from engine.recipe import Recipe
 from engine.runs import Run
+from engine.schema import Recipe
 from engine.workers import checkpoints, faults, order, probe, train
 from engine.workers.io import StopFlag
 

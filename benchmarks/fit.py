@@ -26,7 +26,7 @@ from fit_cases import ON_CPU, ON_CUDA, Case
 from engine import RECIPES, auto, fit, memory, recipe, runs, shapes
 from engine.footprint import Device
 from engine.memory import Rows
-from engine.recipe import Recipe
+from engine.schema import Recipe
 from engine.shapes import Shapes
 
 MIB = 1 << 20

@@ -28,8 +28,8 @@ from typing import Any
 
 from engine import events, recipe, runs
 from engine.events import EventLog
-from engine.recipe import Recipe
 from engine.runs import Run
+from engine.schema import Recipe
 from engine.workers import train
 from engine.workers.io import StopFlag
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 from render_rows import bare, generated, read, seconds, watched
 
-from engine import RECIPES, dataset, recipe, render, runs
+from engine import RECIPES, dataset, render, runs, schema
 from engine.workers import scanning
 from engine.workers.session import Session, count
 
@@ -52,9 +52,9 @@ def main() -> None:
 
 
 def measure(asked: argparse.Namespace, chat: render.ChatFormat, file: Path, texts: list[str]) -> None:
-    source = recipe.Source(path=str(file), format="alpaca")
-    data = recipe.Data(sources=(source,), max_length=1_000_000, validation=0.0)
-    plan = recipe.Recipe(model=recipe.Model(id=str(asked.model)), data=data)
+    source = schema.Source(path=str(file), format="alpaca")
+    data = schema.Data(sources=(source,), max_length=1_000_000, validation=0.0)
+    plan = schema.Recipe(model=schema.Model(id=str(asked.model)), data=data)
     before = psutil.Process().memory_info().rss
     found: dict[str, list[float]] = {"the bare tokenizer": [], "count": [], "scan": []}
     peaks: list[int] = []

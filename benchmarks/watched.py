@@ -35,8 +35,8 @@ import kill
 
 from engine import recipe, runs
 from engine.events import Tail
-from engine.recipe import Recipe
 from engine.runs import Run
+from engine.schema import Recipe
 from engine.workers import train
 from tui.feed import Edges, RunFeed
 

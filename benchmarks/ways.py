@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks import kill
 from engine import models, recipe, runs
 from engine.events import EventLog
-from engine.recipe import Recipe
+from engine.schema import Recipe
 from engine.workers import train
 
 DIES_AT = 4

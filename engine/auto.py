@@ -16,7 +16,7 @@ from typing import Any
 from engine import footprint, memory
 from engine.footprint import Device, Plan
 from engine.memory import Rows
-from engine.recipe import Recipe, Settled, Train
+from engine.schema import Recipe, Settled, Train
 from engine.shapes import Shapes, Unknown
 
 OPEN = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from engine import recipe, runs, turns
 from engine.errors import RunFailed, UserError
-from engine.recipe import PREVIOUS, Recipe
 from engine.runs import Run
+from engine.schema import PREVIOUS, Recipe
 
 
 def start(plan: Recipe, beside: bool = False) -> list[Run]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from engine import formats, ledger, parts, sets
 from engine.formats import Conversation, Example, Said, Text, Unusable
 from engine.ledger import Action, Entry
-from engine.recipe import Source
+from engine.schema import Source
 from engine.sets import Count, RowSet
 from engine.sources import File, Row, streams
 

@@ -11,8 +11,8 @@ from engine import augment, formats, hub, initial, ledger, models, render, sets
 from engine.errors import UserError
 from engine.formats import Conversation, Example, Message, Text, Unusable
 from engine.ledger import Action, Entry
-from engine.recipe import Augment, Data, Recipe, Source
 from engine.render import ChatFormat, Made, Rendered, Unfit
+from engine.schema import Augment, Data, Recipe, Source
 from engine.sets import Records, RowSet
 from engine.sources import Row
 

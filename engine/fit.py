@@ -14,7 +14,7 @@ from engine.errors import UserError
 from engine.footprint import Device, Plan
 from engine.memory import Disk, Forecast, Remedy, Rows
 from engine.models import ModelInfo
-from engine.recipe import Recipe, Settled
+from engine.schema import Recipe, Settled
 from engine.shapes import Shapes, Unknown
 
 HALF = {"avx512_bf16", "amx_bf16"}

@@ -9,8 +9,8 @@ from typing import Any
 
 from engine import models, runs
 from engine.errors import UserError
-from engine.recipe import PREVIOUS, Recipe
 from engine.runs import Run
+from engine.schema import PREVIOUS, Recipe
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"

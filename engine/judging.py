@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from engine.dataset import Sample
 from engine.errors import UserError
-from engine.recipe import Metric
+from engine.schema import Metric
 
 MOST_CHOICES = 50
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 from engine import footprint, shapes
 from engine.footprint import Device, Plan
-from engine.recipe import Recipe, Settled
+from engine.schema import Recipe, Settled
 from engine.shapes import Shapes, Unknown
 
 Verdict = Literal["fits", "tight", "does not fit"]

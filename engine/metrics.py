@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from engine.recipe import Metric
+from engine.schema import Metric
 
 # A minus stands at the start of a number, not between two: 10-3 ends with 3.
 NUMBER = re.compile(r"(?:(?<!\w)[-−])?(?:\d{1,3}(?:[,\u202f]\d{3})+(?!\d)|\d+)(?:\.\d+)?")

@@ -23,7 +23,7 @@ from engine.errors import RunFailed, UserError
 from engine.events import RunState
 
 if TYPE_CHECKING:
-    from engine.recipe import Recipe, Settled
+    from engine.schema import Recipe, Settled
 
 LOCK_FD = "IFT_TUI_LOCK_FD"
 """Environment variable by which a launcher hands the held lock to the worker."""

@@ -12,7 +12,7 @@ from engine import formats, sources, templates
 from engine.errors import UserError
 from engine.formats import Shape
 from engine.ledger import Action, Done, Entry, excerpt
-from engine.recipe import Source
+from engine.schema import Source
 from engine.sources import File, Found, Row
 
 ROWS_TO_DETECT = 50

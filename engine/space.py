@@ -14,7 +14,7 @@ from typing import Any
 
 from engine import keys, recipe
 from engine.errors import UserError
-from engine.recipe import Recipe, Source
+from engine.schema import Recipe, Source
 from engine.sweep_plan import Objective, Over, Sweep
 
 Draw = dict[str, Any]

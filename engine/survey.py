@@ -15,7 +15,7 @@ from engine import ledger, parts, private, sets
 from engine.counting import NAMES, REFUSED, USED, Counted, Progress, counted
 from engine.errors import UserError
 from engine.ledger import Action, Entry
-from engine.recipe import Data, Source
+from engine.schema import Data, Source
 from engine.sets import Count, RowSet
 from engine.sources import PARTS, File, Part, Row
 

@@ -38,7 +38,7 @@ from engine.interval import Interval, of_mean, of_share
 from engine.runs import Run, Worked
 
 if TYPE_CHECKING:
-    from engine.recipe import Recipe
+    from engine.schema import Recipe
     from engine.sweep_plan import Sweep as Plan
 
 Outcome = Literal["running", "complete", "pruned", "failed"]

@@ -13,7 +13,7 @@ import tomlkit
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from engine.errors import UserError
-from engine.recipe import Metric
+from engine.schema import Metric
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 KEYS = (

@@ -17,7 +17,7 @@ with atheris.instrument_imports(include=["engine.sources"]):
     from engine import sources
     from engine.errors import UserError
     from engine.ledger import Entry
-    from engine.recipe import Source
+    from engine.schema import Source
 
 NAMES = (
     "a.jsonl", "a.json", "a.csv", "a.tsv", "a.txt", "a.md", "a.py", "a.parquet", "a.arrow", "a.jsonl.gz",

@@ -1,4 +1,4 @@
-"""docs/recipe.md: every key of a recipe with its type, its default and what it does, from engine/recipe.py.
+"""docs/recipe.md: every key of a recipe with its type, its default and what it does, from engine/schema.py.
 
     make docs            (or: python scripts/recipe_page.py)
 
@@ -18,20 +18,20 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from engine import recipe, sweep_plan
+from engine import schema, sweep_plan
 from engine.table import Table
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "recipe.md"
 
 TABLES: tuple[tuple[str, type[Table]], ...] = (
-    ("", recipe.Recipe),
-    ("[model]", recipe.Model),
-    ("[data]", recipe.Data),
-    ("[[data.sources]]", recipe.Source),
-    ("[data.augment]", recipe.Augment),
-    ("[lora]", recipe.Lora),
-    ("[train]", recipe.Train),
-    ("[evaluate]", recipe.Evaluate),
+    ("", schema.Recipe),
+    ("[model]", schema.Model),
+    ("[data]", schema.Data),
+    ("[[data.sources]]", schema.Source),
+    ("[data.augment]", schema.Augment),
+    ("[lora]", schema.Lora),
+    ("[train]", schema.Train),
+    ("[evaluate]", schema.Evaluate),
     ("[sweep]", sweep_plan.Sweep),
     ("[sweep.over]", sweep_plan.Over),
 )
@@ -94,7 +94,7 @@ def said(table: str) -> dict[str, str]:
 
 def _written(table: str) -> Iterator[tuple[ast.ClassDef, list[str]]]:
     """Where a table stands in the source, and the lines of its file."""
-    for file in (recipe.__file__, sweep_plan.__file__):
+    for file in (schema.__file__, sweep_plan.__file__):
         source = Path(str(file)).read_text("utf-8")
         for node in ast.parse(source).body:
             if isinstance(node, ast.ClassDef) and node.name == table:

@@ -116,7 +116,7 @@ def _said(call: ast.Call, file: str) -> Iterator[tuple[str, str]]:
     if called in ERRORS and first is not None:
         yield from ((text, ERRORS[called]) for text in templates(first))
     elif (
-        called == "ValueError" and file in ("engine/recipe.py", "engine/sweep_plan.py") and first is not None
+        called == "ValueError" and file in ("engine/schema.py", "engine/sweep_plan.py") and first is not None
     ):
         yield from ((f"{BLANK}: {text}", ERRORS["UserError"]) for text in templates(first))
     elif called in REFUSALS and first is not None:

@@ -39,8 +39,8 @@ from tui_stage import (
 from engine import recipe
 from engine.decoding import Settings
 from engine.errors import RunFailed, UserError
-from engine.recipe import Recipe, Source
 from engine.runs import Run
+from engine.schema import Recipe, Source
 from engine.shapes import Unknown
 from engine.templates import Template, Wording
 from tui.app import IftTui

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine import sources
 from engine.ledger import Entry
-from engine.recipe import Source
+from engine.schema import Source
 from engine.sources import File, Row
 
 Records = list[Row | Entry]

@@ -16,7 +16,7 @@ from engine.auto import OPEN, ROOM, Choice
 from engine.errors import UserError
 from engine.footprint import Device, Plan
 from engine.memory import Rows
-from engine.recipe import Recipe, Settled
+from engine.schema import Recipe, Settled
 from engine.shapes import Unknown
 from tests.conftest import wait_for_end
 from tests.test_shapes import CONFIGS, known

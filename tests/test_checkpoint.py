@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 from engine import events, recipe, runs
 from engine.errors import UserError
 from engine.events import EventLog
-from engine.recipe import Settled
 from engine.runs import Run
+from engine.schema import Settled
 from engine.workers import checkpoints, durable, order, pace
 from engine.workers.amends import Gone
 from engine.workers.course import Course

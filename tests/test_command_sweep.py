@@ -10,7 +10,7 @@ from test_space import swept
 from test_sweeps import made, recorded, trial
 
 from engine import recipe, runs, sweeps
-from engine.recipe import Recipe
+from engine.schema import Recipe
 from tui import __main__ as front
 
 OVER = {"lora.rank": [8, 16], "train.learning_rate": {"low": 1e-4, "high": 1e-3}}

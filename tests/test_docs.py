@@ -50,7 +50,7 @@ def test_an_error_that_no_group_knows_is_noticed(monkeypatch: pytest.MonkeyPatch
 def test_sentences_are_read_from_the_source() -> None:
     found = {(one.file, one.text, one.code) for one in troubleshooting.sentences()}
     assert ("engine/recipe.py", "… is a folder; name the recipe file in it", "2") in found
-    assert ("engine/recipe.py", "…: epochs and steps contradict each other; keep one of them", "2") in found
+    assert ("engine/schema.py", "…: epochs and steps contradict each other; keep one of them", "2") in found
     assert ("engine/runs.py", "… is already being worked on; attach to it instead", "1") in found
     assert any(file == "engine/workers/watch.py" and "explodes" in text for file, text, _ in found)
     assert any(file == "engine/autopsy.py" and "memory guard" in text for file, text, _ in found)

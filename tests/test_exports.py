@@ -30,9 +30,9 @@ from engine.exports import (
 )
 from engine.exports import yaml as written
 from engine.exports.parity import Answer, Logits, Side, judged
-from engine.recipe import Settled
 from engine.render.load import LAYOUTS, layouts
 from engine.runs import Run
+from engine.schema import Settled
 from tests.render_stage import knowing_all, templates
 
 RUN = [Answer([1, 2, 3], [7, 8, 9], True), Answer([1, 4], [5, 5], True), Answer([9], [4] * 6, False)]

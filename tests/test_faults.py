@@ -20,7 +20,7 @@ from test_worker_turn import until
 from engine import hardware, recipe, runs
 from engine.errors import UserError
 from engine.events import EventLog, Tail
-from engine.recipe import Settled
+from engine.schema import Settled
 from engine.workers import amends, failures, patience, rows, watch
 from engine.workers.amends import Amends, Gone
 from engine.workers.io import Stopped

@@ -9,7 +9,7 @@ import pytest
 from test_tui_walk import at_recipe, on, text
 from tui_stage import Stage, until
 
-from engine import fit, hardware, recipe
+from engine import fit, hardware, recipe, schema
 from engine.fit import Fit
 from engine.footprint import Device
 from engine.hardware import Gpu
@@ -21,7 +21,7 @@ from tui.screens.forecast import ForecastScreen
 GIB = 1 << 30
 
 
-def of(plan: recipe.Recipe, free: int, longest: int | None = None) -> Fit:
+def of(plan: schema.Recipe, free: int, longest: int | None = None) -> Fit:
     found = fit.fit(plan, Device("cpu", free), Rows(longest=longest))
     assert isinstance(found, Fit)
     return found

@@ -14,7 +14,7 @@ from engine import formats, ledger
 from engine.errors import UserError
 from engine.formats import Conversation, Said, Shape, Text, Tokens, Unusable
 from engine.ledger import Action
-from engine.recipe import Source
+from engine.schema import Source
 from engine.sources import Row
 
 ACTIONS = ledger.actions({})

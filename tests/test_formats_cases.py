@@ -12,7 +12,7 @@ import pytest
 
 from engine import formats, ledger
 from engine.formats import Unusable
-from engine.recipe import Source
+from engine.schema import Source
 from engine.sources import Row
 from tests.conftest import CASES
 

@@ -13,7 +13,7 @@ import pytest
 from engine import footprint, memory, recipe
 from engine.footprint import Device, Plan
 from engine.memory import Forecast, Rows
-from engine.recipe import Recipe, Settled
+from engine.schema import Recipe, Settled
 from engine.shapes import Shapes, Unknown
 from tests.test_shapes import CONFIGS, config, known
 from tests.test_walls import HEAVY, loaded_after

@@ -17,8 +17,8 @@ import engine
 import tui
 from engine import models, recipe, render, runs, sources
 from engine.errors import UserError
-from engine.recipe import Source
 from engine.runs import Run
+from engine.schema import Source
 from engine.workers import adapters
 from tui import __main__ as front
 

@@ -16,7 +16,7 @@ from engine import fit, memory, models, recipe
 from engine.fit import Fit
 from engine.footprint import Device
 from engine.memory import Rows
-from engine.recipe import Recipe, Settled
+from engine.schema import Recipe, Settled
 from engine.shapes import Unknown
 from engine.workers import failures, forecast, rows, watch
 from engine.workers.rest import Rest, due

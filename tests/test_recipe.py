@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import recipe
+from engine import recipe, schema
 from engine.errors import UserError
 
 MINIMAL = '[[data.sources]]\npath = "rows.jsonl"\n'
@@ -94,7 +94,7 @@ def test_what_is_written_out_reads_back_equal(tmp_path: Path, file: Path) -> Non
     ],
 )
 def test_steps_follow_from_rows(train: dict[str, float], rows: int, steps: int) -> None:
-    assert recipe.Settled.model_validate(train).total_steps(rows) == steps
+    assert schema.Settled.model_validate(train).total_steps(rows) == steps
 
 
 def test_a_change_is_checked_like_a_recipe() -> None:

@@ -12,7 +12,7 @@ import pytest
 from conftest import wait_for_end
 from tui_stage import Stage, until
 
-from engine import RECIPES, dataset, recipe, runs
+from engine import RECIPES, dataset, recipe, runs, schema
 from engine.errors import UserError
 from engine.events import Tail
 from engine.formats import Conversation
@@ -93,7 +93,7 @@ def test_what_reports_measure_names_recipes_and_keys_that_there_are() -> None:
             dataset.check(other)
 
 
-def small(tmp_path: Path, rows: int) -> recipe.Recipe:
+def small(tmp_path: Path, rows: int) -> schema.Recipe:
     """Two sets of that many rows, of which the second is held out whole."""
     for name in ("seen", "unseen"):
         lines = [f'{{"question": "Say {name} {i}.", "answer": "{name} {i}"}}\n' for i in range(rows)]

@@ -14,8 +14,8 @@ from engine import RECIPES, formats, ledger, render
 from engine.errors import UserError
 from engine.formats import Conversation, Example, Message, Unusable
 from engine.ledger import Action, Note
-from engine.recipe import Source
 from engine.render import IGNORED, ChatFormat
+from engine.schema import Source
 from engine.sources import Row
 from tests.conftest import CASES
 

@@ -15,9 +15,9 @@ from engine import recipe, render
 from engine.errors import UserError
 from engine.formats import Conversation, Message, Unusable
 from engine.ledger import Note
-from engine.recipe import TrainOn
 from engine.render import ChatFormat
 from engine.render.chat_templates import Environment
+from engine.schema import TrainOn
 from tests.render_stage import SHAPES, TINY, TOKENIZERS, with_template
 from tests.test_render import ACTIONS, TALK, one, trained_text
 

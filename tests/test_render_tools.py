@@ -14,8 +14,8 @@ import pytest
 from engine import formats, ledger, render
 from engine.formats import Conversation, Message, Unusable
 from engine.ledger import Note
-from engine.recipe import Source
 from engine.render import ChatFormat
+from engine.schema import Source
 from engine.sources import Row
 from tests.conftest import CASES
 from tests.render_stage import SHAPES

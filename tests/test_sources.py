@@ -13,7 +13,7 @@ from sources_stage import file_at, records, resumes, rows, shown, source_at, wri
 from engine import ledger, sources
 from engine.errors import UserError
 from engine.ledger import Entry, Note
-from engine.recipe import Source
+from engine.schema import Source
 from engine.sources import Row, json_text
 
 

@@ -12,7 +12,7 @@ from conftest import CASES
 from engine import sources
 from engine.errors import UserError
 from engine.ledger import Entry
-from engine.recipe import Source
+from engine.schema import Source
 from engine.sources import PARTS
 
 INDEX = CASES / "nasty" / "INDEX.json"

@@ -25,7 +25,7 @@ from sources_stage import file_at, records, resumes, rows, shown, written
 from engine import sources
 from engine.errors import UserError
 from engine.ledger import Note
-from engine.recipe import Source
+from engine.schema import Source
 from engine.sources import Row
 
 LINES = "".join(f'{{"a": "grüße {number}"}}\n' for number in range(300))

@@ -8,7 +8,7 @@ import pytest
 
 from engine import recipe, space
 from engine.errors import UserError
-from engine.recipe import Recipe
+from engine.schema import Recipe
 from engine.sweep_plan import Over
 
 OVER = {

@@ -12,7 +12,7 @@ from optuna.storages.journal import JournalFileBackend
 from test_space import OVER, swept
 
 from engine import space, sweeps
-from engine.recipe import Recipe
+from engine.schema import Recipe
 from engine.sweeps import Sweep, SweepState, Trial
 from engine.workers.study import TRIALS_FOR_IMPORTANCE, Study
 

@@ -15,8 +15,8 @@ from test_space import swept
 from engine import interval, objective, recipe, runs, sweeps
 from engine.errors import UserError
 from engine.events import EventLog, fold
-from engine.recipe import Recipe
 from engine.runs import Run
+from engine.schema import Recipe
 from engine.sweeps import Sweep, SweepState, Trial
 
 Event = dict[str, Any]
@@ -129,7 +129,6 @@ def test_a_sweep_is_found_enlarged_and_known_to_be_dead() -> None:
         sweeps.enlarge(found, runs=0)
 
 
-@pytest.mark.skipif("all_data" not in recipe.Data.model_fields, reason="recipes cannot say all_data yet")
 def test_the_best_is_trained_on_all_data() -> None:
     events = recorded(trial(1, [3.0]), trial(2, [2.5]))
     plan = sweeps.best_on_all_data(made(events))

@@ -16,8 +16,8 @@ from engine import RECIPES, dataset, ledger, recipe, render, runs, sources, usab
 from engine.dataset import Sample
 from engine.decoding import Settings
 from engine.events import RunState, Tail
-from engine.recipe import Recipe
 from engine.runs import Run
+from engine.schema import Recipe
 from tests.conftest import wait_for_end
 
 pytestmark = pytest.mark.slow

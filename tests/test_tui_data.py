@@ -12,7 +12,7 @@ from textual.widgets import Checkbox, Input, OptionList, TextArea
 from tui_stage import COUNTS, OPENED, PREFERENCE, TABLE, Script, Stage, found, row, small_library, until
 
 from engine import runs, templates
-from engine.recipe import Source
+from engine.schema import Source
 from tui.app import IftTui
 from tui.screens.choose import AskScreen, ConfirmScreen, PickScreen
 from tui.screens.data import DataScreen

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Checkbox, DataTable, Input
 from tui_stage import OPENED, SCANNED, Script, Stage, alive, answered, record, row, step_events, until
 
-from engine import recipe
+from engine import recipe, schema
 from engine.errors import RunFailed
 from engine.events import RunState
 from tui.app import IftTui
@@ -342,7 +342,7 @@ async def test_the_saved_recipe_is_the_shown_one(tmp_path: Path) -> None:
 
 
 async def test_a_start_that_cannot_be_is_one_sentence_and_can_be_tried_again() -> None:
-    def refuse(plan: recipe.Recipe, beside: bool) -> Any:
+    def refuse(plan: schema.Recipe, beside: bool) -> Any:
         raise RunFailed("torch is missing; run `make run`")
 
     stage = Stage()

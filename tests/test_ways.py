@@ -18,8 +18,8 @@ from engine import chain, fit, initial, lora, memory, models, recipe, runs, shap
 from engine.errors import UserError
 from engine.events import EventLog
 from engine.footprint import Device, Plan
-from engine.recipe import Recipe
 from engine.runs import Run
+from engine.schema import Recipe
 from engine.shapes import Shapes
 from tests.conftest import wait_for_end
 

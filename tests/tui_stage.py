@@ -20,8 +20,8 @@ from engine.fit import fit, of_models, settle
 from engine.footprint import Device
 from engine.hardware import Gpu, Host
 from engine.models import ModelInfo
-from engine.recipe import Recipe
 from engine.runs import Run
+from engine.schema import Recipe
 from tui.app import IftTui
 from tui.feed import Edges
 

@@ -56,7 +56,7 @@ from tui.themes import DARK, THEMES, fitting
 from tui.widgets.stepper import STEPS
 
 if TYPE_CHECKING:
-    from engine.recipe import Recipe
+    from engine.schema import Recipe
     from tui.draft import Draft
     from tui.tour import Tour
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import recipe, sources
-from engine.recipe import Recipe, Source
+from engine.schema import Recipe, Source
 
 LISTED = (
     "too long", "answer cut", "nothing to train on", "missing end token", "doubled BOS", "lost text",

@@ -15,8 +15,8 @@ from typing import Any
 from benchmarks.cuda import shapes
 from engine import recipe, runs
 from engine.events import Event, Tail
-from engine.recipe import Recipe
 from engine.runs import Run
+from engine.schema import Recipe
 
 SECONDS_BETWEEN_LOOKS = 0.05
 

@@ -19,8 +19,8 @@ from typing import Any
 from benchmarks.cuda import place, report
 from benchmarks.cuda.place import Place
 from engine import hardware, recipe, runs
-from engine.recipe import Recipe
 from engine.runs import Run
+from engine.schema import Recipe
 
 PROMPT = (5, 17, 42, 99, 321, 7, 64)
 

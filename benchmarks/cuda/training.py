@@ -15,7 +15,7 @@ from benchmarks.cuda import place, report, turns
 from benchmarks.cuda.place import Place
 from benchmarks.cuda.turns import Arm, Step
 from engine import auto, fit, runs, shapes
-from engine.recipe import Recipe
+from engine.schema import Recipe
 from engine.shapes import Shapes
 from engine.turns import BESIDE
 

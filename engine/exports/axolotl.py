@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.exports import yaml
-from engine.recipe import Recipe, Settled
+from engine.schema import Recipe, Settled
 
 NAME = "axolotl.yml"
 ROWS = "rows.jsonl"

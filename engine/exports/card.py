@@ -11,8 +11,8 @@ from typing import Any
 from engine import evals, models, votes
 from engine.errors import UserError
 from engine.exports import licences, llama_cpp, serving
-from engine.recipe import Recipe
 from engine.runs import Run
+from engine.schema import Recipe
 
 CURVE = "loss.svg"
 TAGS = ("text-generation", "unsloth", "trl", "lora")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.exports import yaml
-from engine.recipe import Recipe, Settled
+from engine.schema import Recipe, Settled
 
 NAME = "llamafactory.yaml"
 INFO = "dataset_info.json"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from engine.recipe import Recipe, Settled
+from engine.schema import Recipe, Settled
 
 ROWS = "rows.jsonl"
 NAME = "train.py"

@@ -13,7 +13,7 @@ from engine.formats.shapes import TURN_KEYS, is_turns
 from engine.formats.texts import cell, kind, look, parsed, plain
 from engine.formats.turns import Actions
 from engine.ledger import Note
-from engine.recipe import Format
+from engine.schema import Format
 
 Data = Mapping[str, Any]
 

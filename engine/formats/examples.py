@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, NamedTuple, Required, TypedDict
 
 from engine.ledger import Action, Note
-from engine.recipe import Format
+from engine.schema import Format
 from engine.templates import Template
 
 

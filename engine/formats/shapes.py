@@ -11,7 +11,7 @@ from engine import runs, templates
 from engine.errors import UserError
 from engine.formats.examples import PARTS, Shape
 from engine.formats.texts import parsed
-from engine.recipe import Format, Source
+from engine.schema import Format, Source
 from engine.sources import Row
 
 Found = tuple[Format, dict[str, str]]

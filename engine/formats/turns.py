@@ -12,7 +12,7 @@ from engine.formats.examples import Conversation, Message, Unusable, settle
 from engine.formats.shapes import TURN_KEYS, WEIGHTS
 from engine.formats.texts import kind, look, parsed, plain
 from engine.ledger import Action, Note
-from engine.recipe import Format
+from engine.schema import Format
 
 Actions = Mapping[str, Action]
 

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from engine.formats import Message, Unusable
-from engine.recipe import TrainOn
+from engine.schema import TrainOn
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -10,8 +10,8 @@ from typing import Any
 from engine import RECIPES
 from engine.errors import UserError
 from engine.formats import Message, Unusable
-from engine.recipe import TrainOn
 from engine.render.chat import ChatFormat
+from engine.schema import TrainOn
 
 LAYOUTS = RECIPES / "chat_templates"
 OWN = "the model's own"

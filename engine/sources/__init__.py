@@ -9,7 +9,7 @@ from pathlib import Path
 from engine import RECIPES
 from engine.errors import UserError
 from engine.ledger import Entry
-from engine.recipe import Source
+from engine.schema import Source
 from engine.sources import (
     columns,
     documents,

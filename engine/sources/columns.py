@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.errors import UserError
 from engine.ledger import Entry
-from engine.recipe import Source
+from engine.schema import Source
 from engine.sources.json_text import cleaned
 from engine.sources.rows import File, Row
 from engine.sources.streams import regular

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from engine.ledger import Note
-from engine.recipe import Source
+from engine.schema import Source
 from engine.sources.rows import File, Row
 from engine.sources.streams import Stream, opened, text
 

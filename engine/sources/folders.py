@@ -13,7 +13,7 @@ import orjson
 
 from engine.errors import UserError
 from engine.ledger import Entry
-from engine.recipe import Source
+from engine.schema import Source
 from engine.sources import documents, kinds
 from engine.sources.rows import PARTS, File, Found, Part
 from engine.sources.streams import regular

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine import runs
 from engine.errors import UserError
-from engine.recipe import Source
+from engine.schema import Source
 from engine.sources.folders import part_of_name
 from engine.sources.rows import File, Found
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from engine.errors import UserError
 from engine.ledger import Entry
-from engine.recipe import Source
+from engine.schema import Source
 from engine.sources import json_text
 from engine.sources.json_lines import beginning, no_object
 from engine.sources.rows import LONGEST_ROW, File, Row

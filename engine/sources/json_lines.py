@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.ledger import EXCERPT, Entry, excerpt
-from engine.recipe import Source
+from engine.schema import Source
 from engine.sources import json_text
 from engine.sources.rows import File, Row
 from engine.sources.streams import TooLong, opened

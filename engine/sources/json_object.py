@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.errors import UserError
 from engine.ledger import Entry, excerpt
-from engine.recipe import Source
+from engine.schema import Source
 from engine.sources import json_text
 from engine.sources.json_lines import no_object
 from engine.sources.rows import PARTS, File, Part, Row

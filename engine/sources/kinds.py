@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 
 from engine.errors import UserError
-from engine.recipe import Source
+from engine.schema import Source
 from engine.sources import documents, json_object, tables
 from engine.sources.rows import LONGEST_ROW, File, Part
 from engine.sources.streams import opened, regular, text

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from engine.errors import UserError
 from engine.ledger import Entry, Note, excerpt
-from engine.recipe import Source
+from engine.schema import Source
 from engine.sources.rows import LONGEST_ROW, File, Row
 from engine.sources.streams import Stream, TooLong, opened, text
 

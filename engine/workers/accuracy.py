@@ -9,8 +9,8 @@ from typing import Any
 
 from engine import judging, metrics
 from engine.dataset import Sample
-from engine.recipe import Recipe
 from engine.render import ChatFormat
+from engine.schema import Recipe
 from engine.workers import samples
 from engine.workers.samples import Asked, Samples
 

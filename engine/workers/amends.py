@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from engine import runs
-from engine.recipe import Settled
 from engine.runs import Run
+from engine.schema import Settled
 from engine.workers import durable
 
 MOST_ROLLBACKS = 5

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from engine.errors import UserError
-from engine.recipe import Attention
+from engine.schema import Attention
 
 NAMES = {"sdpa": "sdpa", "flash": "flash_attention_2", "eager": "eager"}
 """transformers' for what a recipe calls flash, and so on."""

@@ -13,7 +13,7 @@ from engine.chains import Link
 from engine.dataset import Sample
 from engine.errors import UserError
 from engine.formats import Conversation, Message, Unusable
-from engine.recipe import Evaluate, Metric
+from engine.schema import Evaluate, Metric
 from engine.workers import held, measure, summary
 from engine.workers.conversing import Session
 from engine.workers.decode import Answer

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.events import Event
-from engine.recipe import Method, too_high
+from engine.schema import Method, too_high
 from engine.workers.pace import Change
 
 Asked = dict[str, Any]

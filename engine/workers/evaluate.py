@@ -62,8 +62,8 @@ from engine import beside, bootstrap, dataset, models, render, resume, sources, 
 from engine.dataset import Sample
 from engine.errors import RunFailed, UserError
 from engine.formats import Message
-from engine.recipe import Recipe
 from engine.runs import Run
+from engine.schema import Recipe
 from engine.sources import Part
 from engine.workers import durable, eager
 from engine.workers.io import Channel, die_with

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from engine import hardware
 from engine.memory import Remedy
-from engine.recipe import Recipe, Settled
+from engine.schema import Recipe, Settled
 from engine.workers.amends import Amends
 
 MOST_REMEDIES = 3

@@ -6,7 +6,7 @@ import json
 
 from engine import hub, private
 from engine.errors import UserError
-from engine.recipe import Recipe, Source
+from engine.schema import Recipe, Source
 from engine.sources import hub_sets
 
 

@@ -16,7 +16,7 @@ from engine import fit
 from engine.fit import Fit
 from engine.footprint import Device
 from engine.memory import Remedy, Rows
-from engine.recipe import Recipe, Settled
+from engine.schema import Recipe, Settled
 from engine.shapes import Unknown
 
 USUAL = 99

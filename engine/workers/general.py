@@ -12,7 +12,7 @@ from typing import Any
 
 from engine import RECIPES, render
 from engine.formats import Conversation, Message, Text, Unusable
-from engine.recipe import Evaluate
+from engine.schema import Evaluate
 from engine.workers import measure, summary
 from engine.workers.held import Phase
 from engine.workers.pair import Pair

@@ -9,7 +9,7 @@ from typing import Any
 from engine import judging, metrics, window
 from engine.dataset import Sample
 from engine.formats import Message
-from engine.recipe import Evaluate, Metric
+from engine.schema import Evaluate, Metric
 from engine.workers import measure, summary
 from engine.workers.conversing import Session
 from engine.workers.decode import Answer

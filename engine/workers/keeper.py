@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.events import EventLog
-from engine.recipe import Settled
 from engine.runs import Run
+from engine.schema import Settled
 from engine.workers import checkpoints, durable, faults, snapshot
 from engine.workers.course import Course
 from engine.workers.io import StopFlag

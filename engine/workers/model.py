@@ -10,9 +10,9 @@ from typing import Any
 from engine import initial, models, render, resume
 from engine.errors import UserError
 from engine.events import EventLog
-from engine.recipe import Recipe, Settled
 from engine.render import ChatFormat
 from engine.runs import Run
+from engine.schema import Recipe, Settled
 from engine.workers import attention, durable
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model")

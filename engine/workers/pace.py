@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from engine.recipe import Settled
+from engine.schema import Settled
 
 Changed = Literal["learning rate", "steps"]
 

@@ -15,8 +15,8 @@ from typing import Any
 from engine import recipe, turns
 from engine.errors import RunFailed, UserError
 from engine.events import EventLog
-from engine.recipe import Recipe
 from engine.runs import Run
+from engine.schema import Recipe
 from engine.workers import train
 from engine.workers.failures import OutOfMemory, explain
 from engine.workers.io import Channel, StopFlag

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.recipe import Settled
+from engine.schema import Settled
 from engine.workers import batches, peak, randomness
 from engine.workers.order import of_epoch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import deque
 
-from engine.recipe import Settled
+from engine.schema import Settled
 
 STEPS_FOR_RATE = 20
 FEW = 3

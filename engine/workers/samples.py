@@ -12,8 +12,8 @@ from transformers import GenerationConfig
 
 from engine.dataset import Sample
 from engine.formats import Conversation, Unusable
-from engine.recipe import Recipe
 from engine.render import ChatFormat
+from engine.schema import Recipe
 from engine.workers import padding
 
 

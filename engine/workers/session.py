@@ -15,8 +15,8 @@ from typing import Any
 from engine import counting, runs, sources, survey, templates, usable
 from engine.dataset import Opened
 from engine.errors import UserError
-from engine.recipe import Recipe
 from engine.render import ChatFormat
+from engine.schema import Recipe
 from engine.survey import Survey, Totals
 
 COUNTS_KEPT = 8

@@ -13,7 +13,7 @@ import torch
 from transformers import TrainerCallback
 
 from engine.events import EventLog
-from engine.recipe import Settled
+from engine.schema import Settled
 from engine.workers import failures, peak, samples
 from engine.workers.accuracy import Judged
 from engine.workers.amends import MOST_ROLLBACKS, Again, Amends

@@ -28,9 +28,9 @@ from engine.errors import UserError
 from engine.events import EventLog, Tail
 from engine.ledger import Entry
 from engine.memory import Remedy, Rows
-from engine.recipe import Recipe, Settled
 from engine.render import ChatFormat
 from engine.runs import Run
+from engine.schema import Recipe, Settled
 from engine.workers import (
     amends,
     checkpoints,

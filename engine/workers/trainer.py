@@ -15,7 +15,7 @@ from trl import SFTConfig, SFTTrainer
 
 from engine import render
 from engine.dataset import Sample
-from engine.recipe import Settled
+from engine.schema import Settled
 from engine.workers import faults, noise, pace, snapshot
 from engine.workers.batches import Collator, Row, Size, kept_apart
 from engine.workers.course import Course

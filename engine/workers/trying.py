@@ -9,7 +9,7 @@ from typing import Any
 from engine import dataset, ledger, quality, recipe, runs, sets, sources, templates
 from engine.dataset import Opened
 from engine.formats import Shape
-from engine.recipe import Source
+from engine.schema import Source
 from engine.sets import RowSet
 from engine.sources import Row
 from engine.workers import fetch, looking

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from engine import runs
 from engine.errors import UserError
-from engine.recipe import Format
+from engine.schema import Format
 from tui.commands import _ask, _print
 
 summary = "show what a file, a folder or a dataset holds: its format, its columns, its rows"

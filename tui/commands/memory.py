@@ -9,7 +9,7 @@ from typing import Any
 from engine import auto, doctor, fit, reading, recipe
 from engine.errors import UserError
 from engine.memory import Rows
-from engine.recipe import Recipe
+from engine.schema import Recipe
 from engine.shapes import Unknown
 from tui.commands import _ask, _print
 

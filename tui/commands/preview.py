@@ -10,7 +10,7 @@ from typing import Any, get_args
 from engine import recipe, sources
 from engine.errors import UserError
 from engine.ledger import REASONS
-from engine.recipe import Recipe, TrainOn
+from engine.schema import Recipe, TrainOn
 from tui.commands import _ask, _print, _row
 
 summary = "show a recipe's rows as the model will read them, with the trained part marked"

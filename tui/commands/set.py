@@ -6,7 +6,7 @@ import argparse
 
 from engine import asking, runs
 from engine.errors import UserError
-from engine.recipe import Method
+from engine.schema import Method
 from tui.commands import _tell
 
 summary = "change a run's learning rate or number of steps while it trains"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine import dataset, doctor, recipe, runs, space, sweeps, turns
 from engine.errors import RunFailed, UserError
-from engine.recipe import Recipe
+from engine.schema import Recipe
 from engine.sweeps import Sweep
 from tui.commands import _follow, _print, _sweep
 

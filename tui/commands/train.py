@@ -9,7 +9,7 @@ from typing import Any
 
 from engine import chain, dataset, doctor, keys, recipe
 from engine.errors import RunFailed, UserError
-from engine.recipe import Recipe
+from engine.schema import Recipe
 from tui.commands import _follow, _print, _turn
 
 summary = "train a recipe's adapter; Ctrl-C saves and stops"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from engine.hardware import Gpu, Host
     from engine.memory import Rows
     from engine.models import ModelInfo
-    from engine.recipe import Recipe, Settled
+    from engine.schema import Recipe, Settled
     from engine.shapes import Unknown
 
 

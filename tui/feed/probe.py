@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 
-from engine.recipe import Recipe
+from engine.schema import Recipe
 from tui.feed.child import Child, Dialogue, Message
 
 

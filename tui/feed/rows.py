@@ -10,7 +10,7 @@ from engine.errors import RunFailed
 from tui.feed.child import Child, Dialogue, Message
 
 if TYPE_CHECKING:
-    from engine.recipe import Recipe, Source
+    from engine.schema import Recipe, Source
 
 
 class RowsFeed:

@@ -13,8 +13,8 @@ from textual.widgets import Input
 
 from engine.decoding import Settings
 from engine.errors import RunFailed, UserError
-from engine.recipe import Recipe
 from engine.runs import Run
+from engine.schema import Recipe
 from engine.transcripts import Conversation, Exchange, Message
 from tui.feed import Dialogue, RowsFeed
 from tui.feed.ballots import HeldOut

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.widgets import Input, SelectionList
 
 from engine.errors import RunFailed
-from engine.recipe import Source
+from engine.schema import Source
 from tui.draft import Draft, bundled_sources, source_at
 from tui.feed import RowsFeed
 from tui.safe import clean

@@ -13,7 +13,7 @@ from textual.content import Content
 
 from engine.errors import RunFailed
 from engine.fit import Fit
-from engine.recipe import Recipe
+from engine.schema import Recipe
 from engine.shapes import Unknown
 from tui.feed import Edges
 from tui.feed.probe import probe

@@ -15,7 +15,7 @@ from textual.widgets import OptionList
 
 from engine import recipe
 from engine.errors import RunFailed, UserError
-from engine.recipe import Recipe, TrainOn
+from engine.schema import Recipe, TrainOn
 from tui.feed import RowsFeed
 from tui.safe import clean
 from tui.screens.choose import AskScreen, PickScreen

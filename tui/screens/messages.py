@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
-    from engine.recipe import Recipe, Source
     from engine.runs import Run
+    from engine.schema import Recipe, Source
 
 
 @dataclass

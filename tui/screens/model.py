@@ -23,7 +23,7 @@ from tui.widgets.quiet import Quiet
 if TYPE_CHECKING:
     from engine.fit import Fit
     from engine.models import ModelInfo
-    from engine.recipe import Recipe
+    from engine.schema import Recipe
     from engine.shapes import Unknown
 
 

@@ -16,7 +16,7 @@ from engine import recipe
 from engine.errors import UserError
 from engine.fit import Fit
 from engine.memory import Rows
-from engine.recipe import Recipe, Settled
+from engine.schema import Recipe, Settled
 from engine.shapes import Unknown
 from tui.draft import Draft
 from tui.feed import Edges

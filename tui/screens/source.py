@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Input
 
 from engine.errors import RunFailed
-from engine.recipe import Recipe, Source
+from engine.schema import Recipe, Source
 from tui.feed import RowsFeed
 from tui.screens.choose import PickScreen
 from tui.screens.step import StepScreen

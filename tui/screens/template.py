@@ -15,7 +15,7 @@ from textual.widgets import SelectionList
 
 from engine import runs
 from engine.errors import RunFailed
-from engine.recipe import Source
+from engine.schema import Source
 from tui.feed import RowsFeed
 from tui.safe import clean
 from tui.screens.step import StepScreen

@@ -17,7 +17,7 @@ from textual.widgets import Input, Label, TextArea
 
 from engine import templates
 from engine.errors import RunFailed, UserError
-from engine.recipe import Source
+from engine.schema import Source
 from engine.templates import Template, Wording
 from tui.feed import RowsFeed
 from tui.safe import clean

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Checkbox, Input, Label
 
-from engine.recipe import Recipe, Source
+from engine.schema import Recipe, Source
 from tui.safe import clean
 from tui.widgets.fields import OneLine
 from tui.widgets.quiet import Quiet

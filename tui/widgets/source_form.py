@@ -14,7 +14,7 @@ from textual.message import Message
 from engine import recipe
 from engine.errors import UserError
 from engine.formats.examples import PARTS
-from engine.recipe import Format, Metric, Recipe, Source
+from engine.schema import Format, Metric, Recipe, Source
 from tui.widgets.knob import Form, Knob, KnobRow, line, number, whole
 from tui.widgets.pick import PickRow
 

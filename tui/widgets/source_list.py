@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.widgets import SelectionList
 from textual.widgets.selection_list import Selection
 
-from engine.recipe import Source
+from engine.schema import Source
 from tui.draft import Draft
 from tui.safe import clean
 from tui.widgets.figures import counted

@@ -15,9 +15,9 @@ from engine.dataset import Sample
 from engine.exports import card, curve
 from engine.exports.card import About, Source
 from engine.formats import Message
-from engine.recipe import Recipe
 from engine.render import ChatFormat
 from engine.runs import Run
+from engine.schema import Recipe
 from engine.workers import evaluate
 from engine.workers.adapters import Saved
 from engine.workers.exporting import adapter

@@ -15,8 +15,8 @@ import pyarrow as pa
 from engine import dataset, render, usable
 from engine.errors import UserError
 from engine.exports import axolotl, llamafactory, script
-from engine.recipe import Recipe, Settled
 from engine.runs import Run
+from engine.schema import Recipe, Settled
 from engine.sources import Part
 from engine.workers import amends
 from engine.workers.adapters import Saved
