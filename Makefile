@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 
 CUDA_OUT ?= cuda.json
 
-.PHONY: run test proofs harnesses pictures cuda lint check clean figures recipes screenshots docs
+.PHONY: run test proofs slow pictures cuda lint check clean figures recipes screenshots docs
 
 run: $(VENV)/.app
 	@$(BIN)/ift-tui
@@ -18,8 +18,8 @@ test: $(VENV)/.dev lint
 proofs: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m proof -rA
 
-# Trainings that are killed thirty times, and brought into every fault: some ten minutes.
-harnesses: $(VENV)/.dev
+# The slow part of the tests: thirty kills, every fault, each recipe, real walks: an hour on two cores.
+slow: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m long -rA
 
 # On a CUDA device: proofs and speed of the whole path into one file; CUDA_OUT=FILE, MINUTES=10 for a lent one.

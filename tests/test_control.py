@@ -78,6 +78,7 @@ def test_a_run_that_is_not_alive_is_asked_nothing(home: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_does_as_it_is_told(home: Path) -> None:
     run = runs.create(kill.plan())
     asked = [

@@ -23,9 +23,9 @@ from tui.screens.home import HomeScreen
 from tui.screens.model import ModelScreen
 
 ROOT = RECIPES.parent
-CHEAPEST = "review-sentiment"
-LARGEST_SET = 320_000
 GENERATORS = ("shop_reviews", "problems", "conversations", "tasks", "chinese_reviews")
+
+LARGEST_SET = 320_000
 
 every = pytest.mark.parametrize("file", recipe.bundled(), ids=lambda file: file.stem)
 
@@ -138,13 +138,8 @@ async def test_a_run_begins_from_any_of_them() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "file",
-    [
-        pytest.param(file, id=file.stem, marks=() if file.stem == CHEAPEST else pytest.mark.long)
-        for file in recipe.bundled()
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("file", recipe.bundled(), ids=lambda file: file.stem)
 def test_it_trains(file: Path) -> None:
     plan = recipe.changed(
         recipe.load(file),

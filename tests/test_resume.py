@@ -19,27 +19,23 @@ from engine.events import RunState, Tail
 from engine.runs import Run
 from tests.conftest import wait_for_end
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("killed")]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
 PICKLES = {".pt", ".pth", ".bin", ".pkl", ".ckpt"}
 
 
-def tormented(kills: int) -> list[dict[str, Any]]:
-    """What the kill harness says, a line a run; the first one is of the runs that were left alone."""
+def tormented(*asked: str) -> dict[str, Any]:
+    """The last word of the kill harness."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks" / "kill.py"), "--kills", str(kills), "--each", "3"],
+        [sys.executable, str(ROOT / "benchmarks" / "kill.py"), *asked],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-
-
-@pytest.fixture(scope="module")
-def killed() -> list[dict[str, Any]]:
-    return tormented(3)
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return said
 
 
 def until(run: Run, step: int) -> None:
@@ -50,16 +46,26 @@ def until(run: Run, step: int) -> None:
             state.fold(event)
 
 
-def test_killed_at_random_it_ends_with_the_same_adapter(killed: list[dict[str, Any]]) -> None:
-    assert killed[-1]["kills"] >= 3 and killed[-1]["wrong"] == 0
+def finished(run: Run) -> str:
+    """The digest of the adapter of a run that has ended well."""
+    assert run.state().status == "finished", "\n".join(runs.log_tail(run))
+    return hashlib.sha256((run.adapter / "adapter_model.safetensors").read_bytes()).hexdigest()
 
 
-def test_stopped_and_resumed_it_ends_with_the_same_adapter(killed: list[dict[str, Any]]) -> None:
-    run = runs.create(kill.plan())
-    runs.launch(run)
-    until(run, 3)
-    assert runs.stop(run)
-    wait_for_end(run)
+def test_killed_at_random_it_ends_with_the_same_adapter() -> None:
+    said = tormented("--kills", "3", "--each", "3", "--short")
+    assert said["kills"] >= 3 and said["wrong"] == 0
+
+
+@pytest.mark.long
+def test_stopped_and_resumed_it_ends_with_the_same_adapter() -> None:
+    alone, run = runs.create(kill.plan()), runs.create(kill.plan())
+    for one in (alone, run):
+        runs.launch(one)
+        if one is run:
+            until(run, 3)
+            assert runs.stop(run)
+        wait_for_end(one)
     state = run.state()
     assert state.status == "stopped" and 3 <= state.step < 9 and state.saved
     assert (run.checkpoints / f"step-{state.step}").is_dir()
@@ -68,10 +74,9 @@ def test_stopped_and_resumed_it_ends_with_the_same_adapter(killed: list[dict[str
         runs.resume(run)
     wait_for_end(run)
     state = run.state()
-    assert state.status == "finished" and state.resumes == 1, "\n".join(runs.log_tail(run))
+    assert finished(run) == finished(alone) and state.resumes == 1
     assert [step for step, _ in state.losses] == list(range(1, 10))
     weights = (run.adapter / "adapter_model.safetensors").read_bytes()
-    assert hashlib.sha256(weights).hexdigest() == killed[0]["without_people"]
     whole = {path.name for path in (run.checkpoints / "step-9").iterdir()}
     assert whole >= {"adapter_config.json", "tokenizer.json", "chat_template.jinja", "optimizer.safetensors"}
     assert (run.checkpoints / "step-9" / "adapter_model.safetensors").read_bytes() == weights
@@ -82,4 +87,4 @@ def test_stopped_and_resumed_it_ends_with_the_same_adapter(killed: list[dict[str
 
 @pytest.mark.long
 def test_killed_thirty_times() -> None:
-    assert tormented(30)[-1]["wrong"] == 0
+    assert tormented("--kills", "30")["wrong"] == 0
