@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pictures import ALWAYS, BY_COMMAND
 
 from engine import recipe, runs
 from engine.runs import Run
@@ -54,6 +55,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests on the trained run go to one process: it takes two minutes to train. The longest come first."""
     for item in items:
+        if "picture" in getattr(item, "fixturenames", ()) and item.name.split("[")[0] not in ALWAYS:
+            item.add_marker(BY_COMMAND)
         if "trained" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("trained"))
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)

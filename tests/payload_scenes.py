@@ -696,5 +696,5 @@ BESIDES = {"palette": palette, "toasts": toasts}
 
 NO_SCREENS = {
     "messages": "no widget", "step": "what all screens of the walk have", "paging": "in data and inspect",
-    "talk": "in compare", "watching": "in train",
+    "talk": "in compare", "panes": "in compare and vote", "watching": "in train",
 }  # fmt: skip

@@ -32,6 +32,12 @@ LETTERS = string.ascii_letters + "".join(chr(code) for code in range(0x391, 0x3C
 """One for each way in which cells are drawn; a screen has ten to thirty."""
 
 BY_COMMAND = pytest.mark.pictures
+ALWAYS = {
+    "test_home", "test_model", "test_data", "test_inspector", "test_recipe", "test_compare", "test_results",
+    "test_train_with_all_that_a_run_can_say",
+}  # fmt: skip
+"""Scenes that are looked at in each run of the tests, at 80 by 24; the others by `make pictures`."""
+
 SHOWN = [
     pytest.param("80x24", id="80x24"),
     *(pytest.param(size, id=size, marks=BY_COMMAND) for size in ("120x40", "200x60", "looks")),

@@ -242,6 +242,7 @@ def test_the_memory_command_says_what_would_be_chosen(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_writes_down_what_it_chose_and_goes_by_it() -> None:
     plan = recipe.parse(
         {

@@ -90,7 +90,7 @@ def test_a_base_with_examples_stands_beside_and_forgets_nothing(
         one["gain"] = summary.judged(one, columns)
     lost = {kind: {"loss": 1.0} for kind in ("instructions", "texts")}
     facts = json.loads(file.read_text("utf-8")) | {
-        "sets": [summary.of_set("moods.csv", "choice", ["good", "bad"], rows, columns)],
+        "sets": [summary.of_set("moods.csv", "choice", ["good", "bad"], rows, dict.fromkeys(columns, ()))],
         "columns": [{"column": name} for name in columns],
         "general": {"rows": 2, "columns": {"base": lost, "tuned": lost}, "differences": {"tuned": {}}},
     }

@@ -440,16 +440,22 @@ def test_marks_move_with_what_was_cleaned() -> None:
 # With the real stack
 
 
-@pytest.mark.slow
-def test_eval_and_compare_ask_base_and_tuned(trained: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    def asked(*arguments: str) -> dict[str, Any]:
-        assert front.main([*arguments, "--json"]) == 0
-        answer: dict[str, Any] = json.loads(capsys.readouterr().out)
-        return answer
+def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    assert front.main([*arguments, "--json"]) == 0
+    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return answer
 
+
+@pytest.mark.slow
+def test_compare_asks_base_and_tuned(trained: Run, capsys: pytest.CaptureFixture[str]) -> None:
     prompt = "What is the sentiment of this review? Answer positive, negative or mixed.\n\nI like it."
-    answer = asked("compare", str(trained.path), "--prompt", prompt, "--max-new-tokens", "16")
+    answer = asked(capsys, "compare", str(trained.path), "--prompt", prompt, "--max-new-tokens", "16")
     assert answer["tuned"]["ended"] and answer["tuned"]["text"] != answer["base"]["text"]
-    scores = asked("eval", str(trained.path), "--rows", "2", "--no-general")
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_eval_counts_base_and_tuned(trained: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    scores = asked(capsys, "eval", str(trained.path), "--rows", "2", "--no-general")
     assert [each["rows"] for each in scores["sets"]] == [2, 2]
     assert sum(each["tuned"] for each in scores["sets"]) >= sum(each["base"] for each in scores["sets"])

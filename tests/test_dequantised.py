@@ -24,6 +24,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_unpacked_weights_train_the_same_adapter_bit_for_bit(told: Any) -> None:
     packed, kept = told["packed"], told["kept"]
     assert packed["layers"] == ["Linear4bit"] and kept["layers"] == ["Kept"]
@@ -33,6 +34,7 @@ def test_unpacked_weights_train_the_same_adapter_bit_for_bit(told: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_auto_left_out_is_not_computed_twice(told: Any) -> None:
     # "auto" reads as true: until it was resolved before the load, activations were always computed again.
     assert told["packed"]["checkpointing"] and not told["kept without checkpointing"]["checkpointing"]
@@ -40,6 +42,7 @@ def test_what_auto_left_out_is_not_computed_twice(told: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_attention_is_what_was_asked_for(told: Any) -> None:
     assert (told["eager"]["attention"], told["sdpa"]["attention"]) == ("eager", "sdpa")
     assert told["eager"]["losses"] == pytest.approx(told["sdpa"]["losses"], rel=1e-5)

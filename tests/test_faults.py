@@ -90,8 +90,8 @@ def test_events_that_find_no_room_come_later_in_order_and_whole(
         return real(descriptor, data)
 
     monkeypatch.setattr(os, "write", short_then_full)
-    log.write("step", step=1)
-    log.write("step", step=2)
+    log.write("step", step=1, loss=1.0)
+    log.write("step", step=2, loss=1.0)
     assert kinds(log, tmp_path) == ["step", "paused", "unpaused", "step"]
 
 

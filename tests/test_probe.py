@@ -116,7 +116,8 @@ def test_a_watch_that_is_resumed_warns_as_if_it_had_seen_all() -> None:
 
 
 def settled(plan: Recipe) -> Settled:
-    return Settled.model_validate(plan.train.model_dump())
+    said = plan.train.model_dump()
+    return Settled.model_validate({key: value for key, value in said.items() if value != "auto"})
 
 
 def test_the_forecast_of_a_run_is_of_its_own_longest_rows(tmp_path: Path) -> None:

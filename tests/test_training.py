@@ -177,6 +177,7 @@ def test_the_run_is_private_and_its_adapter_whole(trained: Run) -> None:
     assert render.load(trained.adapter).template == dataset.chat_format(trained.recipe()).template
 
 
+@pytest.mark.long
 def test_stopping_keeps_what_was_learnt() -> None:
     run = launched_until(small(steps=5000), lambda state: state.step >= 3)
     assert runs.stop(run)
@@ -196,6 +197,7 @@ def test_stopping_before_the_first_step_leaves_no_half_adapter() -> None:
     assert not run.adapter.exists()
 
 
+@pytest.mark.long
 def test_other_rows_than_those_previewed_are_not_trained_on() -> None:
     plan = recipe.changed(small(steps=5), data={"digest": "0" * 64})
     run = runs.create(plan)
@@ -206,6 +208,7 @@ def test_other_rows_than_those_previewed_are_not_trained_on() -> None:
     assert state.step == 0 and not run.adapter.exists()
 
 
+@pytest.mark.long
 def test_a_mix_with_bad_rows_is_trained_as_it_is_previewed(tmp_path: Path) -> None:
     rows = [{"instruction": f"Add {i} and {i}.", "output": f"It is {2 * i}."} for i in range(80)]
     lines = [json.dumps(row) for row in (*rows, rows[3], {"instruction": "why?", "output": ""})]

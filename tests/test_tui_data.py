@@ -32,8 +32,10 @@ from tui.widgets.source_form import SourceForm
 from tui.widgets.source_list import SourceList
 from tui.widgets.template_list import TemplateList
 
-SIZES = [(80, 24), (120, 40)]
-BOTH = pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x40"])
+BOTH = pytest.mark.parametrize(
+    "size",
+    [pytest.param((80, 24), id="80x24"), pytest.param((120, 40), id="120x40", marks=pytest.mark.pictures)],
+)
 
 
 class Opens(Script):

@@ -16,7 +16,7 @@ from tui.screens.train import TrainScreen
 from tui.widgets.answer import AnswerColumn
 from tui.widgets.model_list import ModelList
 
-STEPS = 20
+STEPS = 4
 
 
 @pytest.mark.slow

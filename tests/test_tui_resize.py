@@ -18,6 +18,7 @@ from tui.screens.model import ModelScreen
 from tui.screens.train import TrainScreen
 
 
+@pytest.mark.pictures
 async def test_each_screen_of_the_walk_comes_back_as_it_was_beside_a_live_run() -> None:
     record("done", step_events(400), minutes_ago=1)
     live = record("live", step_events(100, end=None))
