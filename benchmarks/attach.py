@@ -24,9 +24,10 @@ from typing import Any
 
 import orjson
 
-from engine import events, recipe, runs
+from engine import recipe, runs
 from engine.events import Tail
 from engine.runs import Run
+from engine.state import fold as state_of
 from tui.commands import _follow
 from tui.feed import Edges, RunFeed
 
@@ -62,7 +63,7 @@ def parse(run: Run) -> None:
 
 
 def fold(run: Run) -> None:
-    events.fold(Tail(run.events).read())
+    state_of(Tail(run.events).read())
 
 
 class Terminal(io.StringIO):

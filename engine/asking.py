@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from engine import runs
 from engine.errors import UserError
-from engine.events import RunState, Tail
+from engine.events import Tail
 from engine.runs import Run
 from engine.schema import Method, too_high
+from engine.state import RunState
 
 VALUED = {"learning rate": "a number such as 1e-4", "steps": "a whole number such as 300"}
 """What is asked with a value, and what that is."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from engine import evals
 from engine.errors import UserError
-from engine.events import RunState
 from engine.runs import Run
+from engine.state import RunState
 from engine.sweeps import LOSS
 
 COUNTED = ("right", "exact", "normalised", "valid", "ended")

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from engine.events import Evaluation, RunState
 from engine.series import Series
+from engine.state import Evaluation, RunState
 
 TOO_FEW = 20
 """Steps before which nothing is said about the course of the loss."""

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from engine import autopsy, events, lock, private
+from engine import autopsy, lock, private
 from engine.errors import RunFailed, UserError
-from engine.events import RunState
+from engine.events import Tail
+from engine.state import RunState, fold
 
 if TYPE_CHECKING:
     from engine.schema import Recipe, Settled
@@ -132,7 +133,7 @@ class Run(Worked):
         """The fold over its events; a run without a last word whose lock is free has crashed."""
         # The lock is asked first: a worker that ends between the two reads has then written its last word.
         alive = is_alive(self)
-        state = events.fold(events.Tail(self.events).read())
+        state = fold(Tail(self.events).read())
         return judged(state, alive, self)
 
 

@@ -18,6 +18,7 @@ from engine.errors import UserError
 from engine.events import EventLog
 from engine.runs import Run
 from engine.schema import Settled
+from engine.state import fold as state_of
 from engine.workers import checkpoints, durable, order, pace
 from engine.workers.amends import Gone
 from engine.workers.course import Course
@@ -237,13 +238,13 @@ def test_steps_after_the_one_taken_up_have_not_happened(home: Path) -> None:
     assert log.continued
     log.write("started", name="n", model="builtin:tiny")
     log.write("resumed", step=5, **{"from": "checkpoints/step-5"})
-    state = events.fold(events.Tail(run.events).read())
+    state = state_of(events.Tail(run.events).read())
     assert (state.status, state.step, state.tokens, state.reason, state.mend) == ("running", 5, 50, "", "")
     assert [step for step, _ in state.losses] == [1, 2, 3, 4, 5] and state.started_at == 100.0
     assert [one.step for one in state.evaluations] == [4] and state.base_loss == 4.0
     assert state.resumes == 1
     log.write("resumed", step=0, **{"from": None})
-    state = events.fold(events.Tail(run.events).read())
+    state = state_of(events.Tail(run.events).read())
     assert (state.step, state.tokens, state.losses, state.base_loss) == (0, 0, [], None)
 
 

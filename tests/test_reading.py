@@ -10,9 +10,10 @@ from collections.abc import Callable
 import pytest
 from recorded import overfitting, resumed, slow_loss, whole, with_nan, with_spikes
 
-from engine.events import Evaluation, Event, RunState, fold
+from engine.events import Event
 from engine.reading import rows_trained, sentence
 from engine.series import Series
+from engine.state import Evaluation, RunState, fold
 
 
 def said(

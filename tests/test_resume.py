@@ -15,8 +15,9 @@ import pytest
 from benchmarks import kill
 from engine import runs
 from engine.errors import UserError
-from engine.events import RunState, Tail
+from engine.events import Tail
 from engine.runs import Run
+from engine.state import RunState
 from tests.conftest import wait_for_end
 
 pytestmark = pytest.mark.slow

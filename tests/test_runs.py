@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from engine import events, recipe, runs
+from engine import recipe, runs
 from engine.errors import RunFailed, UserError
 from engine.events import NEEDED, EventLog, Tail
 from engine.runs import Run
+from engine.state import fold as state_of
 
 NOON = datetime(2030, 1, 2, 12, 0, 0)
 
@@ -135,7 +136,7 @@ def test_a_nan_survives_the_way_through_the_file(run: Run) -> None:
     log = EventLog(run.events)
     log.write("step", step=1, total=2, loss=float("nan"))
     log.close()
-    loss = events.fold(Tail(run.events).read()).loss
+    loss = state_of(Tail(run.events).read()).loss
     assert loss is not None and loss != loss
 
 

@@ -14,9 +14,10 @@ from test_space import swept
 
 from engine import interval, objective, recipe, runs, sweeps
 from engine.errors import UserError
-from engine.events import EventLog, fold
+from engine.events import EventLog
 from engine.runs import Run
 from engine.schema import Recipe
+from engine.state import fold
 from engine.sweeps import Sweep, SweepState, Trial
 
 Event = dict[str, Any]

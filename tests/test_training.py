@@ -15,9 +15,10 @@ import pytest
 from engine import RECIPES, dataset, ledger, recipe, render, runs, sources, usable
 from engine.dataset import Sample
 from engine.decoding import Settings
-from engine.events import RunState, Tail
+from engine.events import Tail
 from engine.runs import Run
 from engine.schema import Recipe
+from engine.state import RunState
 from tests.conftest import wait_for_end
 
 pytestmark = pytest.mark.slow

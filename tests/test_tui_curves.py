@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from recorded import changed, resumed, slow_loss, whole, with_nan, with_spikes
 
-from engine.events import Event, RunState, fold
+from engine.events import Event
 from engine.series import Series
+from engine.state import RunState, fold
 from tui.widgets import curves
 from tui.widgets.braille import Canvas
 from tui.widgets.curves import View

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from engine.events import RunState
+from engine.state import RunState
 from tui.widgets import figures, panels
 from tui.widgets.marked import GUTTER, TRAINED, marked
 from tui.widgets.marks import meter

@@ -15,9 +15,10 @@ from textual.widgets import DataTable, Input
 from tui_stage import GB, GPU, HOST, NOW, Stage, alive, record, until
 
 from engine import recipe
-from engine.events import EventLog, RunState, fold
+from engine.events import EventLog
 from engine.hardware import Gpu
 from engine.ledger import Entry
+from engine.state import RunState, fold
 from tui.app import IftTui
 from tui.feed import RunFeed, Snapshot
 from tui.screens.choose import AskScreen, ChooseScreen, PickScreen

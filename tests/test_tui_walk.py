@@ -15,7 +15,7 @@ from tui_stage import OPENED, SCANNED, Script, Stage, alive, answered, record, r
 
 from engine import recipe, schema
 from engine.errors import RunFailed
-from engine.events import RunState
+from engine.state import RunState
 from tui.app import IftTui
 from tui.draft import Draft
 from tui.screens.compare import CompareScreen

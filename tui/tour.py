@@ -11,9 +11,9 @@ from textual.app import App
 from textual.screen import Screen
 
 from engine import RECIPES
-from engine.events import RunState
 from engine.reading import TOO_FEW
 from engine.runs import Run
+from engine.state import RunState
 from tui.screens.compare import CompareScreen
 from tui.screens.data import DataScreen
 from tui.screens.home import HomeScreen

@@ -22,10 +22,11 @@ from typing import Any
 
 from engine import objective, private, recipe, runs, space, sweeps, turns
 from engine.errors import RunFailed, UserError
-from engine.events import RunState, Tail
+from engine.events import Tail
 from engine.objective import Judged
 from engine.runs import Run
 from engine.schema import Recipe
+from engine.state import RunState
 from engine.sweep_plan import Sweep as Plan
 from engine.sweeps import Sweep, SweepState, Trial
 from engine.workers.io import StopFlag, Stopped, keep_printing

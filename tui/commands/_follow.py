@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from types import FrameType
 
 from engine import asking, reading, runs
-from engine.events import Event, RunState, Tail
+from engine.events import Event, Tail
 from engine.redact import redacted
 from engine.runs import Run
+from engine.state import RunState
 from tui import terminal
 from tui.commands import _print
 

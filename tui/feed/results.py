@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from engine import evals, exports, housekeeping, runs, votes
 from engine.errors import UserError
 from engine.evals import Evaluation
-from engine.events import RunState
 from engine.exports import Export
 from engine.runs import Run
+from engine.state import RunState
 from engine.votes import Pair, Tally
 
 

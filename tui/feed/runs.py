@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import UserError
-from engine.events import PIECE, Event, RunState, Status, Tail
+from engine.events import PIECE, Event, Tail
 from engine.runs import Run, is_alive, judged, launched_at, list_runs, log_tail
+from engine.state import RunState, Status
 from tui.feed.edges import Edges
 
 if TYPE_CHECKING:

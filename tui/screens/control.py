@@ -6,8 +6,8 @@ import asyncio
 
 from engine import asking
 from engine.errors import UserError
-from engine.events import RunState
 from engine.runs import Run
+from engine.state import RunState
 from tui.feed import Edges
 from tui.screens.choose import AskScreen, ChooseScreen, ConfirmScreen
 from tui.screens.step import StepScreen

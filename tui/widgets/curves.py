@@ -9,8 +9,8 @@ from statistics import median
 
 from textual.content import Content
 
-from engine.events import Evaluation, RunState
 from engine.series import Series
+from engine.state import Evaluation, RunState
 from tui.widgets.braille import Canvas
 from tui.widgets.figures import figure
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual import events
 from textual.content import Content
 
-from engine.events import RunState
+from engine.state import RunState
 from tui.widgets import curves
 from tui.widgets.curves import View
 from tui.widgets.lines import Lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from engine.events import RunState, Status
+from engine.state import RunState, Status
 from tui.widgets.figures import duration
 
 STATUS: dict[Status, tuple[str, str]] = {

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from engine.events import RunState
 from engine.hardware import Gpu, Host
+from engine.state import RunState
 from tui.feed import Snapshot
 from tui.safe import clean
 from tui.widgets.figures import size

@@ -8,7 +8,7 @@ from typing import Any
 from textual.content import Content
 
 from engine import asking, auto, reading
-from engine.events import Evaluation, RunState
+from engine.state import Evaluation, RunState
 from tui.feed import Snapshot
 from tui.safe import clean
 from tui.widgets.figures import duration, figure, place_in_line

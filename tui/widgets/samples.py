@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from engine.events import Answer, Prompt, RunState
+from engine.state import Answer, Prompt, RunState
 from tui.safe import clean
 
 NOTHING = "The same few held-out prompts are answered here at each evaluation."
