@@ -29,6 +29,16 @@ KINDS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": 64, "n_positions": 32},
         {"target_modules": ["c_attn", "c_proj", "c_fc"], "fan_in_fan_out": True},
     ),
+    "DoRA": (
+        "LlamaConfig",
+        {**SMALL, "intermediate_size": 48, "tie_word_embeddings": True},
+        {"use_dora": True, "use_rslora": True},
+    ),
+    "DoRA, Conv1D": (
+        "GPT2Config",
+        {"n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": 64, "n_positions": 32},
+        {"target_modules": ["c_attn", "c_proj", "c_fc"], "fan_in_fan_out": True, "use_dora": True},
+    ),
     "fused": (
         "Phi3Config",
         {**SMALL, "intermediate_size": 48, "pad_token_id": 0},
@@ -53,6 +63,8 @@ def made(folder: Path, kind: str) -> tuple[Path, Path, torch.Tensor]:
         for key, weight in peft.named_parameters():
             if "lora_B" in key:
                 weight.normal_(std=0.3)
+            elif "lora_magnitude_vector" in key:
+                weight.mul_(torch.rand_like(weight) + 0.5)
         peft.eval()
         logits = peft(torch.tensor(IDS)).logits
     peft.save_pretrained(folder / "adapter")
@@ -144,7 +156,6 @@ def test_a_base_that_is_stored_in_four_bits_is_turned_back(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"use_dora": True}, "DoRA"),
         ({"alpha_pattern": {"q_proj": 3}}, "alphas of their own"),
     ],
 )
