@@ -30,7 +30,9 @@ def check(run: Run, kind: str, types: Sequence[str] = (), onto: str = "auto", ol
     recipe = run.recipe()
     if recipe.train.method == "full":
         if alone:
-            instead = "export it without lora" if kind == "gguf" else "export merged, which is the model itself"
+            instead = (
+                "export it without lora" if kind == "gguf" else "export merged, which is the model itself"
+            )
             raise UserError(f"{run.name} trained all weights and has no adapter; {instead}")
         if kind in MODELS and onto == "4-bit":
             raise UserError("--onto 4-bit: the run trained all weights, and not in 4 bits; leave it out")
@@ -78,8 +80,8 @@ def _check_merge(run: Run, onto: str) -> None:
         )
     if onto == "original" and recipe.lora.init == "loftq":
         raise UserError(
-            "--onto original: the adapter makes up for what 4 bits took from the base (lora.init loftq), which"
-            " the originals never lost; leave it out"
+            "--onto original: the adapter makes up for what 4 bits took from the base (lora.init loftq), and"
+            " the originals lost nothing; leave it out"
         )
 
 

@@ -2,10 +2,10 @@
 
     python converter.py NAME convert_hf_to_gguf.py ITS ARGUMENTS...
 
-NAME is how the tokenizer cuts text, in the words of engine/exports/pre_tokenizer.py, for one that the converter
-does not know by its hash; "" where it knows it. Pieces of a tokenizer.json that has bytes to fall back on get
-the order of their merges, which the converter drops where no tokenizer.model is there. What the file then makes
-of text is held against the run's prompts, id by id, when the export is asked.
+NAME is how the tokenizer cuts text, in the words of engine/exports/pre_tokenizer.py, for one that the
+converter does not know by its hash; "" where it knows it. Pieces of a tokenizer.json that has bytes to fall
+back on then get the order of their merges, which the converter drops where no tokenizer.model is there. What
+the file makes of text is held against the run's prompts, id by id, when the export is asked.
 """
 
 import importlib

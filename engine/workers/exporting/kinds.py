@@ -201,7 +201,9 @@ def _ollama_onto(work: Work, how: Merge) -> Plan:
         "make it known to Ollama with `ollama create NAME -f Modelfile`",
     ]
     settings = {**plan.settings, "apart": apart}
-    return dataclasses.replace(plan, fill=fill, ask=ask if apart else plan.ask, notes=notes, settings=settings)
+    return dataclasses.replace(
+        plan, fill=fill, ask=ask if apart else plan.ask, notes=notes, settings=settings
+    )
 
 
 def _script(work: Work) -> Plan:
@@ -209,8 +211,8 @@ def _script(work: Work) -> Plan:
 
 
 def _axolotl(work: Work) -> Plan:
-    def fill(saved: Saved, told: retraining.Trained, folder: Path) -> None:
-        retraining.as_axolotl(saved, told, work.chat.template, folder)
+    def fill(saved: Saved, told: retraining.Trained, base: Path, folder: Path) -> None:
+        retraining.as_axolotl(saved, told, work.chat.template, base, folder)
 
     return _retrained(work, "axolotl", fill)
 
@@ -219,11 +221,11 @@ def _llamafactory(work: Work) -> Plan:
     return _retrained(work, "llamafactory", retraining.as_llamafactory)
 
 
-def _retrained(work: Work, kind: str, fill: Callable[[Saved, retraining.Trained, Path], None]) -> Plan:
+def _retrained(work: Work, kind: str, fill: Callable[[Saved, retraining.Trained, Path, Path], None]) -> Plan:
     told = retraining.trained(work.saved)
     unchecked = "it trains anew and was not run; script prints each step's loss, to be held against the run's"
     return Plan(
-        lambda folder: fill(work.saved, told, folder),
+        lambda folder: fill(work.saved, told, work.base, folder),
         sizes.forecast(work.run, kind),
         unchecked=unchecked,
         notes=told.remarks,

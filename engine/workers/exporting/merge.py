@@ -139,7 +139,7 @@ def write(
     """
     changes = pairs(adapter) if adapter else {}
     shards = planned(base, dtype, limit)
-    places = _places(changes, [one.name for shard in shards for one in shard.tensors])
+    named = places(changes, [one.name for shard in shards for one in shard.tensors])
     transposed = adapter is not None and bool(_config(adapter).get("fan_in_fan_out"))
     total, done, index = sum(shard.bytes for shard in shards), 0, {}
     for number, shard in enumerate(shards, 1):
@@ -150,7 +150,7 @@ def write(
         with (out / name).open("wb") as stream:
             stream.write(_header(shard, dtype))
             for one in shard.tensors:
-                tensor = _one(one, changes.get(places.get(one.name, "")), dtype, restored, transposed)
+                tensor = _one(one, changes.get(named.get(one.name, "")), dtype, restored, transposed)
                 stream.write(memoryview(tensor.contiguous().flatten().view(torch.uint8).numpy()))
                 done += tensor.numel() * tensor.itemsize
                 progress(done, total)
@@ -177,7 +177,7 @@ def _one(
         raise UserError(f"{one.name}: the adapter does not fit the base's weights: {error}") from None
 
 
-def _places(changes: dict[str, Pair], names: list[str]) -> dict[str, str]:
+def places(changes: dict[str, Pair], names: list[str]) -> dict[str, str]:
     """The adapter's name for each tensor that it changes. Files may leave out the first part of a name
     ("transformer.h.0..." of GPT-2 is "h.0..." there). Raises UserError where one is not found."""
     known = set(names)

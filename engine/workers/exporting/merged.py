@@ -21,10 +21,11 @@ SHARD = 5_000_000_000
 
 Onto = Literal["original", "4-bit"]
 
+
 @dataclass(frozen=True)
 class Merge:
-    """What a merge is made of. onto: the base's own weights, or what 4-bit quantising left of them; base: where
-    the weights lie, the run's own folder where it trained all of them and nothing is to be merged."""
+    """What a merge is made of. onto: the base's own weights, or what 4-bit quantising left of them; base:
+    where the weights lie, the run's own folder where it trained all of them and nothing is to be merged."""
 
     base: Path
     dtype: torch.dtype
@@ -79,7 +80,7 @@ def fill(
     the adapter."""
     out.mkdir(exist_ok=True)
     again = how.onto == "4-bit" and not possible.is_packed(how.base)
-    restored = _requantised(how, one) if again else _as_it_is
+    restored = requantised(how.base, one) if again else _as_it_is
     change = None if bare or one.whole else one.folder
     merge.write(how.base, change, out, how.dtype, limit, restored, progress)
     config = json.loads((how.base / "config.json").read_text("utf-8"))
@@ -97,13 +98,13 @@ def _as_it_is(name: str, tensor: torch.Tensor) -> torch.Tensor:
     return tensor
 
 
-def _requantised(how: Merge, one: Saved) -> merge.Restored:
+def requantised(base: Path, one: Saved) -> merge.Restored:
     """Weights of linear layers quantised as in training and back; others as they are."""
     from bitsandbytes import functional
 
     config = one.made_with["quantization"]
     skipped = tuple(config.get("llm_int8_skip_modules") or ("lm_head",))
-    layers = _linear(how.base)
+    layers = _linear(base)
     compute = getattr(torch, config["bnb_4bit_compute_dtype"])
     device = "cuda" if torch.cuda.is_available() else "cpu"
 
