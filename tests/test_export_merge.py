@@ -106,6 +106,23 @@ def test_the_merged_model_says_what_the_adapter_says(kind: str, tmp_path: Path) 
     assert (bare - expected).abs().max() > 0.1
 
 
+def test_a_rank_stabilised_adapter_is_told_to_readers_that_know_no_such_thing(tmp_path: Path) -> None:
+    import torch
+
+    from engine.workers.exporting import adapter as exported
+    from engine.workers.exporting.merge import pairs
+
+    _, adapter, _ = made(tmp_path, "rank-stabilised, head")
+    before = pairs(adapter)
+    exported.unstabilise(adapter / "adapter_model.safetensors")
+    file = adapter / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"use_rslora": False}))
+    after = pairs(adapter)
+    assert before.keys() == after.keys() and before
+    for name, pair in before.items():
+        assert torch.allclose(pair.delta, after[name].delta, atol=1e-6) and after[name].scale == 9 / 6
+
+
 def test_shards_have_an_index_and_the_true_size(tmp_path: Path) -> None:
     import torch
     from safetensors.torch import load_file

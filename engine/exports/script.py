@@ -100,7 +100,7 @@ PLUS = """
 
 LENGTHS = """
     def training_step(self, model, inputs, *rest, **named):
-        self.lengths = inputs["attention_mask"].sum(1)
+        self.lengths = inputs["attention_mask"].sum(1).tolist()
         return super().training_step(model, inputs, *rest, **named)
 """
 
@@ -110,7 +110,7 @@ NOISE = """\
 def noisy(module, _, embedded):  # NEFTune, by each row's own length
     if not module.training:
         return embedded
-    most = {alpha!r} / (trainer.lengths * embedded.shape[-1]).sqrt()
+    most = torch.tensor([{alpha!r} / (length * embedded.shape[-1]) ** 0.5 for length in trainer.lengths])
     return embedded + torch.empty_like(embedded).uniform_(-1, 1) * most.view(-1, 1, 1).to(embedded)
 
 

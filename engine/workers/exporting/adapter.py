@@ -27,14 +27,19 @@ def fill(one: Saved, chat: ChatFormat, base: Path | None, out: Path, plain: bool
     shutil.copyfile(one.folder / WEIGHTS, out / WEIGHTS)
     if plain and config.get("use_rslora"):
         config["use_rslora"] = False
-        tensors = load_file(out / WEIGHTS)
-        for name in [name for name in tensors if ".lora_B." in name]:
-            tensors[name] = tensors[name] * math.sqrt(tensors[name].shape[1])
-        save_file(tensors, out / WEIGHTS, {"format": "pt"})
+        unstabilise(out / WEIGHTS)
     (out / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
     parts.tokenizer(chat, one.folder, base, out)
     parts.generation_config(chat, base, out)
     parts.licences(base, out)
+
+
+def unstabilise(file: Path) -> None:
+    """Put into B what alpha / sqrt(rank) is more than alpha / rank."""
+    tensors = load_file(file)
+    for name in [name for name in tensors if ".lora_B." in name]:
+        tensors[name] = tensors[name] * math.sqrt(tensors[name].shape[1])
+    save_file(tensors, file, {"format": "pt"})
 
 
 def base_name(one: Saved) -> str:

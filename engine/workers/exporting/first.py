@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 from engine import initial
 from engine.errors import UserError
 from engine.exports.script import START
-from engine.workers import loftq
 from engine.workers.adapters import Saved
 from engine.workers.exporting import adapter, merge, merged, stored
 
@@ -29,8 +28,8 @@ def write(one: Saved, base: Path, out: Path) -> bool:
         return False
     if source and initial.digest(recipe) != one.made_with.get("adapter"):
         raise UserError(
-            f"{one.run.name}: the adapter that it went on from is not there any more as it was, and without it"
-            " nobody can train this one again; put it back, or export the adapter itself"
+            f"{one.run.name}: the adapter that it went on from is not there any more as it was, and without"
+            " it nobody can train this one again; put it back, or export the adapter itself"
         )
     folder = out / START
     folder.mkdir()
@@ -45,6 +44,8 @@ def write(one: Saved, base: Path, out: Path) -> bool:
 
 def _begun(one: Saved, base: Path) -> dict[str, torch.Tensor]:
     """LoftQ's, worked out again as loftq.py did on the loaded model. Raises UserError."""
+    from engine.workers import loftq  # which imports bitsandbytes, seldom needed here
+
     pairs, found = merge.pairs(one.folder), stored.tensors(base)
     places = merge.places(pairs, [tensor.name for tensor in found])
     restored = merged.requantised(base, one)
