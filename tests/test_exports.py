@@ -370,7 +370,7 @@ def test_a_tokenizer_that_the_converter_does_not_know_is_named_to_it(checkout: P
 
 
 def test_pieces_keep_the_order_of_their_merges(tmp_path: Path) -> None:
-    """llama.cpp joins by scores, the tokenizer by the places of merges: the same text must become the same."""
+    """llama.cpp joins by scores, the tokenizer by the places of merges."""
     from engine.workers.exporting import converter, gguf
 
     vocab = {piece: number for number, piece in enumerate(["a", "b", "c", "ab", "bc", "abc", "x"])}
