@@ -86,6 +86,8 @@ def fill(
     config = json.loads((how.base / "config.json").read_text("utf-8"))
     for key in ("quantization_config", "_name_or_path"):
         config.pop(key, None)
+    if one.whole:
+        config["use_cache"] = True  # which is off while a model trains
     # Both names: transformers 5 says dtype, what reads older folders says torch_dtype.
     config["dtype"] = config["torch_dtype"] = str(how.dtype).removeprefix("torch.")
     (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
