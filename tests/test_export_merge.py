@@ -170,6 +170,35 @@ def test_a_base_that_is_stored_in_four_bits_is_turned_back(tmp_path: Path) -> No
     assert torch.allclose(said, expected, atol=1e-3)
 
 
+def test_loftqs_first_weights_are_worked_out_again_from_the_files(tmp_path: Path) -> None:
+    """As loftq.py gave them to the loaded model."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    from engine.runs import Run
+    from engine.workers import loftq
+    from engine.workers.adapters import Saved
+    from engine.workers.exporting import first
+
+    base, _, _ = made(tmp_path, "tied")
+    four = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32
+    )
+    held = AutoModelForCausalLM.from_pretrained(base, quantization_config=four, dtype="float32")
+    peft = get_peft_model(held, LoraConfig(r=6, lora_alpha=9, target_modules="all-linear", use_rslora=True))
+    loftq.begin(peft, base)
+    peft.save_pretrained(tmp_path / "begun")
+    config = json.loads((tmp_path / "begun" / "adapter_config.json").read_text())
+    made_with = {"quantization": held.config.quantization_config.to_dict(), "dtype": "float32"}
+    saved = Saved(Run(tmp_path), 0, tmp_path / "begun", "", config, made_with)
+    again = first._begun(saved, base)
+    expected = load_file(tmp_path / "begun" / "adapter_model.safetensors")
+    assert again.keys() == expected.keys()
+    assert all(torch.equal(again[name], expected[name]) for name in expected)
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml as pyyaml
 
-from engine import exports, models, recipe, render, runs
+from engine import exports, initial, models, recipe, render, runs
 from engine.errors import RunFailed, UserError
 from engine.exports import (
     axolotl,
@@ -227,6 +227,26 @@ def test_first_weights_that_lie_beside_are_begun_with() -> None:
 
 
 METHOD = {"method": "full", "learning_rate": 1e-4}
+
+
+def test_the_adapter_that_a_run_went_on_from_lies_beside_its_script(home: Path, tmp_path: Path) -> None:
+    from engine.workers.adapters import Saved
+    from engine.workers.exporting import first
+
+    source = tmp_path / "former" / "adapter"
+    source.mkdir(parents=True)
+    (source / initial.WEIGHTS).write_bytes(b"weights")
+    run = runs.create(recipe.changed(recipe.load("first-steps"), model={"adapter": str(source)}))
+    made_with = {"adapter": initial.digest(run.recipe())}
+    saved = Saved(run, 1, run.adapter, "", {"r": 16}, made_with)
+    assert first.write(saved, models.MODELS / "tiny", tmp_path)
+    assert (tmp_path / script.START / initial.WEIGHTS).read_bytes() == b"weights"
+    assert str(tmp_path) not in (tmp_path / script.START / initial.CONFIG).read_text("utf-8")
+    (source / initial.WEIGHTS).write_bytes(b"others")
+    with pytest.raises(UserError, match="not there any more as it was"):
+        first.write(saved, models.MODELS / "tiny", tmp_path)
+
+
 FULL = ({"model": {"load_in_4bit": False}, "train": METHOD}, "all weights")
 DORA = ({"lora": {"dora": True}}, "DoRA learns")
 LOFTQ = ({"lora": {"init": "loftq"}}, "makes up for")
