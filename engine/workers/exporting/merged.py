@@ -49,9 +49,9 @@ def plan(one: Saved, base: Path, dtype: str, onto: str) -> Merge:
         raise UserError("--onto 4-bit: the run was not trained in 4 bits; leave it out")
     notes = []
     if onto == "4-bit":
-        notes.append("merged onto the dequantised 4-bit weights that it was trained on, not the originals")
+        notes.append("it stands on the dequantised 4-bit weights that it was trained on, not the originals")
     elif quantised:
-        notes.append("trained on the base in 4 bits, merged onto its original weights")
+        notes.append("trained on the base in 4 bits, put onto its original weights")
     return Merge(base, _dtype(one, config, dtype), "4-bit" if onto == "4-bit" else "original", notes)
 
 
