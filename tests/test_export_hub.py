@@ -96,6 +96,7 @@ def test_an_upload_that_broke_off_sends_what_is_missing_and_nothing_twice(run: R
         assert not file.is_file() or TOKEN.encode() not in file.read_bytes(), file
 
 
+@pytest.mark.long
 def test_each_place_gets_all_of_it(run: Run, place: Hub) -> None:
     """What has gone up to one is no reason to leave it out of another."""
     for repo in ("me/mine", "me/other"):

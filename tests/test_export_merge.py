@@ -29,6 +29,16 @@ KINDS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": 64, "n_positions": 32},
         {"target_modules": ["c_attn", "c_proj", "c_fc"], "fan_in_fan_out": True},
     ),
+    "DoRA": (
+        "LlamaConfig",
+        {**SMALL, "intermediate_size": 48, "tie_word_embeddings": True},
+        {"use_dora": True, "use_rslora": True},
+    ),
+    "DoRA, Conv1D": (
+        "GPT2Config",
+        {"n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": 64, "n_positions": 32},
+        {"target_modules": ["c_attn", "c_proj", "c_fc"], "fan_in_fan_out": True, "use_dora": True},
+    ),
     "fused": (
         "Phi3Config",
         {**SMALL, "intermediate_size": 48, "pad_token_id": 0},
@@ -53,6 +63,8 @@ def made(folder: Path, kind: str) -> tuple[Path, Path, torch.Tensor]:
         for key, weight in peft.named_parameters():
             if "lora_B" in key:
                 weight.normal_(std=0.3)
+            elif "lora_magnitude_vector" in key:
+                weight.mul_(torch.rand_like(weight) + 0.5)
         peft.eval()
         logits = peft(torch.tensor(IDS)).logits
     peft.save_pretrained(folder / "adapter")
@@ -92,6 +104,23 @@ def test_the_merged_model_says_what_the_adapter_says(kind: str, tmp_path: Path) 
         bare = AutoModelForCausalLM.from_pretrained(base).eval()(torch.tensor(IDS)).logits
     assert torch.allclose(said, expected, atol=2e-5)
     assert (bare - expected).abs().max() > 0.1
+
+
+def test_a_rank_stabilised_adapter_is_told_to_readers_that_know_no_such_thing(tmp_path: Path) -> None:
+    import torch
+
+    from engine.workers.exporting import adapter as exported
+    from engine.workers.exporting.merge import pairs
+
+    _, adapter, _ = made(tmp_path, "rank-stabilised, head")
+    before = pairs(adapter)
+    exported.unstabilise(adapter / "adapter_model.safetensors")
+    file = adapter / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"use_rslora": False}))
+    after = pairs(adapter)
+    assert before.keys() == after.keys() and before
+    for name, pair in before.items():
+        assert torch.allclose(pair.delta, after[name].delta, atol=1e-6) and after[name].scale == 9 / 6
 
 
 def test_shards_have_an_index_and_the_true_size(tmp_path: Path) -> None:
@@ -141,10 +170,38 @@ def test_a_base_that_is_stored_in_four_bits_is_turned_back(tmp_path: Path) -> No
     assert torch.allclose(said, expected, atol=1e-3)
 
 
+def test_loftqs_first_weights_are_worked_out_again_from_the_files(tmp_path: Path) -> None:
+    """As loftq.py gave them to the loaded model."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    from engine.runs import Run
+    from engine.workers import loftq
+    from engine.workers.adapters import Saved
+    from engine.workers.exporting import first
+
+    base, _, _ = made(tmp_path, "tied")
+    four = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32
+    )
+    held = AutoModelForCausalLM.from_pretrained(base, quantization_config=four, dtype="float32")
+    peft = get_peft_model(held, LoraConfig(r=6, lora_alpha=9, target_modules="all-linear", use_rslora=True))
+    loftq.begin(peft, base)
+    peft.save_pretrained(tmp_path / "begun")
+    config = json.loads((tmp_path / "begun" / "adapter_config.json").read_text())
+    made_with = {"quantization": held.config.quantization_config.to_dict(), "dtype": "float32"}
+    saved = Saved(Run(tmp_path), 0, tmp_path / "begun", "", config, made_with)
+    again = first._begun(saved, base)
+    expected = load_file(tmp_path / "begun" / "adapter_model.safetensors")
+    assert again.keys() == expected.keys()
+    assert all(torch.equal(again[name], expected[name]) for name in expected)
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"use_dora": True}, "DoRA"),
         ({"alpha_pattern": {"q_proj": 3}}, "alphas of their own"),
     ],
 )

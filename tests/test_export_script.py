@@ -1,4 +1,5 @@
-"""Short runs of both small models: every kind that is made here, and the script's losses the run's."""
+"""Short runs of both small models and of each way to train: every kind that is made here, and the script's
+losses the run's."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ import pytest
 
 from engine import exports, models, recipe, runs
 from engine.events import Tail
-from engine.exports import llama_cpp
+from engine.exports import llama_cpp, ollama
 from engine.runs import Run
 from tests.conftest import CASES, wait_for_end
 
@@ -21,7 +22,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 STORIES = CASES / "models" / "stories260K-hf-bos-eos-padded"
 STEPS = 24
-MADE_HERE = "adapter,merged,ollama,script,axolotl,llamafactory"
+MODELS = ("merged", "ollama")
+OTHERS = ("script", "axolotl", "llamafactory")
+
+ONE_BATCH = {"batch_size": 8, "gradient_accumulation": 1}
 
 PLANS: dict[str, dict[str, Any]] = {
     # In 4 bits, with gradients kept; the whole step is one micro-batch.
@@ -34,6 +38,20 @@ PLANS: dict[str, dict[str, Any]] = {
         "model": {"id": str(STORIES), "load_in_4bit": False},
         "lora": {"rank": 8, "alpha": 12},
         "train": {"batch_size": 4, "gradient_accumulation": 2, "schedule": "linear"},
+    },
+    "all weights": {
+        "model": {"id": "builtin:tiny", "load_in_4bit": False},
+        "train": {"method": "full", "learning_rate": 1e-3, "neftune": 5.0, **ONE_BATCH},
+    },
+    "DoRA": {
+        "model": {"id": "builtin:tiny", "load_in_4bit": True},
+        "lora": {"rank": 8, "alpha": 12, "dora": True, "rank_stabilised": True, "plus_ratio": 4.0},
+        "train": ONE_BATCH,
+    },
+    "LoftQ": {
+        "model": {"id": "builtin:tiny", "load_in_4bit": True},
+        "lora": {"rank": 8, "alpha": 12, "init": "loftq", "rank_stabilised": True},
+        "train": {"neftune": 5.0, **ONE_BATCH},
     },
 }
 
@@ -66,7 +84,8 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="module")
 def made(run: Run) -> dict[str, Any]:
     """All kinds that can be made here, by the command."""
-    words = ["export", str(run.path), "--to", MADE_HERE, "--rows", "6", "--json"]
+    kinds = ",".join((*has_adapter(run), *MODELS, *OTHERS))
+    words = ["export", str(run.path), "--to", kinds, "--rows", "6", "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "tui", *words],
         capture_output=True,
@@ -77,14 +96,19 @@ def made(run: Run) -> dict[str, Any]:
     return {one["kind"]: one for one in json.loads(done.stdout)["exports"]}
 
 
+def has_adapter(run: Run) -> tuple[str, ...]:
+    return ("adapter",) if run.recipe().train.method == "lora" else ()
+
+
 def test_what_can_be_loaded_here_answers_as_the_run_did(run: Run, made: dict[str, Any]) -> None:
     four_bit = run.recipe().model.load_in_4bit
-    for kind in ("adapter", "merged", "ollama"):
+    for kind in (*has_adapter(run), *MODELS):
         assert made[kind]["status"] == "passed", made[kind]
-    assert made["adapter"]["parity"]["identical"] == made["adapter"]["parity"]["rows"]
+    for kind in has_adapter(run):
+        assert made[kind]["parity"]["identical"] == made[kind]["parity"]["rows"]
     # In the same precision every token is the same; 16 bits of a 4-bit run may differ late in an answer.
     assert made["merged"]["parity"]["bar"] == (0.95 if four_bit else 1.0)
-    for kind in ("script", "axolotl", "llamafactory"):
+    for kind in OTHERS:
         assert made[kind]["status"] == "not checked" and "was not run" in made[kind]["why"]
 
 
@@ -92,7 +116,10 @@ def test_gguf_files_answer_as_the_run_did(run: Run) -> None:
     """By llama.cpp's own converter, quantiser and server, of the folder that LLAMA_CPP names."""
     if not os.environ.get(llama_cpp.VARIABLE):
         pytest.skip(f"no llama.cpp: {llama_cpp.VARIABLE} names its folder")
-    words = ["--to", "gguf", "--types", ",".join(llama_cpp.TYPES), "--rows", "6", "--json"]
+    lora = run.recipe().lora
+    alone = bool(has_adapter(run)) and not lora.dora
+    types = [kind for kind in llama_cpp.TYPES if kind != "lora" or alone]
+    words = ["--to", "gguf", "--types", ",".join(types), "--rows", "6", "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "tui", "export", str(run.path), *words],
         capture_output=True,
@@ -104,13 +131,27 @@ def test_gguf_files_answer_as_the_run_did(run: Run) -> None:
     assert made["status"] == "passed" and made["parity"]["logits"] < made["parity"]["gap"], made
     files = [file for file in made["files"] if file.endswith(".gguf")]
     assert {f"model-{kind}.gguf" for kind in ("f16", "q8_0", "q4_k_m")} <= set(files), files
-    assert "adapter-lora.gguf" in files
+    assert ("adapter-lora.gguf" in files) == alone
     # What it learnt on is nowhere else to be had where that was 4-bit weights and the originals did not do.
-    assert ("base-f16.gguf" in files) == (made["settings"]["onto"] == "4-bit")
+    assert ("base-f16.gguf" in files) == (alone and made["settings"]["onto"] == "4-bit")
+
+
+def test_an_adapter_beside_its_base_for_ollama_answers_as_the_run_did(run: Run) -> None:
+    if not has_adapter(run) or run.recipe().lora.dora:
+        pytest.skip("what cannot be made is asked of in test_exports.py")
+    words = ["--to", "ollama", "--ollama", "adapter", "--rows", "6", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tui", "export", str(run.path), *words], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:] + done.stdout[:500]
+    folder = exports.place(run, "ollama")
+    written = ollama.parts((folder / "Modelfile").read_text("utf-8"))
+    assert (written["FROM"], written["ADAPTER"]) == (["./model"], ["./adapter"])
+    assert not json.loads((folder / "adapter" / "adapter_config.json").read_text()).get("use_rslora")
 
 
 def test_the_script_gives_the_losses_of_the_run(run: Run, made: dict[str, Any], tmp_path: Path) -> None:
-    """To all seven digits that are written down, and the same adapter byte for byte."""
+    """To all seven digits that are written down, and the same weights byte for byte."""
     base = models.locate(run.recipe().model.id)
     folder = exports.place(run, "script")
     done = subprocess.run(
@@ -125,8 +166,8 @@ def test_the_script_gives_the_losses_of_the_run(run: Run, made: dict[str, Any], 
     said = [(int(step), float(loss)) for _, step, _, loss in words]
     own = [(event["step"], event["loss"]) for event in Tail(run.events).read() if event["kind"] == "step"]
     assert said == own and len(own) == STEPS
-    weights = "adapter_model.safetensors"
-    assert (folder / "adapter" / weights).read_bytes() == (run.adapter / weights).read_bytes()
+    weights = "adapter_model.safetensors" if has_adapter(run) else "model.safetensors"
+    assert (folder / run.result.name / weights).read_bytes() == (run.result / weights).read_bytes()
 
 
 def test_the_rows_of_the_others_are_those_of_the_run(run: Run, made: dict[str, Any]) -> None:

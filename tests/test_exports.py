@@ -291,6 +291,20 @@ def test_a_tokenizer_that_the_converter_does_not_know_is_named_to_it(checkout: P
         gguf.fill(tools, ["f16"], tmp_path, base, base, out, lambda: False)
 
 
+def test_pieces_keep_the_order_of_their_merges(tmp_path: Path) -> None:
+    """llama.cpp joins by scores, the tokenizer by the places of merges."""
+    from engine.workers.exporting import converter, gguf
+
+    vocab = {piece: number for number, piece in enumerate(["a", "b", "c", "ab", "bc", "abc", "x"])}
+    for merges in (["b c", "a b", "a bc", "ab c"], [["b", "c"], ["a", "b"], ["a", "bc"], ["ab", "c"]]):
+        document = {"model": {"type": "BPE", "byte_fallback": True, "vocab": vocab, "merges": merges}}
+        (tmp_path / "tokenizer.json").write_text(json.dumps(document))
+        assert converter.scores(tmp_path / "tokenizer.json") == {4: 0, 3: -1, 5: -2}
+        assert gguf._loses_merges(tmp_path)
+    (tmp_path / "tokenizer.model").touch()
+    assert not gguf._loses_merges(tmp_path) and not gguf._loses_merges(models.MODELS / "tiny")
+
+
 def stand_in(folder: Path, name: str, body: str) -> None:
     """A script of our own in the place of one of llama.cpp's programs."""
     folder.mkdir(parents=True, exist_ok=True)

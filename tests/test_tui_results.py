@@ -292,7 +292,8 @@ def test_the_command_that_is_shown_is_one_that_works() -> None:
 
 def test_options_are_checked_before_they_are_taken() -> None:
     given = {
-        "prompts": "4", "number_type": "auto", "merged_onto": "auto", "gguf_types": "f16", "llama_cpp": "",
+        "prompts": "4", "number_type": "auto", "merged_onto": "auto", "gguf_types": "f16",
+        "ollama_holds": "merged", "llama_cpp": "",
         "hub_place": "", "hub_export": "adapter", "hub_public": False, "hub_dry_run": True,
     }  # fmt: skip
     assert taken(given) == Options(4, types="f16")

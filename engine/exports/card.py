@@ -15,7 +15,7 @@ from engine.runs import Run
 from engine.schema import Recipe
 
 CURVE = "loss.svg"
-TAGS = ("text-generation", "unsloth", "trl", "lora")
+TAGS = ("text-generation", "unsloth", "trl")
 SHOWN_TEXT = 400
 """Characters of a row, where rows were asked for."""
 
@@ -39,7 +39,7 @@ class About:
     public: bool
     step: int
     digest: str
-    lora: dict[str, Any]  # adapter_config.json
+    lora: dict[str, Any]  # adapter_config.json; {} of whole weights
     made_with: dict[str, Any]  # environment.json
     template: str
     origin: str  # of the template, in words
@@ -48,6 +48,7 @@ class About:
     licence_files: Sequence[str] = ()
     files: Sequence[str] = ()  # of GGUF
     samples: Sequence[tuple[str, str]] = field(default=())  # rows that a person asked to be shown
+    whole: bool = False  # whether all weights were trained
 
 
 def text(about: About) -> str:
@@ -125,7 +126,7 @@ def _head(about: About, licence: str) -> str:
     lines += [f"license: {json.dumps(licence) if known else 'other'}"]
     if not known:
         lines += [f"license_name: {json.dumps(licence or 'unknown')}"]
-    tags = (*TAGS, "gguf") if about.kind == "gguf" else TAGS
+    tags = (*TAGS, *([] if about.whole else ["lora"]), *(["gguf"] if about.kind == "gguf" else []))
     if about.kind != "gguf":
         lines += [f"library_name: {'peft' if about.kind == 'adapter' else 'transformers'}"]
     lines += ["pipeline_tag: text-generation", "tags:", *(f"- {tag}" for tag in tags), "---"]
@@ -134,10 +135,23 @@ def _head(about: About, licence: str) -> str:
 
 def _what(about: About, recipe: Recipe) -> str:
     bits = "in 4 bits (NF4)" if about.made_with.get("quantization") else f"in {about.made_with.get('dtype')}"
-    what = "A LoRA adapter for" if about.kind == "adapter" else "A LoRA adapter merged into"
-    said = f"{what} **{_plain(about.base)}**, trained on it {bits} by supervised fine-tuning"
-    said += f", {about.step:,} steps. Adapter `{about.digest[:16]}`."
+    name = "DoRA" if about.lora.get("use_dora") else "LoRA"
+    what = f"A {name} adapter for" if about.kind == "adapter" else f"A {name} adapter merged into"
+    said = f"{what} **{_plain(about.base)}**, trained on it {bits}"
+    if about.whole:
+        said = f"**{_plain(about.base)}**, all of its weights trained {bits}"
+    said += f" by supervised fine-tuning, {about.step:,} steps."
+    said += f" {'Weights' if about.whole else 'Adapter'} `{about.digest[:16]}`."
+    if first := first_adapter(recipe):
+        known = str(about.made_with.get("adapter") or "")[:16]
+        said += f" It went on from the adapter **{_plain(first)}**{f' `{known}`' if known else ''}."
     return "\n\n".join([said, *(f"- {note[:1].upper()}{note[1:]}." for note in about.notes)])
+
+
+def first_adapter(recipe: Recipe) -> str:
+    """The name of the adapter that a run went on from, without the folders it lies in; "" of none."""
+    path = Path(recipe.model.adapter)
+    return path.parent.name if path.name == "adapter" and path.parent.name else path.name
 
 
 def _served(about: About) -> list[str]:
@@ -188,9 +202,11 @@ def _settings(about: About, recipe: Recipe) -> str:
         "learning rate": f"{plan.learning_rate:g}, {plan.schedule}, {plan.warmup_steps} steps of warm-up",
         "optimizer": f"{plan.optimizer}, weight decay {plan.weight_decay:g}, gradients clipped at"
         f" {plan.max_grad_norm:g}",
-        "LoRA": f"rank {about.lora['r']}, alpha {about.lora['lora_alpha']}, dropout"
-        f" {about.lora['lora_dropout']:g}, on {', '.join(sorted(about.lora['target_modules']))}",
+        **({"trained": "all weights"} if about.whole else _shape(about.lora, recipe)),
         "longest row": f"{recipe.data.max_length:,} tokens",
+        **({"noise": f"NEFTune, {plan.neftune:g}"} if plan.neftune else {}),
+        **({"packing": "rows behind one another, none sees another"} if plan.packing is True else {}),
+        **({"attention": plan.attention} if plan.attention not in ("model", "auto") else {}),
         "seed": str(plan.seed),
     }
     if state.evaluations:
@@ -199,6 +215,18 @@ def _settings(about: About, recipe: Recipe) -> str:
         )
     lines = [f"| {key} | {_plain(value)} |" for key, value in rows.items()]
     return "\n".join(["| | |", "| --- | --- |", *lines])
+
+
+def _shape(lora: dict[str, Any], recipe: Recipe) -> dict[str, str]:
+    """What the adapter is, by its kind."""
+    scale = ", rank-stabilised" if lora.get("use_rslora") else ""
+    said = f"rank {lora['r']}, alpha {lora['lora_alpha']}{scale}, dropout {lora['lora_dropout']:g}"
+    said += f", on {', '.join(sorted(lora['target_modules']))}"
+    if recipe.lora.init == "loftq":
+        said += ", begun with what 4 bits took from the base (LoftQ)"
+    if recipe.lora.plus_ratio != 1:
+        said += f", B at {recipe.lora.plus_ratio:g} times the learning rate of A (LoRA+)"
+    return {"DoRA" if lora.get("use_dora") else "LoRA": said}
 
 
 def _evaluation(run: Run, digest: str) -> list[str]:

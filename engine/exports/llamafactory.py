@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.exports import yaml
+from engine.exports.axolotl import drawn
+from engine.exports.script import START
 from engine.schema import Recipe, Settled
 
 NAME = "llamafactory.yaml"
@@ -20,25 +22,26 @@ TOKENIZED = "tokenized"
 
 UNMAPPED = (
     "the order of the rows: it shuffles by the same seed in its own way",
-    "LoRA starts from other random numbers, so that the losses are near the run's and not the same",
     "on_nonfinite, on_oom and the probe of the longest rows are this program's own",
     "early stopping has no key; evaluation needs an eval_dataset of your own",
     f"without tokenized_path it would render {CONVERSATIONS} by a template of its own, not by the run's",
 )
 
 
-def settings(recipe: Recipe, plan: Settled, steps: int, base: str, targets: Sequence[str]) -> dict[str, Any]:
-    """Keys and values."""
+ATTENTION = {"sdpa": "sdpa", "flash": "fa2", "eager": "disabled"}
+"""What it calls what [train] names."""
+
+
+def settings(
+    recipe: Recipe, plan: Settled, steps: int, base: str, targets: Sequence[str], start: bool = False
+) -> dict[str, Any]:
+    """Keys and values. start: whether the adapter's first weights lie beside it."""
     return {
         "model_name_or_path": base,
         **({"quantization_bit": 4} if recipe.model.load_in_4bit else {}),
         "stage": "sft",
         "do_train": True,
-        "finetuning_type": "lora",
-        "lora_rank": recipe.lora.rank,
-        "lora_alpha": recipe.lora.alpha,
-        "lora_dropout": recipe.lora.dropout,
-        "lora_target": ",".join(sorted(targets)),
+        **({"finetuning_type": "full"} if plan.method == "full" else _adapter(recipe, targets, start)),
         "dataset": recipe.name,
         "dataset_dir": ".",
         "tokenized_path": TOKENIZED,
@@ -56,6 +59,8 @@ def settings(recipe: Recipe, plan: Settled, steps: int, base: str, targets: Sequ
         "optim": "adamw_8bit" if plan.optimizer == "adamw_8bit" else "adamw_torch",
         "disable_gradient_checkpointing": not plan.gradient_checkpointing,
         "bf16": True,
+        **({"neftune_noise_alpha": plan.neftune} if plan.neftune else {}),
+        **({"flash_attn": ATTENTION[plan.attention]} if plan.attention != "model" else {}),
         "logging_steps": 1,
         "save_steps": plan.save_every or steps,
         "save_total_limit": plan.keep_checkpoints,
@@ -65,17 +70,38 @@ def settings(recipe: Recipe, plan: Settled, steps: int, base: str, targets: Sequ
     }
 
 
+def _adapter(recipe: Recipe, targets: Sequence[str], start: bool) -> dict[str, Any]:
+    lora = recipe.lora
+    return {
+        "finetuning_type": "lora",
+        "lora_rank": lora.rank,
+        "lora_alpha": lora.alpha,
+        "lora_dropout": lora.dropout,
+        "lora_target": ",".join(sorted(targets)),
+        **({"use_rslora": True} if lora.rank_stabilised else {}),
+        **({"use_dora": True} if lora.dora else {}),
+        **({"loraplus_lr_ratio": lora.plus_ratio} if lora.plus_ratio != 1 else {}),
+        **({"adapter_name_or_path": START} if start else {}),
+    }
+
+
 def text(
-    recipe: Recipe, plan: Settled, steps: int, base: str, targets: Sequence[str], remarks: Sequence[str]
+    recipe: Recipe,
+    plan: Settled,
+    steps: int,
+    base: str,
+    targets: Sequence[str],
+    remarks: Sequence[str],
+    start: bool = False,
 ) -> str:
     """The file, with what could not be said in it at its head."""
     head = [
         f"The run {recipe.name} for LLaMA-Factory: llamafactory-cli train {NAME}",
         f"{TOKENIZED}/ holds the run's own ids and labels.",
         "What is not as in the run:",
-        *(f"- {one}" for one in (*UNMAPPED, *remarks)),
+        *(f"- {one}" for one in (*UNMAPPED, *drawn(plan, start), *remarks)),
     ]
-    return yaml.text(settings(recipe, plan, steps, base, targets), head)
+    return yaml.text(settings(recipe, plan, steps, base, targets, start), head)
 
 
 def info(recipe: Recipe) -> str:

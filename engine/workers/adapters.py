@@ -72,7 +72,7 @@ def saved(run: Run, step: int | None = None) -> Saved:
     """The run's adapter, or that of one of its checkpoints. Raises UserError where it cannot be used."""
     folder = place(run, step)
     whole = not (folder / WEIGHTS).is_file() and (folder / "config.json").is_file()
-    weights = sorted(folder.glob(WHOLE)) if whole else [folder / WEIGHTS]
+    weights = files(folder)
     if not weights or not weights[0].is_file():
         if (folder / PICKLED).is_file():
             raise UserError(
@@ -97,7 +97,13 @@ def saved(run: Run, step: int | None = None) -> Saved:
             " put the former ones back, or train again"
         )
     reached = run.state().step if step is None else step
-    return Saved(run, reached, folder, _digest(weights), config, made_with, whole)
+    return Saved(run, reached, folder, digest(weights), config, made_with, whole)
+
+
+def files(folder: Path) -> list[Path]:
+    """The weights in a folder: an adapter's one file, or all of a whole model's. They need not be there."""
+    alone = folder / WEIGHTS
+    return [alone] if alone.is_file() else sorted(folder.glob(WHOLE)) or [alone]
 
 
 def place(run: Run, step: int | None = None) -> Path:
@@ -149,7 +155,7 @@ def check_beside(first: Saved, chat: ChatFormat, other: Saved, other_chat: ChatF
         )
 
 
-def _digest(weights: Sequence[Path]) -> str:
+def digest(weights: Sequence[Path]) -> str:
     """sha256 of a file's bytes; of several files, of their bytes one after the other."""
     found = hashlib.sha256()
     for path in weights:

@@ -26,7 +26,7 @@ from typing import Any
 
 from engine import exports, lock, resume
 from engine.errors import RunFailed, UserError
-from engine.exports import llama_cpp, sizes
+from engine.exports import llama_cpp, possible, sizes
 from engine.runs import Run
 from engine.workers.exporting import placing, upload
 from engine.workers.io import Channel, Stopped
@@ -64,6 +64,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--shard", type=int, help="bytes of a file of weights")
     parser.add_argument("--with-rows", type=int, default=0)
     parser.add_argument("--types", default="q8_0", help="of GGUF files")
+    parser.add_argument("--ollama", choices=("merged", "adapter"), default="merged")
     parser.add_argument("--llama-cpp", type=Path)
     parser.add_argument("--repo")
     parser.add_argument("--of", default="adapter", help="what is uploaded")
@@ -117,8 +118,11 @@ def _all(
 
 def check(run: Run, asked: argparse.Namespace, kinds: Sequence[str]) -> None:
     """What can be known to go wrong before anything heavy is loaded. Raises UserError."""
+    types = llama_cpp.types(asked.types) if "gguf" in kinds else []
+    for kind in kinds:
+        possible.check(run, kind, types, asked.onto, asked.ollama)
     if "gguf" in kinds:
-        llama_cpp.check(llama_cpp.found(asked.llama_cpp), llama_cpp.types(asked.types))
+        llama_cpp.check(llama_cpp.found(asked.llama_cpp), types)
     if "hub" in kinds:
         upload.check(asked.repo, asked.dry_run)
         if asked.of not in kinds:

@@ -54,11 +54,21 @@ def _begin(layer: Any, stored: torch.Tensor) -> None:
     held = bitsandbytes.functional.dequantize_4bit(quantised.data, quantised.quant_state).float()
     if stored.shape != held.shape or stored.dtype.itemsize < 2:
         raise UserError("lora.init: the files of this model are packed or turned round; leave loftq out")
+    a, b = best(stored, held, layer.r[ADAPTER], layer.scaling[ADAPTER])
+    _put(layer.lora_A[ADAPTER].weight, a)
+    _put(layer.lora_B[ADAPTER].weight, b)
+
+
+def best(
+    stored: torch.Tensor, held: torch.Tensor, rank: int, scale: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A (rank, in) and B (out, rank) whose scale x B A is nearest to what quantising took from a weight.
+
+    stored: the weight (out, in) in 16 or 32 bits; held: what is left of it, in 32 bits.
+    """
     left, sizes, right = torch.linalg.svd(stored.to(held) - held, full_matrices=False)
-    rank = layer.r[ADAPTER]
-    root = (sizes[:rank] / layer.scaling[ADAPTER]).sqrt()
-    _put(layer.lora_A[ADAPTER].weight, root[:, None] * right[:rank])
-    _put(layer.lora_B[ADAPTER].weight, left[:, :rank] * root)
+    root = (sizes[:rank] / scale).sqrt()
+    return root[:, None] * right[:rank], left[:, :rank] * root
 
 
 def _put(weight: torch.Tensor, values: torch.Tensor) -> None:

@@ -14,7 +14,7 @@ from tui.commands.eval import trained
 
 summary = "make a model of a run for use elsewhere, and check that it answers the same"
 
-FLAGS = ("onto", "dtype", "shard", "with_rows", "types", "llama_cpp", "repo", "of")
+FLAGS = ("onto", "dtype", "shard", "with_rows", "types", "ollama", "llama_cpp", "repo", "of")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +39,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     merging.add_argument("--dtype", choices=("auto", "bfloat16", "float16", "float32"), help="default: auto")
     merging.add_argument("--shard", type=int, metavar="BYTES", help="most in a file (default: 5 GB)")
     merging.add_argument("--types", metavar="TYPE[,TYPE]", help="of GGUF: f16, q8_0 (default), q4_k_m, lora")
+    merging.add_argument(
+        "--ollama",
+        choices=("merged", "adapter"),
+        help="of ollama: FROM the merged model (default), or FROM the base with the adapter beside it",
+    )
     merging.add_argument("--llama-cpp", type=Path, metavar="FOLDER", help="default: $LLAMA_CPP, then PATH")
     hub = parser.add_argument_group("hub (the token is taken from HF_TOKEN)")
     hub.add_argument("--repo", metavar="ORG/NAME", help="where it goes")

@@ -14,7 +14,7 @@ from typing import Any
 
 from engine import exports, hub, models
 from engine.errors import UserError
-from engine.exports import Export, axolotl, llama_cpp, llamafactory, script, sizes
+from engine.exports import Export, axolotl, llama_cpp, llamafactory, possible, script, sizes
 from engine.runs import Run
 from tui.feed.child import Message
 
@@ -32,6 +32,7 @@ class Options:
     onto: str = "auto"
     dtype: str = "auto"
     types: str = "q8_0"
+    ollama: str = "merged"
     llama_cpp: str = ""
     repo: str = ""
     of: str = "adapter"
@@ -48,6 +49,7 @@ class Options:
             ("--dtype", self.dtype, usual.dtype),
             ("--onto", self.onto, usual.onto),
             ("--types", self.types, usual.types),
+            ("--ollama", self.ollama, usual.ollama),
             ("--llama-cpp", folder, ""),
             ("--repo", self.repo, ""),
             ("--of", self.of, usual.of),
@@ -141,10 +143,12 @@ def _python(run: Run, export: Export) -> list[str]:
 
 
 def _missing(run: Run, kind: str, options: Options) -> str:
-    """Why a kind cannot be made here with these options; "" where it can, as far as is seen here."""
+    """Why a kind cannot be made here with these options; "" where it can, as far as is seen here. Raises
+    UserError with the reason as well."""
+    types = llama_cpp.types(options.types) if kind == "gguf" else []
+    possible.check(run, kind, types, options.onto, options.ollama)
     if kind == "gguf":
-        tools = llama_cpp.found(_folder(options.llama_cpp) if options.llama_cpp else None)
-        llama_cpp.check(tools, llama_cpp.types(options.types))
+        llama_cpp.check(llama_cpp.found(_folder(options.llama_cpp) if options.llama_cpp else None), types)
     if kind == "hub":
         if not options.repo:
             return "it is not said where it goes: o takes ORG/NAME"

@@ -40,6 +40,7 @@ IN_BYTES = ("write",)
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 ONTO = ("auto", "original", "4-bit")
 """The base's own weights, what 4 bits left of them, or the first of these that answers as the run did."""
+OLLAMA = ("merged", "adapter")
 UPLOADED = ("adapter", "merged", "gguf")
 
 CANCEL = "What is under way leaves nothing behind. Exports that were made before stay."
@@ -175,6 +176,7 @@ class ExportScreen(StepScreen):
             Field("number_type", now.dtype, ", ".join(DTYPES)),
             Field("merged_onto", now.onto, ", ".join(ONTO)),
             Field("gguf_types", now.types, ", ".join(llama_cpp.TYPES)),
+            Field("ollama_holds", now.ollama, "merged; adapter: the base and the adapter beside it"),
             Field("llama_cpp", now.llama_cpp, "llama.cpp's folder; else $LLAMA_CPP, then PATH", wide=True),
             Field("hub_place", now.repo, "ORG/NAME on the hub", wide=True),
             Field("hub_export", now.of, f"what goes up: {', '.join(UPLOADED)}"),
@@ -298,7 +300,8 @@ def taken(given: Fields) -> Options:
     """What the fields hold. Raises UserError, naming the field."""
     if not given["prompts"].isdecimal() or not int(given["prompts"]):
         raise UserError(f"prompts: must be a whole number above 0 (found {given['prompts']!r})")
-    for field, known in (("number_type", DTYPES), ("merged_onto", ONTO), ("hub_export", UPLOADED)):
+    fields = {"number_type": DTYPES, "merged_onto": ONTO, "ollama_holds": OLLAMA, "hub_export": UPLOADED}
+    for field, known in fields.items():
         if given[field] not in known:
             raise UserError(f"{field.replace('_', ' ')}: {', '.join(known)} (found {given[field]!r})")
     llama_cpp.types(given["gguf_types"])
@@ -307,6 +310,7 @@ def taken(given: Fields) -> Options:
         given["merged_onto"],
         given["number_type"],
         given["gguf_types"],
+        given["ollama_holds"],
         given["llama_cpp"],
         given["hub_place"],
         given["hub_export"],

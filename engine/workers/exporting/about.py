@@ -43,6 +43,7 @@ def gathered(
         step=one.step,
         digest=one.digest,
         lora=one.config,
+        whole=one.whole,
         made_with=one.made_with,
         template=chat.template,
         origin=one.run.recipe().data.chat_template
@@ -93,7 +94,8 @@ def portable(plan: Recipe, base: str) -> Recipe:
         update={"sources": sources, "chat_template": bare(plan.data.chat_template) or ""}
     )
     model = plan.model.id if plan.model.id.startswith("builtin:") else base
-    return plan.model_copy(update={"data": data, "model": plan.model.model_copy(update={"id": model})})
+    own_model = plan.model.model_copy(update={"id": model, "adapter": card.first_adapter(plan)})
+    return plan.model_copy(update={"data": data, "model": own_model, "then": ()})
 
 
 def sources(run: Run) -> list[Source]:

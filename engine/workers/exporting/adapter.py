@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
+
+from safetensors.torch import load_file, save_file
 
 from engine import models
 from engine.exports import serving
@@ -13,14 +16,30 @@ from engine.workers.adapters import WEIGHTS, Saved
 from engine.workers.exporting import parts
 
 
-def fill(one: Saved, chat: ChatFormat, base: Path | None, out: Path) -> None:
-    """Write the adapter into a folder."""
+def fill(one: Saved, chat: ChatFormat, base: Path | None, out: Path, plain: bool = False) -> None:
+    """Write the adapter into a folder, which is made.
+
+    plain: for readers that know no scale but alpha / rank, as llama.cpp's converter and Ollama: of a
+    rank-stabilised one (alpha / sqrt(rank)) B takes the rest.
+    """
+    out.mkdir(exist_ok=True)
     config = {**one.config, "base_model_name_or_path": base_name(one)}
-    (out / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
     shutil.copyfile(one.folder / WEIGHTS, out / WEIGHTS)
+    if plain and config.get("use_rslora"):
+        config["use_rslora"] = False
+        unstabilise(out / WEIGHTS)
+    (out / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
     parts.tokenizer(chat, one.folder, base, out)
     parts.generation_config(chat, base, out)
     parts.licences(base, out)
+
+
+def unstabilise(file: Path) -> None:
+    """Put into B what alpha / sqrt(rank) is more than alpha / rank."""
+    tensors = load_file(file)
+    for name in [name for name in tensors if ".lora_B." in name]:
+        tensors[name] = tensors[name] * math.sqrt(tensors[name].shape[1])
+    save_file(tensors, file, {"format": "pt"})
 
 
 def base_name(one: Saved) -> str:

@@ -65,6 +65,10 @@ def fill(
 
 def _converted(command: list[str], model: Path, cut: str, cancelled: Callable[[], bool]) -> str:
     """Run the converter, once more with a word on the tokenizer where it does not know that; the word."""
+    told = [sys.executable, str(Path(__file__).with_name("converter.py"))]
+    if _loses_merges(model):
+        _run([*told, "", *command[1:]], cancelled)
+        return ""
     if not cut:
         try:
             _run(command, cancelled)
@@ -73,9 +77,17 @@ def _converted(command: list[str], model: Path, cut: str, cancelled: Callable[[]
             if UNKNOWN not in str(error):
                 raise
         cut = _cut(model)
-    told = [sys.executable, str(Path(__file__).with_name("converter.py")), cut]
-    _run([*told, *command[1:]], cancelled)
+    _run([*told, cut, *command[1:]], cancelled)
     return cut
+
+
+def _loses_merges(model: Path) -> bool:
+    """Whether the converter reads pieces with bytes to fall back on from tokenizer.json: it gives all of them
+    the same score, and the order of their merges is lost."""
+    if (model / "tokenizer.model").is_file() or not (model / "tokenizer.json").is_file():
+        return False
+    own = json.loads((model / "tokenizer.json").read_text("utf-8")).get("model") or {}
+    return own.get("type") == "BPE" and bool(own.get("byte_fallback"))
 
 
 def name(kind: str) -> str:

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from engine import models
-from engine.exports import llama_cpp, ollama, parity, sizes
+from engine.exports import llama_cpp, ollama, parity, possible, sizes
 from engine.workers.adapters import Saved
 from engine.workers.exporting import about, adapter, check, gguf, llama_server, merged, parts, retraining
 from engine.workers.exporting.asked import Asked, Progress
 from engine.workers.exporting.making import SCRATCH, Plan, Work
 from engine.workers.exporting.merged import Merge
 
-MODEL = "model"
-"""The folder in an export for Ollama."""
+MODEL, ADAPTER = "model", "adapter"
+"""The folders in an export for Ollama."""
 
 TEMPLATE = "chat_template.jinja"
 
@@ -66,7 +66,9 @@ def _merged(work: Work) -> Plan:
 def _onto(work: Work, onto: str, plan: Callable[[Work, Merge], Plan]) -> Plan:
     """auto: onto the base's own weights, and where that does not answer as a 4-bit run did, onto its own."""
     quantised = work.saved.made_with.get("quantization") is not None
-    if onto != "auto" or not quantised or merged.is_packed(work.base):
+    if onto == "auto" and work.run.recipe().lora.init == "loftq" and quantised:
+        onto = "4-bit"  # it makes up for what the originals never lost
+    if onto != "auto" or not quantised or possible.is_packed(work.base):
         return plan(work, merged.plan(work.saved, work.base, work.asked.dtype, onto))
 
     def otherwise(found: dict[str, Any]) -> Plan:
@@ -88,7 +90,7 @@ def _merged_onto(work: Work, how: Merge, below: str = "") -> Plan:
 
     def fill(folder: Path) -> None:
         progress = work.tell("write", "merged")
-        merged.fill(how, work.saved, work.chat, folder, limit, progress)
+        merged.fill(how, work.saved, work.chat, work.base, folder, limit, progress)
         _describe(work, "merged", how.notes, folder)
 
     def ask(folder: Path, asked: Asked, progress: Progress) -> dict[str, Any]:
@@ -128,14 +130,14 @@ def _gguf_onto(work: Work, how: Merge) -> Plan:
         scratch.mkdir()
         model, alone, base = (scratch / name for name in ("merged", "adapter", "base"))
         if types != ["lora"]:
-            merged.fill(how, work.saved, work.chat, model, merged.SHARD, work.tell("write", "gguf"))
+            progress = work.tell("write", "gguf")
+            merged.fill(how, work.saved, work.chat, work.base, model, merged.SHARD, progress)
         if lora:
-            alone.mkdir()
-            adapter.fill(work.saved, work.chat, work.base, alone)
+            adapter.fill(work.saved, work.chat, work.base, alone, plain=True)
             shutil.copyfile(alone / TEMPLATE, folder / TEMPLATE)
         if lora and (own_base or server is not None):
             progress = work.tell("write", "gguf")
-            merged.fill(how, work.saved, work.chat, base, merged.SHARD, progress, bare=True)
+            merged.fill(how, work.saved, work.chat, work.base, base, merged.SHARD, progress, bare=True)
         work.tell("convert", "gguf")
         bare = (base, folder / base_file) if base.is_dir() else None
         notes.extend(gguf.fill(tools, types, model, alone, work.base, folder, work.cancelled, bare))
@@ -170,23 +172,38 @@ def _ollama(work: Work) -> Plan:
 
 def _ollama_onto(work: Work, how: Merge) -> Plan:
     plan = _merged_onto(work, how, MODEL)
+    apart = work.asked.ollama == ADAPTER
     licence = models.describe(work.run.recipe().model.id).licence
     context = json.loads((work.base / "config.json").read_text("utf-8")).get("max_position_embeddings", 2048)
-    text = ollama.modelfile(parts.asking(work.chat), f"./{MODEL}", context, licence)
+    beside = f"./{ADAPTER}" if apart else ""
+    text = ollama.modelfile(parts.asking(work.chat), f"./{MODEL}", context, licence, beside)
 
     def fill(folder: Path) -> None:
-        (folder / MODEL).mkdir()
-        merged.fill(how, work.saved, work.chat, folder / MODEL, merged.SHARD, work.tell("write", "ollama"))
+        progress = work.tell("write", "ollama")
+        merged.fill(how, work.saved, work.chat, work.base, folder / MODEL, merged.SHARD, progress, bare=apart)
+        if apart:
+            adapter.fill(work.saved, work.chat, work.base, folder / ADAPTER, plain=True)
         (folder / "Modelfile").write_text(text, "utf-8")
+
+    def ask(folder: Path, asked: Asked, progress: Progress) -> dict[str, Any]:
+        dtype = str(how.dtype).removeprefix("torch.")
+        loading = {"base": str(folder / MODEL), "dtype": dtype, "quantization": None}
+        why = _rounded(work, how, dtype)
+        return check.compared(
+            asked, folder / ADAPTER, loading, dtype, parity.ROUNDED, why, progress, work.cancelled
+        )
 
     notes = [
         *how.notes,
         f"template and stop tokens were checked by rendering {len(ollama.SAMPLES)} conversations, the weights"
-        " by transformers; Ollama itself was not asked",
+        f" by {'PEFT' if apart else 'transformers'}; Ollama itself was not asked",
         *([] if ollama.takes_system(work.chat) else ["its template has no system prompt: one is left out"]),
         "make it known to Ollama with `ollama create NAME -f Modelfile`",
     ]
-    return dataclasses.replace(plan, fill=fill, notes=notes)
+    settings = {**plan.settings, "apart": apart}
+    return dataclasses.replace(
+        plan, fill=fill, ask=ask if apart else plan.ask, notes=notes, settings=settings
+    )
 
 
 def _script(work: Work) -> Plan:
@@ -194,8 +211,8 @@ def _script(work: Work) -> Plan:
 
 
 def _axolotl(work: Work) -> Plan:
-    def fill(saved: Saved, told: retraining.Trained, folder: Path) -> None:
-        retraining.as_axolotl(saved, told, work.chat.template, folder)
+    def fill(saved: Saved, told: retraining.Trained, base: Path, folder: Path) -> None:
+        retraining.as_axolotl(saved, told, work.chat.template, base, folder)
 
     return _retrained(work, "axolotl", fill)
 
@@ -204,11 +221,11 @@ def _llamafactory(work: Work) -> Plan:
     return _retrained(work, "llamafactory", retraining.as_llamafactory)
 
 
-def _retrained(work: Work, kind: str, fill: Callable[[Saved, retraining.Trained, Path], None]) -> Plan:
+def _retrained(work: Work, kind: str, fill: Callable[[Saved, retraining.Trained, Path, Path], None]) -> Plan:
     told = retraining.trained(work.saved)
     unchecked = "it trains anew and was not run; script prints each step's loss, to be held against the run's"
     return Plan(
-        lambda folder: fill(work.saved, told, folder),
+        lambda folder: fill(work.saved, told, work.base, folder),
         sizes.forecast(work.run, kind),
         unchecked=unchecked,
         notes=told.remarks,

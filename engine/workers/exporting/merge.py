@@ -1,4 +1,5 @@
-"""An adapter put into the weights of its base, tensor by tensor: W + scale * B @ A in 32 bits, rounded once.
+"""An adapter put into the weights of its base, tensor by tensor: W + scale * B @ A in 32 bits, rounded once;
+of DoRA each row of that brought to the length that was learnt (arXiv 2402.09353, equation 5).
 
 Files are read lazily and written as they are computed, so that memory holds one tensor and not a model.
 """
@@ -24,6 +25,9 @@ from engine.workers.exporting.stored import Stored
 PREFIX = "base_model.model."
 """Of PEFT, before each name in an adapter's file."""
 
+LENGTHS = "magnitude_vector"
+"""PEFT's name for what DoRA learns besides A and B, behind ".lora_"."""
+
 SAFETENSORS = {
     torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.float64: "F64",
     torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8",
@@ -37,11 +41,12 @@ Restored = Callable[[str, torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Pair:
-    """LoRA of one layer: A (rank, in) and B (out, rank); scale as PEFT reckons it."""
+    """LoRA of one layer: A (rank, in) and B (out, rank); scale as PEFT reckons it; lengths (out) of DoRA."""
 
     a: torch.Tensor
     b: torch.Tensor
     scale: float
+    lengths: torch.Tensor | None = None
 
     @property
     def delta(self) -> torch.Tensor:
@@ -52,21 +57,20 @@ class Pair:
 def pairs(adapter: Path) -> dict[str, Pair]:
     """The adapter's layers by the names of the weights that they change. Raises UserError."""
     config = _config(adapter)
-    if config.get("use_dora"):
-        raise UserError("an adapter trained with DoRA is more than A and B and is not merged here")
     if config.get("alpha_pattern"):
         raise UserError("an adapter whose layers have alphas of their own is not merged here")
     found: dict[str, dict[str, torch.Tensor]] = {}
     with safe_open(adapter / "adapter_model.safetensors", "pt") as file:
         for key in file.keys():  # noqa: SIM118  (safe_open is no mapping)
             layer, _, part = key.removeprefix(PREFIX).rpartition(".lora_")
-            if part not in ("A.weight", "B.weight"):
+            if part not in ("A.weight", "B.weight", LENGTHS):
                 if key.endswith(".base_layer.weight"):
                     continue  # PEFT saves an output head beside LoRA on it, as it was
                 raise UserError(f"{key}: not LoRA on a linear layer, and cannot be merged")
-            found.setdefault(f"{layer}.weight", {})[part[0]] = file.get_tensor(key)
+            found.setdefault(f"{layer}.weight", {})[part.removesuffix(".weight")] = file.get_tensor(key)
     return {
-        name: Pair(both["A"], both["B"], _scale(config, both["A"].shape[0])) for name, both in found.items()
+        name: Pair(one["A"], one["B"], _scale(config, one["A"].shape[0]), one.get(LENGTHS))
+        for name, one in found.items()
     }
 
 
@@ -85,13 +89,16 @@ def merged(weight: torch.Tensor, pair: Pair, transposed: bool) -> torch.Tensor:
     """The weight with the pair in it, in 32 bits. transposed: what to do with a square one (Conv1D of GPT-2
     is stored as (in, out)). Raises UserError where the shapes do not fit."""
     delta = pair.delta
-    if delta.shape[0] == delta.shape[1] == weight.shape[0] == weight.shape[-1]:
-        delta = delta.T if transposed else delta
-    elif weight.shape == delta.T.shape:
-        delta = delta.T
+    square = delta.shape[0] == delta.shape[1]
+    turned = transposed if square else weight.shape == delta.T.shape
+    delta = delta.T if turned else delta
     if weight.shape != delta.shape:
         raise UserError(f"shapes {tuple(weight.shape)} and {tuple(delta.shape)} do not fit")
-    return weight.to(torch.float32, copy=True).add_(delta)
+    whole = weight.to(torch.float32, copy=True).add_(delta)
+    if pair.lengths is not None:
+        along = 0 if turned else 1
+        whole.mul_((pair.lengths.float() / whole.norm(dim=along)).unsqueeze(along))
+    return whole
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,7 @@ def write(
     """
     changes = pairs(adapter) if adapter else {}
     shards = planned(base, dtype, limit)
-    places = _places(changes, [one.name for shard in shards for one in shard.tensors])
+    named = places(changes, [one.name for shard in shards for one in shard.tensors])
     transposed = adapter is not None and bool(_config(adapter).get("fan_in_fan_out"))
     total, done, index = sum(shard.bytes for shard in shards), 0, {}
     for number, shard in enumerate(shards, 1):
@@ -143,7 +150,7 @@ def write(
         with (out / name).open("wb") as stream:
             stream.write(_header(shard, dtype))
             for one in shard.tensors:
-                tensor = _one(one, changes.get(places.get(one.name, "")), dtype, restored, transposed)
+                tensor = _one(one, changes.get(named.get(one.name, "")), dtype, restored, transposed)
                 stream.write(memoryview(tensor.contiguous().flatten().view(torch.uint8).numpy()))
                 done += tensor.numel() * tensor.itemsize
                 progress(done, total)
@@ -170,7 +177,7 @@ def _one(
         raise UserError(f"{one.name}: the adapter does not fit the base's weights: {error}") from None
 
 
-def _places(changes: dict[str, Pair], names: list[str]) -> dict[str, str]:
+def places(changes: dict[str, Pair], names: list[str]) -> dict[str, str]:
     """The adapter's name for each tensor that it changes. Files may leave out the first part of a name
     ("transformer.h.0..." of GPT-2 is "h.0..." there). Raises UserError where one is not found."""
     known = set(names)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 
 from engine.errors import UserError
+from engine.exports import possible
 from engine.render import ChatFormat
 from engine.workers.adapters import Saved
 from engine.workers.exporting import merge, parts
@@ -20,12 +21,11 @@ SHARD = 5_000_000_000
 
 Onto = Literal["original", "4-bit"]
 
-EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
-
 
 @dataclass(frozen=True)
 class Merge:
-    """What a merge is made of. onto: the base's own weights, or what 4-bit quantising left of them."""
+    """What a merge is made of. onto: the base's own weights, or what 4-bit quantising left of them; base:
+    where the weights lie, the run's own folder where it trained all of them and nothing is to be merged."""
 
     base: Path
     dtype: torch.dtype
@@ -34,26 +34,12 @@ class Merge:
 
 
 def plan(one: Saved, base: Path, dtype: str, onto: str) -> Merge:
-    """How this adapter is merged. onto: "auto" is the original here. Raises UserError for a model that is not
-    merged at all."""
+    """How this adapter is merged, of which exports/possible.py knows that it can be. onto: "auto" is the
+    original here. Raises UserError for a run that was not trained in 4 bits."""
     config = json.loads((base / "config.json").read_text("utf-8"))
-    if any(config.get(key) for key in EXPERTS):
-        raise UserError(
-            "a mixture of experts is not merged here: its adapters are laid out otherwise than its files;"
-            " export the adapter instead"
-        )
-    stored = config.get("quantization_config")
-    if stored is not None and not is_packed(base):
-        raise UserError(
-            f"the base is stored in {stored.get('quant_method')}, whose 16-bit weights cannot be had from it"
-            " here; export the adapter instead"
-        )
-    if stored is not None and onto == "original":
-        raise UserError(
-            "--onto original: the base on this machine is stored in 4 bits; leave it out, or train on the"
-            " model that it was made from"
-        )
-    if stored is not None:
+    if one.whole:
+        return Merge(one.folder, _dtype(one, config, dtype), "original", [])
+    if possible.is_packed(base):
         said = (
             "the base is stored in 4 bits: its weights were turned back into 16 bits, no originals are here"
         )
@@ -63,16 +49,10 @@ def plan(one: Saved, base: Path, dtype: str, onto: str) -> Merge:
         raise UserError("--onto 4-bit: the run was not trained in 4 bits; leave it out")
     notes = []
     if onto == "4-bit":
-        notes.append("merged onto the dequantised 4-bit weights that it was trained on, not the originals")
+        notes.append("it stands on the dequantised 4-bit weights that it was trained on, not the originals")
     elif quantised:
-        notes.append("trained on the base in 4 bits, merged onto its original weights")
+        notes.append("trained on the base in 4 bits, put onto its original weights")
     return Merge(base, _dtype(one, config, dtype), "4-bit" if onto == "4-bit" else "original", notes)
-
-
-def is_packed(base: Path) -> bool:
-    """Whether a base lies on the disk in bitsandbytes' 4 bits."""
-    stored = json.loads((base / "config.json").read_text("utf-8")).get("quantization_config") or {}
-    return stored.get("quant_method") == "bitsandbytes" and bool(stored.get("load_in_4bit"))
 
 
 def _dtype(one: Saved, config: dict[str, Any], asked: str) -> torch.dtype:
@@ -90,37 +70,43 @@ def fill(
     how: Merge,
     one: Saved,
     chat: ChatFormat,
+    base: Path,
     out: Path,
     limit: int,
     progress: Callable[[int, int], None],
     bare: bool = False,
 ) -> None:
-    """Write the model into a folder, which is made. bare: its base without the adapter."""
+    """Write the model into a folder, which is made. base: whose licence and begin token it has; bare: without
+    the adapter."""
     out.mkdir(exist_ok=True)
-    again = how.onto == "4-bit" and not is_packed(how.base)
-    restored = _requantised(how, one) if again else _as_it_is
-    merge.write(how.base, None if bare else one.folder, out, how.dtype, limit, restored, progress)
+    again = how.onto == "4-bit" and not possible.is_packed(how.base)
+    restored = requantised(how.base, one) if again else _as_it_is
+    change = None if bare or one.whole else one.folder
+    merge.write(how.base, change, out, how.dtype, limit, restored, progress)
     config = json.loads((how.base / "config.json").read_text("utf-8"))
-    config.pop("quantization_config", None)
+    for key in ("quantization_config", "_name_or_path"):
+        config.pop(key, None)
+    if one.whole:
+        config["use_cache"] = True  # which is off while a model trains
     # Both names: transformers 5 says dtype, what reads older folders says torch_dtype.
     config["dtype"] = config["torch_dtype"] = str(how.dtype).removeprefix("torch.")
     (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
-    parts.tokenizer(chat, one.folder, how.base, out)
-    parts.generation_config(chat, how.base, out)
-    parts.licences(how.base, out)
+    parts.tokenizer(chat, one.folder, base, out)
+    parts.generation_config(chat, base, out)
+    parts.licences(base, out)
 
 
 def _as_it_is(name: str, tensor: torch.Tensor) -> torch.Tensor:
     return tensor
 
 
-def _requantised(how: Merge, one: Saved) -> merge.Restored:
+def requantised(base: Path, one: Saved) -> merge.Restored:
     """Weights of linear layers quantised as in training and back; others as they are."""
     from bitsandbytes import functional
 
     config = one.made_with["quantization"]
     skipped = tuple(config.get("llm_int8_skip_modules") or ("lm_head",))
-    layers = _linear(how.base)
+    layers = _linear(base)
     compute = getattr(torch, config["bnb_4bit_compute_dtype"])
     device = "cuda" if torch.cuda.is_available() else "cpu"
 

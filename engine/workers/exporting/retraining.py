@@ -20,7 +20,7 @@ from engine.schema import Recipe, Settled
 from engine.sources import Part
 from engine.workers import amends
 from engine.workers.adapters import Saved
-from engine.workers.exporting import adapter
+from engine.workers.exporting import adapter, first
 
 PARTS: tuple[Part, ...] = ("train",)
 
@@ -56,6 +56,11 @@ def trained(one: Saved) -> Trained:
     for step, what, value in state.told:
         if what in ("learning rate", "steps"):
             remarks.append(f"the run was told another {what}, {value:g}, at step {step}")
+    if plan.packing:
+        remarks.append(
+            "the run laid the rows of a micro-batch behind one another; here they are padded, and losses may"
+            " differ in their last digits"
+        )
     if state.kept_best:
         remarks.append(f"the run kept the adapter of step {state.kept_best['step']}, its best evaluation")
     elif one.step < steps and not any(what == "steps" for _, what, _ in state.told):
@@ -63,9 +68,10 @@ def trained(one: Saved) -> Trained:
     return Trained(run.recipe(), plan, steps, remarks)
 
 
-def as_script(one: Saved, told: Trained, out: Path) -> None:
-    """train.py and its rows."""
+def as_script(one: Saved, told: Trained, base: Path, out: Path) -> None:
+    """train.py and its rows; base: the folder of the model, as in the others."""
     rows(one, out / script.ROWS)
+    start = first.write(one, base, out)
     targets = told.recipe.lora.target_modules
     text = script.text(
         told.recipe,
@@ -75,19 +81,21 @@ def as_script(one: Saved, told: Trained, out: Path) -> None:
         targets,
         one.made_with["versions"],
         told.remarks,
+        start,
     )
     (out / script.NAME).write_text(text, "utf-8")
 
 
-def as_axolotl(one: Saved, told: Trained, template: str, out: Path) -> None:
+def as_axolotl(one: Saved, told: Trained, template: str, base: Path, out: Path) -> None:
     """A configuration and its rows."""
     rows(one, out / axolotl.ROWS, with_mask=True)
-    targets, base = one.config["target_modules"], adapter.base_name(one)
-    text = axolotl.text(told.recipe, told.plan, told.steps, base, template, targets, told.remarks)
+    start = first.write(one, base, out)
+    targets, name = one.config.get("target_modules", ()), adapter.base_name(one)
+    text = axolotl.text(told.recipe, told.plan, told.steps, name, template, targets, told.remarks, start)
     (out / axolotl.NAME).write_text(text, "utf-8")
 
 
-def as_llamafactory(one: Saved, told: Trained, out: Path) -> None:
+def as_llamafactory(one: Saved, told: Trained, base: Path, out: Path) -> None:
     """A configuration, the rows as a tokenized dataset, and the conversations with their entry."""
     from datasets import Dataset, DatasetDict
 
@@ -97,8 +105,9 @@ def as_llamafactory(one: Saved, told: Trained, out: Path) -> None:
     with (out / llamafactory.CONVERSATIONS).open("w", encoding="utf-8") as file:
         for messages in _conversations(told.recipe):
             file.write(json.dumps({"messages": messages}, ensure_ascii=False) + "\n")
-    targets, base = one.config["target_modules"], adapter.base_name(one)
-    text = llamafactory.text(told.recipe, told.plan, told.steps, base, targets, told.remarks)
+    start = first.write(one, base, out)
+    targets, name = one.config.get("target_modules", ()), adapter.base_name(one)
+    text = llamafactory.text(told.recipe, told.plan, told.steps, name, targets, told.remarks, start)
     (out / llamafactory.NAME).write_text(text, "utf-8")
     (out / llamafactory.INFO).write_text(llamafactory.info(told.recipe), "utf-8")
 

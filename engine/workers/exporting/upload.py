@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import Any
 
@@ -10,7 +9,7 @@ from engine import exports, hub
 from engine.errors import RunFailed, UserError
 from engine.exports import Export
 from engine.runs import Run
-from engine.workers.adapters import WEIGHTS
+from engine.workers import adapters
 
 TOKEN = "HF_TOKEN"
 
@@ -33,10 +32,9 @@ def check(repo: str | None, dry_run: bool) -> None:
 def ready(run: Run, kind: str, step: int | None) -> Export:
     """The export that is to go up. Raises UserError where none has passed."""
     folder = exports.place(run, kind, step)
-    weights = run.adapter if step is None else run.checkpoints / f"step-{step}"
     try:
         found = exports.read(folder)
-        if found.facts["digest"] != hashlib.sha256((weights / WEIGHTS).read_bytes()).hexdigest():
+        if found.facts["digest"] != adapters.digest(adapters.files(adapters.place(run, step))):
             raise UserError("of a former adapter")
     except (UserError, OSError):
         raise UserError(
