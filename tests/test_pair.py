@@ -72,6 +72,16 @@ def prompts(pair: Pair) -> list[list[int]]:
     return [pair.chat.prompt_ids([user(text)]) for text in QUESTIONS]
 
 
+def test_weights_that_were_unpacked_are_those_that_answer(session: Session) -> None:
+    from peft.tuners.lora import LoraLayer
+
+    from engine.workers.dequantised import Kept
+
+    layers = [layer for layer in session.pair.model.modules() if isinstance(layer, LoraLayer)]
+    assert layers and all(layer.forward.base is layer.get_base_layer() for layer in layers)
+    assert all(isinstance(layer.get_base_layer(), Kept) for layer in layers)
+
+
 def test_each_column_is_what_it_says(session: Session, adapters: dict[str, Run]) -> None:
     """Rows of one batch equal transformers on the bare model, and PEFT on each adapter alone."""
     from benchmarks.compare import generated, stock_base, stock_pair

@@ -41,7 +41,7 @@ def speed(here: Place) -> dict[str, Any]:
     """8B: tokens a second of both columns at once, of one, and of generate() of one; first token; memory."""
     import compare
 
-    from engine.workers import decode, dequantised
+    from engine.workers import decode, dequantised, mixed
     from engine.workers import pair as pairs
     from engine.workers.decode import Question
 
@@ -51,8 +51,8 @@ def speed(here: Place) -> dict[str, Any]:
     kept, dequantised.keep_if_room = dequantised.keep_if_room, _packed
     pair = pairs.load(run)
     beyond = (_allocated() - 2 * one_model) / one_model if place.on_gpu() else None
-    unpacked = kept(pair.peft, fit.device().free)
-    pairs._dress(pair)
+    unpacked = kept(pair.model, fit.device().free)
+    mixed.dress(pair.model, pair.rows)
     pair.stop_ids = []
     name, tokens, rounds = pair.first.name, here.of(128, 8), here.of(7, 2)
     (ids,) = _prompts(1, here.of(200, 24))

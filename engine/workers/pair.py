@@ -133,7 +133,8 @@ def load(run: Run, step: int | None = None) -> Pair:
         from engine.workers import dequantised
 
         # With the adapter on: PEFT's layers for 4-bit weights are those that answered in training.
-        dequantised.keep_if_room(base, fit.device().free)
+        if dequantised.keep_if_room(base, fit.device().free):
+            mixed.dress(base, pair.rows)  # they hold their base layers
     return pair
 
 
