@@ -176,6 +176,7 @@ class HomeScreen(StepScreen):
         self._rows: tuple[Row, ...] = ()
         self._marked: Run | None = None
         self._listed = False
+        self._framed = ("", "")
 
     def body(self) -> ComposeResult:
         with Vertical(id="runs", classes="panel") as panel:
@@ -237,9 +238,10 @@ class HomeScreen(StepScreen):
             hint = said
         elif self._how.search:
             hint = "esc shows all runs"
-        for place, words in ("title", title if self._how.search else "Runs"), ("subtitle", hint):
-            if str(getattr(panel, f"border_{place}")) != words:  # to set it paints the panel anew
-                setattr(panel, f"border_{place}", Content(words))
+        framed = title if self._how.search else "Runs", hint
+        if framed != self._framed:  # to set it paints the panel anew
+            self._framed = framed
+            panel.border_title, panel.border_subtitle = map(Content, framed)
 
     @property
     def lines(self) -> tuple[RunLine, ...]:
