@@ -728,9 +728,9 @@ SCENES: dict[str, Callable[[Set], Any]] = {
     "data": data, "entries": entries, "evaluation": evaluation, "forecast": forecast,
     "form": form, "help": help, "home": home, "hunt": hunt, "inspect": inspect, "judged": judged,
     "keeping": keeping, "ledger": ledger, "manner": manner, "model": model, "notes": notes, "recipe": recipe_,
-    "remarking": remarking_, "report": report, "run_ledger": run_ledger, "source": source, "template": template,
-    "train": train, "vote": vote, "write": write, "export": export, "results": results, "tidying": tidying,
-    "sweep": sweep,
+    "remarking": remarking_, "report": report, "run_ledger": run_ledger, "source": source,
+    "template": template, "train": train, "vote": vote, "write": write, "export": export, "results": results,
+    "tidying": tidying, "sweep": sweep,
 }  # fmt: skip
 """By the file in tui/screens."""
 
@@ -739,5 +739,5 @@ BESIDES = {"palette": palette, "toasts": toasts}
 
 NO_SCREENS = {
     "messages": "no widget", "step": "what all screens of the walk have", "paging": "in data and inspect",
-    "talk": "in compare", "watching": "in train",
+    "talk": "in compare", "watching": "in train", "listing": "in home", "panes": "in vote and judged",
 }  # fmt: skip

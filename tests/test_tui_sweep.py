@@ -157,14 +157,16 @@ async def test_a_recipe_with_a_sweep_asks_whether_it_is_meant(downs: int) -> Non
 
 
 async def test_a_chain_says_how_many_runs_were_started() -> None:
-    stage = Stage()
-    app = stage.app()
+    plan = recipe.load("first-steps").model_dump(mode="json", exclude_none=True)
+    chain = recipe.parse({**plan, "then": [{"lora": {"rank": 8}}]})
+    app = Stage().app()
     async with app.run_test(size=(80, 24)) as pilot:
-        app._draft = Draft(recipe.load("two-phase"))
+        app._draft = Draft(chain)
         app.post_message(StartAsked())
-        await until(pilot, on(app, TrainScreen))
+        await until(pilot, lambda: len(app._notifications) > 0)
         said = [notice.message for notice in app._notifications]
         assert said == ["2 runs were started; each waits for the one before it"]
+        assert isinstance(app.screen, TrainScreen)
 
 
 def test_curves_lie_over_each_other_and_two_stand_out() -> None:
