@@ -45,7 +45,7 @@ def begun() -> None:
 def test_runs_that_were_searched_for(picture: Any) -> None:  # noqa: F811
     async def scene(app: Any, pilot: Pilot[Any]) -> None:
         await until(pilot, lambda: app.screen.focused is not None)
-        await pilot.press("s", "s", "s", "slash", *"tiny", "enter", "down", "down")
+        await pilot.press("s", "s", "s", "slash", *"tiny", "enter", "up", "up", "up")
         await until(pilot, lambda: str(app.screen.query_one("#runs").border_subtitle).startswith("#"))
 
     three()
