@@ -33,19 +33,21 @@ class SweepLine(Listed):
 
 
 class SweepsFeed:
-    """All sweeps, newest first. Call `poll` in a thread."""
+    """All sweeps, newest first, read again only where events have grown. Call `poll` in a thread."""
 
     def __init__(self) -> None:
-        self._followed: dict[Path, tuple[Tail, SweepState]] = {}
+        self._known: dict[Path, tuple[int, SweepState]] = {}
 
     def poll(self) -> tuple[SweepLine, ...]:
         return tuple(line for line in map(self._line, sweeps.list_sweeps()) if line is not None)
 
     def _line(self, sweep: Sweep) -> SweepLine | None:
         alive = runs.is_alive(sweep)
-        tail, state = self._followed.setdefault(sweep.path, (Tail(sweep.events), SweepState()))
-        for event in tail.read():
-            state.fold(event)
+        size = sweep.events.stat().st_size if sweep.events.exists() else 0
+        known = self._known.get(sweep.path)
+        if known is None or known[0] != size:  # a few hundred lines: read whole, whoever else polls meanwhile
+            known = self._known[sweep.path] = (size, sweeps.fold(Tail(sweep.events).read()))
+        state = known[1]
         try:
             return _told(sweep, sweeps.judged(replace(state), alive, sweep))
         except FileNotFoundError:  # it was thrown away in between

@@ -78,7 +78,7 @@ class ListingScreen(StepScreen):
         self._swept: tuple[SweepLine, ...] = ()
         self._how = Listing()
         self._rows: tuple[Row, ...] = ()
-        self._listed = False
+        self._listed = self._searching = False
         self._framed = ("", "")
 
     def body(self) -> ComposeResult:
@@ -156,7 +156,7 @@ class ListingScreen(StepScreen):
 
     @property
     def line(self) -> RunLine | SweepLine | None:
-        at = self.query_one(RunTable).cursor_row
+        at = self.query_one(RunTable).cursor_row if self._rows else 0
         return self._rows[at].line if at < len(self._rows) else None
 
     @property
@@ -170,7 +170,7 @@ class ListingScreen(StepScreen):
             case "search" | "sort":
                 return bool(self._lines or self._swept)
             case "back":
-                return self.query_one("#search").display
+                return self._searching
             case "unfold":
                 return isinstance(self.line, SweepLine)
         return True
@@ -181,7 +181,7 @@ class ListingScreen(StepScreen):
 
     def action_search(self) -> None:
         field = self.query_one("#search", Input)
-        field.display = True
+        field.display = self._searching = True
         field.focus()
         self.refresh_bindings()
 
@@ -200,7 +200,7 @@ class ListingScreen(StepScreen):
     def action_back(self) -> None:
         """All runs again: nothing lies behind this screen."""
         field = self.query_one("#search", Input)
-        field.value, field.display = "", False
+        field.value, field.display, self._searching = "", False, False
         self._how = replace(self._how, search="")
         self.relist()
         self.query_one(RunTable).focus()
