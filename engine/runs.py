@@ -60,6 +60,15 @@ class Worked:
     def log(self) -> Path:
         return self.path / "worker.log"
 
+    def document(self, file: str) -> dict[str, Any]:
+        """A TOML file of the folder, unchecked. Raises UserError where it is missing or torn."""
+        try:
+            return tomllib.loads((self.path / file).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{self.name}: its {file} cannot be read ({error}); put it back, or start a new run"
+            ) from None
+
 
 @dataclass(frozen=True)
 class Run(Worked):
@@ -106,16 +115,6 @@ class Run(Worked):
     def has_result(self) -> bool:
         """Whether it has saved what it was for."""
         return (self.adapter / "adapter_config.json").is_file() or (self.model / "config.json").is_file()
-
-    def title(self) -> tuple[str, str]:
-        """The name and the model in its recipe, unchecked. Raises UserError where it is missing or torn."""
-        try:
-            plan = tomllib.loads((self.path / "recipe.toml").read_text("utf-8"))
-            return str(plan["name"]), str(plan["model"]["id"])
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise UserError(
-                f"{self.name}: its recipe.toml cannot be read ({error}); put it back, or start a new run"
-            ) from None
 
     def recipe(self) -> Recipe:
         """The resolved recipe. Raises UserError where it is missing or torn."""

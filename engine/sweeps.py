@@ -25,7 +25,7 @@ Event kinds, with what each carries beside `kind`, `seq` and `time`:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -67,14 +67,7 @@ class Sweep(Worked):
     def state(self) -> SweepState:
         """The fold over its events; without a last word and a worker it has crashed."""
         alive = runs.is_alive(self)  # asked first, as of a run
-        state = fold(events.Tail(self.events).read())
-        if not alive and state.status in ("starting", "running"):
-            state.status = "crashed"
-            state.reason = "its process ended without a word; nothing of it is lost"
-            state.mend = f"go on: ift-tui sweep {self.name} --resume"
-        elif alive and runs.launched_at(self) > state.updated_at:
-            state.status = "starting"
-        return state
+        return judged(fold(events.Tail(self.events).read()), alive, self)
 
 
 @dataclass
@@ -164,6 +157,17 @@ def fold(events: Iterable[Event]) -> SweepState:
     state = SweepState()
     for event in events:
         state.fold(event)
+    return state
+
+
+def judged(state: SweepState, alive: bool, sweep: Sweep) -> SweepState:
+    """Mark as crashed what has no last word and no living worker, and say how it goes on."""
+    if not alive and state.status in ("starting", "running"):
+        state.status = "crashed"
+        state.reason = "its process ended without a word; nothing of it is lost"
+        state.mend = f"go on: ift-tui sweep {sweep.name} --resume"
+    elif alive and runs.launched_at(sweep) > state.updated_at:
+        state.status = "starting"
     return state
 
 
@@ -261,6 +265,18 @@ def best_on_all_data(sweep: Sweep) -> Recipe:
 def run_of(name: str) -> Run:
     """A run of a sweep by its name, whether or not it is there still."""
     return Run(runs.home() / "runs" / Path(name).name)
+
+
+def under_way(state: SweepState) -> Run | None:
+    """The run of a sweep that has a worker; None where none has."""
+    names = [name for trial in state.trials if trial.state == "running" for name in trial.runs]
+    return next((run for run in map(run_of, reversed(names)) if runs.is_alive(run)), None)
+
+
+def short(names: Sequence[str]) -> list[str]:
+    """Keys by their last part, where no two share it: learning_rate."""
+    last = [key.rpartition(".")[2] for key in names]
+    return [name if last.count(name) == 1 else key for key, name in zip(names, last, strict=True)]
 
 
 def tenths(curve: dict[int, float], total: int) -> dict[int, float]:

@@ -11,6 +11,7 @@ from typing import Any
 from payload_stage import check, unlike
 from payloads import Dose
 from recorded import whole
+from test_sweeps import made, recorded, trial
 from test_tui_evaluation import evaluated
 from test_tui_results import SABOTAGED, exported, facts_of
 from textual.content import Content
@@ -36,12 +37,14 @@ from tui_stage import (
     until,
 )  # fmt: skip
 
-from engine import recipe
+from engine import recipe, remarks
 from engine.decoding import Settings
 from engine.errors import RunFailed, UserError
+from engine.remarks import Remarks
 from engine.runs import Run
 from engine.schema import Recipe, Source
 from engine.shapes import Unknown
+from engine.sweeps import Sweep
 from engine.templates import Template, Wording
 from tui.app import IftTui
 from tui.draft import Draft
@@ -63,9 +66,11 @@ from tui.screens.model import ModelScreen
 from tui.screens.notes import NotesScreen
 from tui.screens.paging import Place
 from tui.screens.recipe import RecipeScreen
+from tui.screens.remarking import ContrastScreen
 from tui.screens.report import ReportScreen
 from tui.screens.run_ledger import RunLedgerScreen
 from tui.screens.source import SourceScreen
+from tui.screens.sweep import SweepScreen
 from tui.screens.template import TemplateScreen
 from tui.screens.train import TrainScreen
 from tui.screens.vote import VoteScreen
@@ -199,6 +204,43 @@ async def home(on: Set) -> None:
     await on.settle()
     await on.press("down", "down")
     await on.press("n")
+
+
+async def remarking_(on: Set) -> None:
+    for number in range(2):
+        run = run_of(on.dose)
+        tags = tuple(on.dose.name(f"tag {number}")[:20] for number in range(3))
+        remarks.write(run, Remarks(tags, on.dose.stored("a note")))
+    await on.settle(lambda: count(on, "RunTable") == 2)
+    await on.press("e")
+    await on.settle(lambda: isinstance(on.app.screen, FormScreen))
+    await on.press("escape")
+    found = [(on.dose.text("lora.rank"), on.dose.text("8"), on.dose.text("16")) for _ in range(8)]
+    await on.open(ContrastScreen(found, on.dose.text("one"), on.dose.text("other")))
+    await on.press("down", "down")
+
+
+async def sweep(on: Set) -> None:
+    shares = {"kind": "importance", "shares": {"lora.rank": 0.7, "lora.alpha": 0.3}, "trials": 8}
+    kept = ("kind", "state", "run")
+    events = recorded(
+        trial(1, [3.0]), trial(2, [2.5]), trial(3, state="pruned"), trial(4, state=""), [shares]
+    )
+    events = [
+        {**on.dose.everywhere(event, but=kept), **({"setting": {"lora.rank": on.dose.text("16")}}
+         if event["kind"] == "trial" else {})}
+        for event in events
+    ]  # fmt: skip
+    found = made([*events, {"kind": "failed", "reason": on.dose.text("three in a row"), "mend": "x"}])
+    moved = found.path.with_name(on.dose.name("20300102-120000-run"))
+    found.path.rename(moved)
+    screen = SweepScreen(on.app.edges, Sweep(moved))
+    await on.open(screen)
+    await on.settle(lambda: count(on, "TrialTable") == 4)
+    await on.press("down", "m")
+    await on.press("escape")
+    screen.refuse(on.dose.text("refused"))
+    await on.press("enter")
 
 
 async def model(on: Set) -> None:
@@ -686,8 +728,9 @@ SCENES: dict[str, Callable[[Set], Any]] = {
     "data": data, "entries": entries, "evaluation": evaluation, "forecast": forecast,
     "form": form, "help": help, "home": home, "hunt": hunt, "inspect": inspect, "judged": judged,
     "keeping": keeping, "ledger": ledger, "manner": manner, "model": model, "notes": notes, "recipe": recipe_,
-    "report": report, "run_ledger": run_ledger, "source": source, "template": template,
-    "train": train, "vote": vote, "write": write, "export": export, "results": results, "tidying": tidying,
+    "remarking": remarking_, "report": report, "run_ledger": run_ledger, "source": source,
+    "template": template, "train": train, "vote": vote, "write": write, "export": export, "results": results,
+    "tidying": tidying, "sweep": sweep,
 }  # fmt: skip
 """By the file in tui/screens."""
 
@@ -696,5 +739,5 @@ BESIDES = {"palette": palette, "toasts": toasts}
 
 NO_SCREENS = {
     "messages": "no widget", "step": "what all screens of the walk have", "paging": "in data and inspect",
-    "talk": "in compare", "panes": "in compare and vote", "watching": "in train",
+    "talk": "in compare", "watching": "in train", "listing": "in home", "panes": "in vote and judged",
 }  # fmt: skip

@@ -86,7 +86,8 @@ def dose() -> Dose:
 
 @pytest.mark.parametrize("command", front.names())
 def test_what_was_typed_is_complained_about_in_visible_form(printed: Printed, command: str) -> None:
-    more = {"compare": ["--prompt", "x"], "set": ["steps=3"], "export": ["--to", "adapter"]}.get(command, [])
+    given = {"compare": ["--prompt", "x"], "set": ["steps=3"], "export": ["--to", "adapter"], "diff": ["x"]}
+    more = given.get(command, [])
     required = [] if command in ("models", "doctor", "queue", "runs", "sweeps", "templates") else [MARKED]
     for arguments in ([*required, f"--{MARKED}"], [*required, MARKED, MARKED, MARKED]):
         code, text = printed.by(command, *arguments, *more)

@@ -44,12 +44,14 @@ from tui.screens.messages import (
     ExportAsked,
     ModelChosen,
     RecipeChanged,
+    RecipeReady,
     ResultsAsked,
     ResumeAsked,
     RunBegun,
     RunOpened,
     SourcesChosen,
     StartAsked,
+    SweepOpened,
 )
 from tui.screens.step import TALL, WIDE, StepScreen
 from tui.themes import DARK, THEMES, fitting
@@ -57,6 +59,7 @@ from tui.widgets.stepper import STEPS
 
 if TYPE_CHECKING:
     from engine.schema import Recipe
+    from engine.sweeps import Sweep
     from tui.draft import Draft
     from tui.tour import Tour
 
@@ -307,7 +310,12 @@ class IftTui(App[None]):
 
     def on_start_asked(self, _: StartAsked) -> None:
         if self._draft is not None:
-            self._start(self._draft.planned)
+            plan = self._draft.planned
+            begin_it = self._start if plan.sweep is None else self._start_or_sweep
+            begin_it(plan)
+
+    def on_recipe_ready(self, message: RecipeReady) -> None:
+        self._start(message.recipe)
 
     def on_resume_asked(self, message: ResumeAsked) -> None:
         self._resume(message.run)
@@ -316,6 +324,30 @@ class IftTui(App[None]):
     async def _start(self, plan: Recipe) -> None:
         if run := await self._begun(lambda beside: self.edges.start(plan, beside)):
             self._started(run)
+            if plan.then:
+                more = len(plan.then) + 1
+                self.notify(f"{more} runs were started; each waits for the one before it")
+
+    @work(group="start")
+    async def _start_or_sweep(self, plan: Recipe) -> None:
+        """A recipe with [sweep] is many runs: that is asked for, and how many."""
+        wanted = await begin.sweep(self, plan)
+        if wanted is False:
+            self._start(plan)
+        elif isinstance(screen := self.screen, StepScreen) and not wanted:
+            screen.start_left()
+        elif wanted:
+            # The rows that were shown are those of the recipe as it stands; what is tried may change them.
+            data = plan.data.model_copy(update={"digest": None})
+            try:
+                sweep = await asyncio.to_thread(
+                    self.edges.start_sweep, plan.model_copy(update={"data": data})
+                )
+            except (UserError, RunFailed, OSError) as error:
+                self._refuse(error)
+            else:
+                self._leave_draft()
+                self._open_sweep(sweep)
 
     @work(group="start")
     async def _resume(self, run: Run) -> None:
@@ -350,10 +382,21 @@ class IftTui(App[None]):
             self.screen.refuse(str(error))
 
     def _started(self, run: Run) -> None:
+        self._leave_draft()
+        self._open_run(run)
+
+    def _leave_draft(self) -> None:
         while len(self.screen_stack) > 1:
             self.pop_screen()
         self._draft = None
-        self._open_run(run)
+
+    def on_sweep_opened(self, message: SweepOpened) -> None:
+        self._open_sweep(message.sweep)
+
+    def _open_sweep(self, sweep: Sweep) -> None:
+        from tui.screens.sweep import SweepScreen
+
+        self.push_screen(SweepScreen(self.edges, sweep))
 
     def on_run_opened(self, message: RunOpened) -> None:
         self._open_run(message.run)
@@ -369,7 +412,8 @@ class IftTui(App[None]):
 
         chat = Dialogue(self.edges.child("chat", str(message.run.path)))
         rows = RowsFeed(self.edges.child)
-        self.push_screen(CompareScreen(message.run, chat, rows, self.edges.clock, message.vote))
+        screen = CompareScreen(message.run, chat, rows, self.edges.clock, message.vote, message.other)
+        self.push_screen(screen)
 
     def on_evaluation_asked(self, message: EvaluationAsked) -> None:
         from tui.screens.compare import CompareScreen

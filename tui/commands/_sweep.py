@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from engine import runs, sweeps
 from engine.events import Event, Tail
 from engine.redact import redacted
-from engine.runs import Run
 from engine.sweep_plan import Sweep as Plan
 from engine.sweeps import Sweep, SweepState, Trial
 from tui import terminal
@@ -31,7 +29,7 @@ def show(sweep: Sweep, as_json: bool) -> None:
     _print.say(f"{sweep.name}  {_status(plan, state)}")
     if state.trials:
         print(table(plan, state), flush=True)
-    names = dict(zip(plan.over, short(list(plan.over)), strict=True))
+    names = dict(zip(plan.over, sweeps.short(list(plan.over)), strict=True))
     if found := sweeps.best(state, plan.objective):
         setting = {names.get(key, key): value for key, value in found.setting.items()}
         _print.say(f"best so far: trial {found.number}, {said(setting)}")
@@ -47,7 +45,7 @@ def show(sweep: Sweep, as_json: bool) -> None:
 
 def table(plan: Plan, state: SweepState) -> str:
     """One line a trial."""
-    names = short(list(plan.over))
+    names = sweeps.short(list(plan.over))
     head = ["TRIAL", *names, plan.objective.upper(), "STATE"]
     rows = [
         [
@@ -104,18 +102,6 @@ def follow(sweep: Sweep, as_json: bool, offset: int) -> int:
     except KeyboardInterrupt:
         _print.warn(f"left; the sweep goes on: ift-tui sweep {sweep.name}")
         return 130
-
-
-def under_way(state: SweepState) -> Run | None:
-    """The run of a sweep that has a worker; None where none has."""
-    names = [name for trial in state.trials if trial.state == "running" for name in trial.runs]
-    return next((run for run in map(sweeps.run_of, reversed(names)) if runs.is_alive(run)), None)
-
-
-def short(names: Sequence[str]) -> list[str]:
-    """Keys by their last part, where no two share it: learning_rate."""
-    last = [key.rpartition(".")[2] for key in names]
-    return [name if last.count(name) == 1 else key for key, name in zip(names, last, strict=True)]
 
 
 def said(setting: dict[str, Any]) -> str:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
-from engine import dataset, doctor, recipe, runs, space, sweeps, turns
+from engine import doctor, recipe, runs, steering, sweeps, turns
 from engine.errors import RunFailed, UserError
 from engine.schema import Recipe
 from engine.sweeps import Sweep
 from tui.commands import _follow, _print, _sweep
 
 summary = "try settings of a recipe, run by run, and say which is best"
-
-LONGEST_WAIT = 30.0
-"""Seconds until a sweep that is asked to stop has said its last word."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,22 +69,17 @@ def _start(arguments: argparse.Namespace) -> int:
     plan = recipe.load(arguments.what)
     if plan.sweep and (budget := _budget(arguments)):
         plan = recipe.changed(plan, sweep=budget)
-    space.check(plan)
-    dataset.check(plan)
-    return _launch(sweeps.create(plan), arguments)
+    return _launched(steering.start(plan), arguments)
 
 
 def _launch(sweep: Sweep, arguments: argparse.Namespace) -> int:
     """Start its process, and follow it or return."""
-    if problem := doctor.sweep_problem():
-        raise UserError(problem)
     seen = sweep.events.stat().st_size if sweep.events.exists() else 0
-    try:
-        sweeps.launch(sweep)
-    except OSError as error:
-        raise RunFailed(
-            f"{sweep.name}: its process could not be started ({error}); `--resume` tries again"
-        ) from None
+    steering.go_on(sweep)
+    return _launched(sweep, arguments, seen)
+
+
+def _launched(sweep: Sweep, arguments: argparse.Namespace, seen: int = 0) -> int:
     if arguments.detach:
         if arguments.json:
             _print.say_json({"sweep": sweep.name, "path": str(sweep.path)})
@@ -103,17 +94,9 @@ def _launch(sweep: Sweep, arguments: argparse.Namespace) -> int:
 def _stop(sweep: Sweep, arguments: argparse.Namespace) -> int:
     if not runs.is_alive(sweep):
         raise UserError(f"{sweep.name} is not running ({sweep.state().status}); there is nothing to stop")
-    under_way = _sweep.under_way(sweep.state())
+    under_way = sweeps.under_way(sweep.state())
     too = arguments.stop_run or (under_way is not None and _asked(under_way.name))
-    deadline = time.monotonic() + LONGEST_WAIT
-    while runs.is_alive(sweep):
-        runs.stop(sweep)
-        if time.monotonic() > deadline:
-            raise RunFailed(f"{sweep.name} does not answer; its worker.log may say why, it begins no new run")
-        time.sleep(0.1)
-    under_way = _sweep.under_way(sweep.state())  # it may have begun another before it heard
-    if too and under_way:
-        runs.stop(under_way)
+    under_way = steering.stop(sweep, too)
     if arguments.json:
         facts = {"sweep": sweep.name, "status": sweep.state().status, "run": under_way and under_way.name}
         _print.say_json({**facts, "run_stopped": bool(too and under_way)})

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engine.models import ModelInfo
     from engine.schema import Recipe, Settled
     from engine.shapes import Unknown
+    from engine.sweeps import Sweep
 
 
 def _models() -> list[ModelInfo]:
@@ -83,6 +84,27 @@ def _start(plan: Recipe, beside: bool) -> Run:
     return chain.start(plan, beside)[0]
 
 
+def _start_sweep(plan: Recipe) -> Sweep:
+    """Raises UserError or RunFailed."""
+    from engine import steering
+
+    return steering.start(plan)
+
+
+def _resume_sweep(sweep: Sweep) -> None:
+    """Raises UserError or RunFailed."""
+    from engine import steering
+
+    steering.go_on(sweep)
+
+
+def _stop_sweep(sweep: Sweep, with_run: bool) -> Run | None:
+    """The run under way; waits until the sweep's process is gone. Raises RunFailed."""
+    from engine import steering
+
+    return steering.stop(sweep, with_run)
+
+
 def _changes(run: Run) -> list[str]:
     """What has changed since the run was started, a sentence each."""
     from engine import resume
@@ -121,5 +143,8 @@ class Edges:
     control: Callable[..., None] = runs.control
     changes: Callable[[Run], list[str]] = _changes
     resume: Callable[[Run, bool], None] = _resume
+    start_sweep: Callable[[Recipe], Sweep] = _start_sweep
+    resume_sweep: Callable[[Sweep], None] = _resume_sweep
+    stop_sweep: Callable[[Sweep, bool], Run | None] = _stop_sweep
     move: Callable[[Run, int], None] = _move
     child: Callable[..., Child] = Child

@@ -9,8 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine import listing, remarks
 from engine.errors import UserError
 from engine.events import PIECE, Event, Tail
+from engine.listing import Listed
 from engine.runs import Run, is_alive, judged, launched_at, list_runs, log_tail
 from engine.state import RunState, Status
 from tui.feed.edges import Edges
@@ -169,24 +171,20 @@ def ends(path: Path, size: int) -> tuple[Tail, RunState]:
     return tail, state
 
 
-@dataclass(frozen=True)
-class RunLine:
+@dataclass(frozen=True, kw_only=True)
+class RunLine(Listed):
     """A run in the list of runs."""
 
     run: Run
-    name: str
-    model: str
-    status: Status
-    step: int
-    total: int
-    loss: float | None
-    started_at: float
-    saved: bool
+    step: int = 0
+    total: int = 0
+    loss: float | None = None
+    base_right: float | None = None
+    """The share that the base model answered right, beside that of the run."""
+    saved: bool = False
     """Whether there is an adapter to ask."""
     ahead: int = 0
     """How many runs come before it, while it waits for its turn."""
-    right: tuple[float, float] | None = None
-    """The shares that base and tuned answered right at its end."""
 
     @property
     def resumable(self) -> bool:
@@ -198,7 +196,7 @@ class RunsFeed:
 
     def __init__(self) -> None:
         self._followed: dict[Path, tuple[Tail, RunState]] = {}
-        self._finished: dict[Path, tuple[int, RunLine]] = {}
+        self._finished: dict[Path, tuple[object, RunLine]] = {}
 
     def poll(self) -> tuple[RunLine, ...]:
         lines = (self._line(run) for run in list_runs())
@@ -212,36 +210,38 @@ class RunsFeed:
 
     def _looked_at(self, run: Run) -> RunLine:
         size = run.events.stat().st_size if run.events.exists() else 0
+        seen = (size, _written(remarks.file(run)))
         known = self._finished.get(run.path)
         alive = is_alive(run)
-        if known is not None and known[0] == size and not alive:
+        if known is not None and known[0] == seen and not alive:
             return known[1]
         if run.path not in self._followed:
             self._followed[run.path] = ends(run.events, size)
         tail, state = self._followed[run.path]
         state.fold_all(tail.read())
-        line = self._told(run, judged(replace(state), alive, run, why=False))
+        line = _told(run, judged(replace(state), alive, run, why=False))
         if not alive:  # its losses need not be kept in memory
-            self._finished[run.path] = (size, line)
+            self._finished[run.path] = (seen, line)
             del self._followed[run.path]
         return line
 
-    def _told(self, run: Run, state: RunState) -> RunLine:
-        try:
-            name, model = run.title()
-        except UserError:
-            name, model = run.name, state.model or "?"
-        started = state.started_at or run.path.stat().st_mtime
-        return RunLine(
-            run,
-            name,
-            model,
-            state.status,
-            state.step,
-            state.total,
-            state.loss,
-            started,
-            state.saved,
-            state.ahead if state.status == "waiting" else 0,
-            state.right,
-        )
+
+def _told(run: Run, state: RunState) -> RunLine:
+    return RunLine(
+        **listing.facts(run, state),
+        run=run,
+        step=state.step,
+        total=state.total,
+        loss=state.loss,
+        base_right=state.right[0] if state.right else None,
+        saved=state.saved,
+        ahead=state.ahead if state.status == "waiting" else 0,
+    )
+
+
+def _written(file: Path) -> int:
+    """When a file was written last; 0 where there is none."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0

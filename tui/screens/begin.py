@@ -1,9 +1,9 @@
-"""What is asked before a run starts: whether it waits for its turn, and whether what has changed is meant."""
+"""What is asked before a run starts: its turn, what has changed, whether a sweep is meant."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
@@ -12,6 +12,10 @@ from tui.feed import Edges
 from tui.safe import clean
 from tui.screens.choose import ChooseScreen, ConfirmScreen
 
+if TYPE_CHECKING:
+    from engine.schema import Recipe
+
+SWEEP, ONCE = "Start the sweep", "Train it once, with the settings of the recipe"
 WAIT, BESIDE, NOT_NOW = "Wait its turn", "Start beside it: they share memory and speed", "Not now"
 
 
@@ -24,6 +28,19 @@ async def turn(app: App[Any], edges: Edges) -> bool | None:
     question = f"{clean(ahead[0].name, newlines=False)} trains now{more}"
     answer = await app.push_screen_wait(ChooseScreen(question, [WAIT, BESIDE, NOT_NOW]))
     return {WAIT: False, BESIDE: True}.get(answer or NOT_NOW)
+
+
+async def sweep(app: App[Any], plan: Recipe) -> bool | None:
+    """True: start the sweep of the recipe; False: train it once, as it stands; None: not now."""
+    from engine import steering
+
+    assert plan.sweep is not None
+    runs, hours = steering.most_runs(plan), plan.sweep.hours
+    most = f"At most {runs:,} runs" if runs is not None else "Runs"
+    ends = f"after {hours:g} hours of training none is begun" if hours else "sweep.hours sets no limit"
+    question = f"{most}, one after another; {ends}"
+    answer = await app.push_screen_wait(ChooseScreen(question, [SWEEP, ONCE, NOT_NOW]))
+    return {SWEEP: True, ONCE: False}.get(answer or NOT_NOW)
 
 
 async def agreed(app: App[Any], edges: Edges, run: Run) -> bool:

@@ -66,11 +66,20 @@ class CompareScreen(TalkScreen):
     ]  # fmt: skip
 
     def __init__(
-        self, run: Run, chat: Dialogue, rows: RowsFeed, clock: Callable[[], float], vote: bool = False
+        self,
+        run: Run,
+        chat: Dialogue,
+        rows: RowsFeed,
+        clock: Callable[[], float],
+        vote: bool = False,
+        other: Run | None = None,
     ) -> None:
-        """vote: begin a blind vote as soon as there are rows and a model to ask."""
+        """vote: begin a blind vote as soon as there are rows and a model to ask; other: a run that is a
+        column too as soon as the model is there.
+        """
         super().__init__(run, chat, rows, clock)
         self._vote_asked = vote
+        self._other = other
         self._editing = False
         self._held_out = HeldOut("")
         self._index, self._set = -1, None
@@ -97,7 +106,24 @@ class CompareScreen(TalkScreen):
 
     def idle(self, more: str = "") -> None:
         super().idle(more)
+        if self._other is not None and self.check_action("columns", ()):
+            other, self._other = self._other, None
+            self._add(other)
         self._vote_if_asked()
+
+    @work(group="columns")
+    async def _add(self, other: Run) -> None:
+        """Have another run as a column; one that does not fit is refused with the reason."""
+        self.say(f"loading {other.name} …")
+        try:
+            told = await self.chat.answer("load", column=other.name, run=str(other.path), step=None)
+        except RunFailed as error:
+            self.refuse(str(error))
+        else:
+            if self.stands:
+                await self.set_columns([*self.columns, told])
+        if self.stands:
+            self.idle()
 
     def _vote_if_asked(self) -> None:
         if self._vote_asked and self.check_action("vote", ()):

@@ -6,16 +6,14 @@ import asyncio
 from typing import ClassVar
 
 from textual import work
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.content import Content
 from textual.widgets import DataTable
 
-from tui.feed import Edges, RunLine, RunsFeed
+from tui.feed import RunLine, SweepLine
 from tui.safe import clean
-from tui.screens import tidying
+from tui.screens import remarking, tidying
 from tui.screens.choose import PickScreen
+from tui.screens.listing import LISTING, ListingScreen
 from tui.screens.messages import (
     CompareAsked,
     EvaluationAsked,
@@ -23,36 +21,17 @@ from tui.screens.messages import (
     ResumeAsked,
     RunBegun,
     RunOpened,
+    SweepOpened,
 )
-from tui.screens.step import StepScreen
-from tui.widgets.quiet import Quiet
-from tui.widgets.run_table import RunTable
 from tui.widgets.stepper import Progress
 
 GUIDED = "first-steps"
 """The bundled recipe that needs neither network nor GPU."""
 
-SECONDS_BETWEEN_LOOKS = 1.0
-
 ALIVE = ("starting", "waiting", "running")
 
-WELCOME = Content.assemble(
-    ("Fine-tune a language model to follow your instructions.\n\n", "bold"),
-    "Six steps, named above: pick a base model, see what it will read, set a few knobs, ",
-    "watch it learn, then let base and tuned answer side by side.\n\n",
-    ("t", "bold $text-accent"),
-    "      a guided tour: in three minutes to base and tuned side by side.\n",
-    "       A tiny model and two sets come with the program; no GPU, no network\n\n",
-    ("enter", "bold $text-accent"),
-    "  the same run without a guide, and twice as long\n\n",
-    ("n", "bold $text-accent"),
-    "      a new run with your model and your rows\n\n",
-    ("?", "bold $text-accent"),
-    "      what this screen is for, and its keys; all screens have it",
-)
 
-
-class HomeScreen(StepScreen):
+class HomeScreen(ListingScreen):
     """A table of runs, newest first; where there is none, how to begin."""
 
     STEP = 1
@@ -65,6 +44,10 @@ class HomeScreen(StepScreen):
         "r takes up a run that was stopped, has failed or crashed, at its newest whole checkpoint.\n\n"
         "One run trains at a time. The others wait in a line: K and J (or shift with the arrow keys) move "
         "the run under the cursor in it, x takes it out.\n\n"
+        "/ searches: by name, model, tag (#good), note and the paths of the data; s sorts by date, name, "
+        "state, validation loss or right answers; e gives the run under the cursor tags and a note. d on one "
+        "run and then on another shows in which settings they differ. The runs of a sweep are folded under "
+        "it: space unfolds them, enter opens the sweep.\n\n"
         "f7 shows what came out of a run, and exports it. a puts one into the archive, whole; A brings one "
         "back. D removes one for good, once you have typed its name."
     )
@@ -124,69 +107,27 @@ class HomeScreen(StepScreen):
             tooltip="Bring a run back from the archive",
         ),
         Binding("D", "delete", "Delete", id="home.delete", show=False, tooltip="Delete it for good"),
-        Binding("escape", "back", "Back", id="step.back", show=False, tooltip="Go back"),
+        Binding("e", "remark", "Tags, note", id="home.remark", show=False, tooltip="Give it tags and a note"),
+        Binding(
+            "d",
+            "contrast",
+            "Differ",
+            id="home.contrast",
+            show=False,
+            tooltip="Mark it, or show in which settings it differs from the marked one",
+        ),
+        *LISTING,
     ]
-
-    def __init__(self, edges: Edges) -> None:
-        super().__init__()
-        self._edges = edges
-        self._feed = RunsFeed()
-        self._lines: tuple[RunLine, ...] = ()
-        self._listed = False
-
-    def body(self) -> ComposeResult:
-        with Vertical(id="runs", classes="panel") as panel:
-            panel.border_title = "Runs"
-            yield Quiet("looking for runs …", id="welcome")
-            yield RunTable()
 
     def progress(self) -> Progress:
         return Progress()
 
-    def on_mount(self) -> None:
-        self._follow()
-
-    def on_screen_resume(self) -> None:
-        if self._listed:  # what has happened meanwhile is shown at once
-            self._follow()
-
-    @work(exclusive=True)
-    async def _follow(self) -> None:
-        while True:
-            # Textual counts the screen right below as current too: painting that one paints all again.
-            if self.app.screen is self or not self._listed:
-                self._show(await asyncio.to_thread(self._feed.poll))
-            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
-
-    def _show(self, lines: tuple[RunLine, ...]) -> None:
-        if not self.stands:
-            return
-        self._lines, self._listed = lines, True
-        table = self.query_one(RunTable)
-        table.display = bool(lines)
-        panel, hint = self.query_one("#runs"), "enter opens a run" if lines else ""
-        if panel.border_subtitle != hint:  # to set it paints the panel anew
-            panel.border_subtitle = hint
-        self.query_one("#welcome").display = not lines
-        self.query_one("#welcome", Quiet).show(WELCOME)
-        table.show(lines, self._edges.clock())
-        if lines and self.focused is None:
-            table.focus()
-        self.refresh_bindings()
-
-    @property
-    def lines(self) -> tuple[RunLine, ...]:
-        """The runs, as they were when last looked at."""
-        return self._lines
-
-    def _highlighted(self) -> RunLine | None:
-        row = self.query_one(RunTable).cursor_row
-        return self._lines[row] if row < len(self._lines) else None
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("first", "tour"):
-            return self._listed and not self._lines
-        line = self._highlighted() if self._lines else None
+            return self.is_empty
+        line = self.run_line
+        if action in ("remark", "contrast"):
+            return line is not None
         if action in ("compare", "evaluation", "results"):
             return line is not None and line.saved
         if action == "resume":
@@ -195,15 +136,38 @@ class HomeScreen(StepScreen):
             return line is not None and line.status == "waiting"
         if action in ("archive", "delete"):
             return line is not None and line.status not in ALIVE
-        return action != "back"
+        return super().check_action(action, parameters)
 
     def on_data_table_row_selected(self, _: DataTable.RowSelected) -> None:
-        line = self._highlighted()
-        if line is not None:
-            self.post_message(RunOpened(line.run))
+        match self.line:
+            case RunLine(run=run):
+                self.post_message(RunOpened(run))
+            case SweepLine(sweep=sweep):
+                self.post_message(SweepOpened(sweep))
 
-    def on_data_table_row_highlighted(self, _: DataTable.RowHighlighted) -> None:
-        self.refresh_bindings()
+    @work(group="keep")
+    async def action_remark(self) -> None:
+        line = self.run_line
+        if line is not None and await remarking.remark(self, line.run, line.name):
+            self.follow()
+
+    @work(group="keep")
+    async def action_contrast(self) -> None:
+        """The first run is marked; on the second they are compared, on the same again the mark is taken."""
+        line, marked = self.run_line, self.marked
+        if line is None:
+            return
+        if marked is not None and marked != line.run:
+            self.marked = None
+            await remarking.contrast(self, marked, line.run)
+        elif marked is None:
+            self.marked = line.run
+            self.notify("marked; d on another run shows in which settings they differ")
+        else:
+            self.marked = None
+        self.relist()
+
+    # --- what is done with a run ---
 
     def action_first(self) -> None:
         self.post_message(RunBegun(GUIDED))
@@ -212,53 +176,53 @@ class HomeScreen(StepScreen):
         await self.run_action("app.tour")
 
     def action_compare(self) -> None:
-        line = self._highlighted()
+        line = self.run_line
         if line is not None:
             self.post_message(CompareAsked(line.run))
 
     def action_evaluation(self) -> None:
-        line = self._highlighted()
+        line = self.run_line
         if line is not None:
             self.post_message(EvaluationAsked(line.run))
 
     def action_results(self) -> None:
-        line = self._highlighted()
+        line = self.run_line
         if line is not None:
             self.post_message(ResultsAsked(line.run))
 
     def action_resume(self) -> None:
-        line = self._highlighted()
+        line = self.run_line
         if line is not None:
             self.post_message(ResumeAsked(line.run))
 
     @work(group="line")
     async def action_move(self, by: int) -> None:
-        line = self._highlighted()
+        line = self.run_line
         if line is not None:
-            await asyncio.to_thread(self._edges.move, line.run, by)
+            await asyncio.to_thread(self.edges.move, line.run, by)
 
     @work(group="line")
     async def action_take_out(self) -> None:
-        line = self._highlighted()
-        if line is not None and await asyncio.to_thread(self._edges.stop, line.run):
+        line = self.run_line
+        if line is not None and await asyncio.to_thread(self.edges.stop, line.run):
             self.notify(f"{clean(line.name)} leaves the line; r takes it up again", markup=False)
 
     @work(group="keep")
     async def action_archive(self) -> None:
-        line = self._highlighted()
+        line = self.run_line
         if line is not None and await tidying.archive(self, line):
-            self._follow()
+            self.follow()
 
     @work(group="keep")
     async def action_unarchive(self) -> None:
         if await tidying.unarchive(self):
-            self._follow()
+            self.follow()
 
     @work(group="keep")
     async def action_delete(self) -> None:
-        line = self._highlighted()
+        line = self.run_line
         if line is not None and await tidying.delete(self, line):
-            self._follow()
+            self.follow()
 
     def action_new(self) -> None:
         self.post_message(RunBegun(GUIDED))

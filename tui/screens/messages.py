@@ -10,6 +10,7 @@ from textual.message import Message
 if TYPE_CHECKING:
     from engine.runs import Run
     from engine.schema import Recipe, Source
+    from engine.sweeps import Sweep
 
 
 @dataclass
@@ -22,6 +23,18 @@ class RunBegun(Message):
 @dataclass
 class RunOpened(Message):
     run: Run
+
+
+@dataclass
+class SweepOpened(Message):
+    sweep: Sweep
+
+
+@dataclass
+class RecipeReady(Message):
+    """A recipe that nothing is to be changed in should become a run."""
+
+    recipe: Recipe
 
 
 @dataclass
@@ -65,10 +78,11 @@ class ResumeAsked(Message):
 
 @dataclass
 class CompareAsked(Message):
-    """vote: a blind vote is to begin as soon as the model is there."""
+    """vote: a blind vote is to begin as soon as the model is there; other: a run that is a column too."""
 
     run: Run
     vote: bool = False
+    other: Run | None = None
 
 
 @dataclass

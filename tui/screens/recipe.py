@@ -263,7 +263,8 @@ def summary(
         epochs = steps * each / scan["rows"]
         passes = f" = {epochs:.3g} epochs, {short(round(epochs * scan['tokens']))} tokens"
     passes += f", about {duration(seconds)}" if seconds is not None else ""
-    command = f"ift-tui train {shlex.quote(str(saved or plan.name + '.toml'))}"
+    does = "train" if plan.sweep is None else "sweep"
+    command = f"ift-tui {does} {shlex.quote(str(saved or plan.name + '.toml'))}"
     note = "" if saved else "  (^o writes it)"
     bits = "4-bit" if plan.model.load_in_4bit else "16-bit"
     return Content("\n").join(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 from textual.widgets.data_table import ColumnKey
 
-from tui.feed import RunLine
+from engine.listing import Order
+from tui.feed import Row, RunLine, SweepLine
 from tui.safe import clean
 from tui.widgets.figures import ago, place_in_line
 from tui.widgets.marks import status_mark
@@ -21,9 +23,21 @@ COLUMNS = {"Run": 12, "Model": 12, "Status": 12, "Step": 9, "Result": 10, "Start
 RIGHT = {"Step", "Result", "Started"}
 WIDEST_NAME = 64
 
+SORTED: dict[Order, tuple[str, str]] = {
+    "date": ("Started", "Started"),
+    "name": ("Run", "Run ▾"),
+    "state": ("Status", "Status ▾"),
+    "validation": ("Result", "Val loss ▴"),
+    "right": ("Result", "Right ▾"),
+}
+"""By what the list is sorted: the column, and its head then. As it is sorted at first, nothing is marked."""
+
+MARKED = "◆"
+"""Before the run whose recipe waits for another to be compared with."""
+
 
 class RunTable(DataTable[Text]):
-    """Rows are runs, newest first; the cursor stays on its run when others come."""
+    """Rows are runs and sweeps; the cursor stays on its run when others come, or the order changes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -34,11 +48,12 @@ class RunTable(DataTable[Text]):
     def __init__(self) -> None:
         super().__init__(cursor_type="row", cell_padding=1)
         self._shown: dict[str, list[str]] = {}
+        self._tags: dict[str, tuple[str, ...]] = {}
+        self._by: Order = "date"
 
     def on_mount(self) -> None:
         for name, width in COLUMNS.items():
-            header = Text(name, justify="right" if name in RIGHT else "left")
-            self.add_column(header, width=width, key=name)
+            self.add_column(self._head(name), width=width, key=name)
 
     def on_resize(self, event: events.Resize) -> None:
         """Names take the room that a wider terminal has."""
@@ -49,20 +64,30 @@ class RunTable(DataTable[Text]):
         self.clear()
         self._fill(self._shown)
 
-    def show(self, lines: tuple[RunLine, ...], now: float) -> None:
-        rows = {str(line.run.path): cells(line, now) for line in lines}
-        if list(rows) != list(self._shown):
-            self._fill(rows)
+    def show(self, rows: tuple[Row, ...], now: float, by: Order = "date", marked: str = "") -> None:
+        """marked: the key of the row that has the mark."""
+        shown = {row.key: cells(row, now, by, row.key == marked) for row in rows}
+        tags = {row.key: row.line.remarks.tags for row in rows}
+        alike = list(shown) == list(self._shown) and tags == self._tags
+        self._tags = tags
+        if by != self._by:
+            self._by = by
+            for name in COLUMNS:
+                self.columns[ColumnKey(name)].label = self._head(name)
+            alike = False
+        if alike:
+            self._amend(shown)
         else:
-            self._amend(rows)
-        self._shown = rows
+            self._fill(shown)
+        self._shown = shown
 
     def _fill(self, rows: dict[str, list[str]]) -> None:
         keys = list(self._shown)
         held = keys[self.cursor_row] if self.cursor_row < len(keys) else None
         self.clear()
         for key, row in rows.items():
-            self.add_row(*map(self._text, COLUMNS, row), key=key)
+            named = (self._named(key, row[0]), *row[1:])
+            self.add_row(*map(self._text, COLUMNS, named), key=key)
         if held in rows:
             self.move_cursor(row=list(rows).index(held))
 
@@ -70,31 +95,63 @@ class RunTable(DataTable[Text]):
         for key, row in rows.items():
             for name, new, old in zip(COLUMNS, row, self._shown[key], strict=True):
                 if new != old:
-                    self.update_cell(key, name, self._text(name, new))
+                    words = self._named(key, new) if name == "Run" else new
+                    self.update_cell(key, name, self._text(name, words))
+
+    def _named(self, key: str, name: str) -> str:
+        """The name with as many tags as fit behind it: where there is no room, none is cut."""
+        for tag in self._tags.get(key, ()):
+            longer = f"{name} #{clean(tag, newlines=False)}"
+            if cell_len(longer) > self.columns[ColumnKey("Run")].width:
+                break
+            name = longer
+        return name
+
+    def _head(self, name: str) -> Text:
+        column, head = SORTED[self._by]
+        return self._text(name, head if name == column else name)
 
     def _text(self, column: str, words: str) -> Text:
         justify: Justify = "right" if column in RIGHT else "left"
         return Text(words, no_wrap=True, overflow="ellipsis", justify=justify)
 
 
-def cells(line: RunLine, now: float) -> list[str]:
-    """A run's figures, aligned, in the order of the columns."""
-    steps = f"{line.step}/{line.total}" if line.total else ""
+def cells(row: Row, now: float, by: Order = "date", marked: bool = False) -> list[str]:
+    """A run's or a sweep's figures, aligned, in the order of the columns."""
+    line = row.line
+    name = f"{MARKED} {line.name}" if marked else line.name
+    if isinstance(line, SweepLine):
+        sign = "▾" if row.unfolded else "▸"
+        made = f"{len(line.runs)}/{line.wanted} runs" if line.wanted else f"{len(line.runs)} runs"
+        status, steps = status_mark(line.status).plain, made.removesuffix(" runs" * (len(made) > 9))
+        name = f"{sign} {name}"
+    else:
+        waits = f"◌ waits, {place_in_line(line.ahead).split()[0]}"
+        status = waits if line.ahead else status_mark(line.status).plain
+        steps = f"{line.step}/{line.total}" if line.total else ""
+        name = f"  {name}" if row.within else name
     return [
-        clean(line.name, newlines=False),
+        clean(name, newlines=False),
         clean(model_name(line.model), newlines=False),
-        f"◌ waits, {place_in_line(line.ahead).split()[0]}" if line.ahead else status_mark(line.status).plain,
+        status,
         steps,
-        result(line),
+        result(line, by),
         ago(max(0.0, now - line.started_at)),
     ]
 
 
-def result(line: RunLine) -> str:
-    """What came of it: right answers of base and tuned where they were counted, else the loss."""
-    if line.right is not None:
-        base, tuned = line.right
-        return f"{base:.0%} → {tuned:.0%}"
+def result(line: RunLine | SweepLine, by: Order = "date") -> str:
+    """What came of it: right answers of base and tuned where they were counted, else the loss; of a sweep the
+    best objective. Where the list is sorted by a figure, that one.
+    """
+    if by == "validation":
+        return "–" if line.validation is None else f"{line.validation:.4f}"
+    if by == "right" and line.right is None:
+        return "–"
+    if isinstance(line, SweepLine):
+        return "–" if line.best is None else f"best {line.best:.3f}"
+    if line.right is not None and line.base_right is not None:
+        return f"{line.base_right:.0%} → {line.right:.0%}"
     return "–" if line.loss is None else f"loss {line.loss:.2f}"
 
 
