@@ -1,0 +1,351 @@
+"""The page of a recipe that was trained and measured: what the files of its runs say."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine import RECIPES, asking, bootstrap, evals, fit, models, recipe, runs
+from engine.errors import UserError
+from engine.evals import Evaluation
+from engine.events import Tail
+from engine.fit import Fit
+from engine.footprint import Device
+from engine.runs import Run
+from scripts import presets
+
+ROOT = RECIPES.parent
+PAGES = ROOT / "docs" / "recipes"
+SHOWN = 3
+"""Rows of each set whose answers stand in a page."""
+LONGEST = 400
+"""Characters of an answer that are shown: a base model runs on."""
+SIZES = ("135M", "1B", "4B", "8B")
+LENGTH = 1024
+"""Of the models and rows of the table of memory."""
+
+Plan = dict[str, Any]
+
+
+def index() -> str:
+    """The page that names the others, and the recipes that have none yet."""
+    lines = ["# Recipes", "", "`ift-tui train NAME`, or N on the first screen, begins from one of these.", ""]
+    for file in recipe.bundled():
+        there = (PAGES / f"{file.stem}.md").is_file()
+        name = f"[{file.stem}]({file.stem}.md)" if there else file.stem
+        lines.append(f"- {name}: {recipe.purpose(file)}")
+    lines += ["", "A page says what came of a recipe on the embedded model; `make recipes` writes it."]
+    return "\n".join(lines) + "\n"
+
+
+def commands(of: str, name: str, plan: Plan, root: str) -> tuple[list[str], list[str]]:
+    """How a run of this name is trained and measured, as words of `ift-tui`."""
+    sets = [f"name={name}"] if name != of else []
+    sets += [each.replace("{root}", root) for each in plan.get("set", ())]
+    train = ["train", of, *(word for each in sets for word in ("--set", each))]
+    return train, ["eval", plan.get("measured", name), *plan.get("eval", ())]
+
+
+def links(name: str) -> list[str]:
+    """The names of the runs that a bundled recipe makes, in their order: one, or those of its chain."""
+    return [link.name for link in recipe.links(recipe.load(name))]
+
+
+def trained(name: str) -> Run | None:
+    """The newest run of this name that was trained to its end."""
+    for run in runs.list_runs():
+        if run.recipe().name == name and run.state().status == "finished":
+            return run
+    return None
+
+
+def found(name: str) -> tuple[Run, Evaluation] | None:
+    """The run of this name and its evaluation on test rows, where both are there."""
+    run = trained(name)
+    try:
+        return (run, evals.read(run, "test")) if run else None
+    except UserError:
+        return None
+
+
+def page(name: str, plan: Plan) -> str:
+    """The whole page of a recipe that was trained and measured."""
+    have = found(plan.get("measured", name))
+    assert have is not None
+    run, measured = have
+    lines = [f"# {name}", "", *head(name), "", "## Commands", "", "```sh", *_shell(name, name, plan)]
+    variants = {variant: {**plan, "measured": variant, **own} for variant, own in _variants(plan)}
+    there = {variant: other for variant in variants if (other := found(variant))}
+    for variant in there:
+        lines += _shell(variants[variant].get("of", name), variant, variants[variant])
+    lines += ["```", *course_of_all(name)]
+    lines += ["", "## On test rows", "", *figures(measured), *forgetting(measured)]
+    if there:
+        lines += ["", "## What the difference is worth", "", *differences(have, variants, there)]
+    if run.recipe().train.method == "full":
+        lines += ["", "## Memory", "", *memory()]
+    lines += ["", "## Some answers", "", *answers(measured), *footer(run, measured)]
+    return "\n".join(lines) + "\n"
+
+
+def _variants(plan: Plan) -> list[tuple[str, Plan]]:
+    return list(plan.get("variants", {}).items())
+
+
+def head(name: str) -> list[str]:
+    """The prose at the head of the recipe, up to its commands, and its paragraph about a real model."""
+    said = []
+    for line in (RECIPES / f"{name}.toml").read_text("utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        text = line.removeprefix("#")
+        said.append("" if text.startswith("   ") else text.removeprefix(" "))
+    paragraphs = [each for each in "\n".join(said).split("\n\n") if each.strip()]
+    return "\n\n".join(each.strip() for each in paragraphs if not each.rstrip().endswith(":")).splitlines()
+
+
+def _shell(of: str, name: str, plan: Plan) -> Iterator[str]:
+    if plan.get("of") == name:  # a recipe of its own, with a page of its own
+        return
+    for words in commands(of, name, plan, "$PWD"):
+        yield " ".join(["ift-tui", *map(_word, words)])
+
+
+def _word(word: str) -> str:
+    """A word as a shell takes it; $PWD stays to be filled in."""
+    if all(char.isalnum() or char in "-_./=" for char in word):
+        return word
+    return f'"{word}"' if "$" in word else "'" + word + "'"
+
+
+def course_of_all(name: str) -> list[str]:
+    """Rows and losses of each run of a recipe."""
+    names = links(name)
+    lines: list[str] = []
+    for one in names:
+        if run := trained(one):
+            which = f": {one}" if len(names) > 1 else ""
+            lines += [
+                "",
+                f"## Rows{which}",
+                "",
+                *rows(run),
+                "",
+                f"## While it trained{which}",
+                "",
+                *course(run),
+            ]
+    return lines
+
+
+def rows(run: Run) -> list[str]:
+    """How many rows and tokens, and what the ledger says, by reason."""
+    told = run.state().rendered
+    lines = [
+        f"{told['count']:,} rows were trained on, {told['tokens']:,} tokens, of which"
+        f" {told['trained_tokens']:,} are answers; {told['validation']:,} rows are for validation.",
+    ]
+    noted = Counter((entry["reason"], entry["done"]) for entry in ledger(run))
+    if noted:
+        lines += ["", "| ledger | what was done | rows |", "|---|---|---|"]
+        lines += [f"| {reason} | {done} | {count:,} |" for (reason, done), count in sorted(noted.items())]
+    return lines
+
+
+def ledger(run: Run) -> Iterator[dict[str, Any]]:
+    for line in (run.path / "ledger.jsonl").read_text("utf-8").splitlines():
+        yield json.loads(line)
+
+
+def course(run: Run) -> list[str]:
+    """Validation loss, and right answers where they were counted, at each evaluation."""
+    state = run.state()
+    if not state.evaluations:
+        return [f"{state.step:,} steps, with no row set aside to measure it by."]
+    counted = any(one.right is not None for one in state.evaluations)
+    lines = ["| step | validation loss |" + (" right |" if counted else ""), "|---|---|" + "---|" * counted]
+    if state.base_loss is not None:
+        right = f" {state.base_right} |" if counted else ""
+        lines.append(f"| 0 (the base) | {state.base_loss:.3f} |{right}")
+    for one in state.evaluations:
+        right = f" {one.right} of {one.answered} |" if counted else ""
+        lines.append(f"| {one.step:,} | {one.loss:.3f} |{right}")
+    for event in Tail(run.events).read():
+        if event["kind"] == "told":
+            lines += [
+                "",
+                f"While it ran it was told: {asking.told(event['step'], event['what'], event.get('value'))}.",
+            ]
+    return lines
+
+
+def figures(measured: Evaluation) -> list[str]:
+    """Every set's figures by column, and the tuned column against each other one."""
+    lines: list[str] = []
+    for one in measured.summary["sets"]:
+        by_column = {name: evals.figures(one, name) for name in measured.columns}
+        names = dict.fromkeys(figure for said in by_column.values() for figure in said)
+        lines += [f"{Path(one['source']).name}, {one['rows']:,} rows, judged by {one['metric']}:", ""]
+        lines += ["| | " + " | ".join(measured.columns) + " |", "|---" * (len(measured.columns) + 1) + "|"]
+        for figure in names:
+            cells = " | ".join(by_column[name].get(figure, "-") for name in measured.columns)
+            lines.append(f"| {figure} | {cells} |")
+        own = [row for row in measured.rows if row["set"] == one["source"]]
+        lines += ["", *(_against(own, name, "tuned") for name in measured.columns if name != "tuned")]
+        for name, members in one.get("against", {}).items():
+            lines += [f"- {name} less {member}: {_told(facts)}" for member, facts in members.items()]
+        lines += [""]
+    return lines[:-1]
+
+
+def _told(facts: dict[str, Any]) -> str:
+    """Differences by figure, the first that there is."""
+    figure = next(figure for figure in ("right", "rougeL", "loss") if figure in facts)
+    return f"{figure} {evals.difference(facts[figure], figure)}"
+
+
+def forgetting(measured: Evaluation) -> list[str]:
+    """The loss on general instructions and plain texts that no training saw."""
+    general = measured.summary.get("general")
+    if not general:
+        return []
+    lines = ["", f"Forgetting: {general['rows']} general instructions and texts that no training saw.", ""]
+    lines += ["| of | column | loss | change |", "|---|---|---|---|"]
+    return [*lines, *(f"| {' | '.join(row)} |" for row in evals.general_rows(general, measured.columns))]
+
+
+def _against(rows: Sequence[dict[str, Any]], before: str, after: str) -> str:
+    for figure in ("right", "rougeL", "loss"):
+        pairs = [(row[before].get(figure), row[after].get(figure)) for row in rows]
+        if pairs and all(value is not None for pair in pairs for value in pair):
+            return f"- {after} less {before}: {figure} {_difference(pairs, figure)}"
+    return f"- {after} less {before}: nothing that both have"
+
+
+def _difference(pairs: Sequence[tuple[Any, Any]], figure: str) -> str:
+    gained = bootstrap.paired([float(one) for one, _ in pairs], [float(one) for _, one in pairs])
+    facts = {"difference": gained.difference, "low": gained.low, "high": gained.high, "sure": gained.sure}
+    return evals.difference(facts, figure)
+
+
+def differences(
+    have: tuple[Run, Evaluation], variants: dict[str, Plan], there: dict[str, tuple[Run, Evaluation]]
+) -> list[str]:
+    """The recipe against each variant, tuned column against tuned column on the rows that both answered."""
+    own = _by_place(have[1])
+    figure = "right" if next(iter(own.values()))["tuned"].get("right") is not None else "rougeL"
+    name = {"right": "right", "rougeL": "ROUGE-L"}[figure]
+    lines = [f"| | {name} | loss | {name}: the recipe less this | loss: the recipe less this |"]
+    lines += ["|---|---|---|---|---|", f"| as it stands | {_means(list(own.values()), figure)} | | |"]
+    for variant, (_, other) in there.items():
+        theirs = _by_place(other)
+        both = [place for place in own if place in theirs]
+        gained = [
+            _difference([(theirs[place]["tuned"][one], own[place]["tuned"][one]) for place in both], one)
+            for one in (figure, "loss")
+        ]
+        means = _means([theirs[place] for place in both], figure)
+        lines.append(f"| {variant}: {variants[variant]['says']} | {means} | {' | '.join(gained)} |")
+    left = [name for name in variants if name not in there]
+    if left:
+        lines += ["", f"Not measured yet: {', '.join(left)}."]
+    return [
+        *lines,
+        "",
+        "Intervals hold 95% of 10,000 paired resamples of the rows; loss is that of test rows.",
+    ]
+
+
+def _means(rows: Sequence[dict[str, Any]], figure: str) -> str:
+    """Two cells: the mean of a figure, and of the loss."""
+    mean, loss = (sum(float(row["tuned"][one]) for row in rows) / len(rows) for one in (figure, "loss"))
+    return f"{f'{mean:.1%}' if figure == 'right' else f'{mean:.3f}'} | {loss:.4f}"
+
+
+def _by_place(measured: Evaluation) -> dict[tuple[str, int, int], dict[str, Any]]:
+    """Rows by set, line and, of several wordings of a line, which one it is."""
+    count: Counter[tuple[str, int]] = Counter()
+    found = {}
+    for row in measured.rows:
+        place = (Path(row["set"]).name, row["line"])
+        found[*place, count[place]] = row
+        count[place] += 1
+    return found
+
+
+def answers(measured: Evaluation) -> list[str]:
+    """The first rows of each set, as they were asked and answered."""
+    lines = []
+    shown: Counter[str] = Counter()
+    for row in measured.rows:
+        shown[row["set"]] += 1
+        if shown[row["set"]] > SHOWN:
+            continue
+        before = sum(turn["role"] == "user" for turn in row["question"]) - 1
+        asked = f"asked, turn {before + 1}" if before else "asked"
+        said = [(asked, evals.question(row)), ("reference", row["reference"])]
+        said += [(name, row[name].get("text", "")) for name in measured.columns]
+        lines.append("~~~text")
+        for who, text in said:
+            whole = text.strip().replace("~~~", "~ ~ ~")
+            cut = whole if len(whole) <= LONGEST else f"{whole[:LONGEST]} ..."
+            first, *others = cut.splitlines() or [""]
+            lines.append(f"{who + ':':17}{first}".rstrip())
+            lines += [f"{'':17}{line}".rstrip() for line in others]
+        lines += ["~~~", ""]
+    return lines
+
+
+def memory() -> list[str]:
+    """What the forecast says of training an adapter and all weights, by size of the model."""
+    lines = [
+        f"What `ift-tui memory` forecasts on a GPU for one row of {LENGTH:,} tokens at a time, with gradient",
+        "checkpointing and AdamW, and what the result takes on the disk. An adapter is trained beside",
+        "weights that stand still, in 4 or in 16 bits; all weights are trained in 32 bits, and for each there",
+        "are a gradient and two numbers of the optimizer.",
+        "",
+        "| | LoRA, 4 bits | LoRA, 16 bits | all weights | an adapter | a model |",
+        "|---|---|---|---|---|---|",
+    ]
+    for size in SIZES:
+        model = presets.MODELS[size]
+        packed, lora, full = (
+            _forecast(model, True),
+            _forecast(model, False),
+            _forecast(model, False, full=True),
+        )
+        cells = [f"{one.forecast.total / presets.GB:.1f} GB" for one in (packed, lora, full)]
+        cells += [f"{one.disk.result / presets.GB:.2f} GB" for one in (lora, full)]
+        lines.append(f"| {size} ({model.partition('/')[2]}) | {' | '.join(cells)} |")
+    return lines
+
+
+def _forecast(model: str, four_bit: bool, full: bool = False) -> Fit:
+    train = {
+        "method": "full" if full else "lora",
+        "learning_rate": 2e-5,
+        "batch_size": 1,
+        "optimizer": "adamw",
+    }
+    plan = recipe.parse({
+        "model": {"id": model, "load_in_4bit": four_bit},
+        "data": {"sources": [{"path": "rows.jsonl"}], "max_length": LENGTH},
+        "train": train,
+    })  # fmt: skip
+    (info,) = (one for one in models.catalogue() if one.id == model)
+    found = fit.of_models(plan, [info], Device("cuda", presets.MEMORY[-1] * presets.GB))[model]
+    assert isinstance(found, Fit), found
+    return found
+
+
+def footer(run: Run, measured: Evaluation) -> list[str]:
+    facts = measured.summary
+    versions = ", ".join(f"{name} {facts['versions'][name]}" for name in ("torch", "unsloth", "peft"))
+    model = facts["model"] + (" in 4 bits" if facts["four_bit"] else "")
+    return [
+        f"Written by `make recipes` from the run's files: {model}, adapter {facts['digest'][:12]},"
+        f" seed {run.recipe().train.seed}, {versions}."
+    ]
