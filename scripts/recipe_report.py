@@ -8,26 +8,27 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine import RECIPES, asking, bootstrap, evals, fit, models, recipe, runs
+from engine import RECIPES, asking, bootstrap, evals, fit, memory, recipe, runs
 from engine.errors import UserError
 from engine.evals import Evaluation
 from engine.events import Tail
-from engine.fit import Fit
-from engine.footprint import Device
+from engine.footprint import Device, Plan
 from engine.runs import Run
+from engine.shapes import Shapes
 from scripts import presets
 
 ROOT = RECIPES.parent
 PAGES = ROOT / "docs" / "recipes"
 SHOWN = 3
 """Rows of each set whose answers stand in a page."""
-LONGEST = 400
-"""Characters of an answer that are shown: a base model runs on."""
+LONGEST, LINES = 400, 8
+"""Characters and lines of an answer that are shown: a base model runs on."""
 SIZES = ("135M", "1B", "4B", "8B")
 LENGTH = 1024
 """Of the models and rows of the table of memory."""
 
-Plan = dict[str, Any]
+Measuring = dict[str, Any]
+"""A table of scripts/recipe_reports.toml."""
 
 
 def index() -> str:
@@ -41,7 +42,7 @@ def index() -> str:
     return "\n".join(lines) + "\n"
 
 
-def commands(of: str, name: str, plan: Plan, root: str) -> tuple[list[str], list[str]]:
+def commands(of: str, name: str, plan: Measuring, root: str) -> tuple[list[str], list[str]]:
     """How a run of this name is trained and measured, as words of `ift-tui`."""
     sets = [f"name={name}"] if name != of else []
     sets += [each.replace("{root}", root) for each in plan.get("set", ())]
@@ -71,7 +72,7 @@ def found(name: str) -> tuple[Run, Evaluation] | None:
         return None
 
 
-def page(name: str, plan: Plan) -> str:
+def page(name: str, plan: Measuring) -> str:
     """The whole page of a recipe that was trained and measured."""
     have = found(plan.get("measured", name))
     assert have is not None
@@ -82,16 +83,16 @@ def page(name: str, plan: Plan) -> str:
     for variant in there:
         lines += _shell(variants[variant].get("of", name), variant, variants[variant])
     lines += ["```", *course_of_all(name)]
-    lines += ["", "## On test rows", "", *figures(measured), *forgetting(measured)]
+    lines += ["", "## On test rows", "", *figures(run, measured), *forgetting(measured)]
     if there:
         lines += ["", "## What the difference is worth", "", *differences(have, variants, there)]
     if run.recipe().train.method == "full":
-        lines += ["", "## Memory", "", *memory()]
-    lines += ["", "## Some answers", "", *answers(measured), *footer(run, measured)]
+        lines += ["", "## Memory", "", *why_lora()]
+    lines += ["", "## Some answers", "", *answers(run, measured), *footer(run, measured)]
     return "\n".join(lines) + "\n"
 
 
-def _variants(plan: Plan) -> list[tuple[str, Plan]]:
+def _variants(plan: Measuring) -> list[tuple[str, Measuring]]:
     return list(plan.get("variants", {}).items())
 
 
@@ -107,7 +108,7 @@ def head(name: str) -> list[str]:
     return "\n\n".join(each.strip() for each in paragraphs if not each.rstrip().endswith(":")).splitlines()
 
 
-def _shell(of: str, name: str, plan: Plan) -> Iterator[str]:
+def _shell(of: str, name: str, plan: Measuring) -> Iterator[str]:
     if plan.get("of") == name:  # a recipe of its own, with a page of its own
         return
     for words in commands(of, name, plan, "$PWD"):
@@ -182,18 +183,31 @@ def course(run: Run) -> list[str]:
     return lines
 
 
-def figures(measured: Evaluation) -> list[str]:
+def by_set(run: Run, measured: Evaluation) -> Iterator[tuple[str, dict[str, Any], list[dict[str, Any]]]]:
+    """Each set's name, with its templates where another has the same file, its figures and its rows."""
+    sources, begin = list(run.recipe().data.sources), 0
+    several = Counter(source.path for source in sources)
+    for one in measured.summary["sets"]:
+        name = Path(one["source"]).name
+        if several[one["source"]] > 1:
+            source = next(source for source in sources if source.path == one["source"])
+            sources.remove(source)
+            name += f" ({', '.join(Path(each).stem for each in source.templates)})"
+        yield name, one, measured.rows[begin : begin + one["rows"]]  # rows stand in the order of their sets
+        begin += one["rows"]
+
+
+def figures(run: Run, measured: Evaluation) -> list[str]:
     """Every set's figures by column, and the tuned column against each other one."""
     lines: list[str] = []
-    for one in measured.summary["sets"]:
+    for label, one, own in by_set(run, measured):
         by_column = {name: evals.figures(one, name) for name in measured.columns}
         names = dict.fromkeys(figure for said in by_column.values() for figure in said)
-        lines += [f"{Path(one['source']).name}, {one['rows']:,} rows, judged by {one['metric']}:", ""]
+        lines += [f"{label}, {one['rows']:,} rows, judged by {one['metric']}:", ""]
         lines += ["| | " + " | ".join(measured.columns) + " |", "|---" * (len(measured.columns) + 1) + "|"]
         for figure in names:
             cells = " | ".join(by_column[name].get(figure, "-") for name in measured.columns)
             lines.append(f"| {figure} | {cells} |")
-        own = [row for row in measured.rows if row["set"] == one["source"]]
         lines += ["", *(_against(own, name, "tuned") for name in measured.columns if name != "tuned")]
         for name, members in one.get("against", {}).items():
             lines += [f"- {name} less {member}: {_told(facts)}" for member, facts in members.items()]
@@ -232,7 +246,7 @@ def _difference(pairs: Sequence[tuple[Any, Any]], figure: str) -> str:
 
 
 def differences(
-    have: tuple[Run, Evaluation], variants: dict[str, Plan], there: dict[str, tuple[Run, Evaluation]]
+    have: tuple[Run, Evaluation], variants: dict[str, Measuring], there: dict[str, tuple[Run, Evaluation]]
 ) -> list[str]:
     """The recipe against each variant, tuned column against tuned column on the rows that both answered."""
     own = _by_place(have[1])
@@ -276,76 +290,59 @@ def _by_place(measured: Evaluation) -> dict[tuple[str, int, int], dict[str, Any]
     return found
 
 
-def answers(measured: Evaluation) -> list[str]:
+def answers(run: Run, measured: Evaluation) -> list[str]:
     """The first rows of each set, as they were asked and answered."""
     lines = []
-    shown: Counter[str] = Counter()
-    for row in measured.rows:
-        shown[row["set"]] += 1
-        if shown[row["set"]] > SHOWN:
-            continue
+    for row in (row for _, _, rows in by_set(run, measured) for row in rows[:SHOWN]):
         before = sum(turn["role"] == "user" for turn in row["question"]) - 1
         asked = f"asked, turn {before + 1}" if before else "asked"
         said = [(asked, evals.question(row)), ("reference", row["reference"])]
-        said += [(name, row[name].get("text", "")) for name in measured.columns]
+        for name in measured.columns:
+            first = [step["text"] for step in row[name].get("steps", ())[:-1]]  # of a chain
+            said += [(f"{name}, at first", text) for text in first]
+            said.append((name, row[name].get("text", "")))
         lines.append("~~~text")
         for who, text in said:
             whole = text.strip().replace("~~~", "~ ~ ~")
             cut = whole if len(whole) <= LONGEST else f"{whole[:LONGEST]} ..."
-            first, *others = cut.splitlines() or [""]
-            lines.append(f"{who + ':':17}{first}".rstrip())
+            begin, *others = cut.splitlines() or [""]
+            if len(others) >= LINES and who != asked:
+                others = [*others[: LINES - 1], "..."]
+            lines.append(f"{who + ':':17}{begin}".rstrip())
             lines += [f"{'':17}{line}".rstrip() for line in others]
         lines += ["~~~", ""]
     return lines
 
 
-def memory() -> list[str]:
+def why_lora() -> list[str]:
     """What the forecast says of training an adapter and all weights, by size of the model."""
     lines = [
         f"What `ift-tui memory` forecasts on a GPU for one row of {LENGTH:,} tokens at a time, with gradient",
         "checkpointing and AdamW, and what the result takes on the disk. An adapter is trained beside",
-        "weights that stand still, in 4 or in 16 bits; all weights are trained in 32 bits, and for each there",
-        "are a gradient and two numbers of the optimizer.",
+        "weights that stand still, in 4 or in 16 bits; all weights are trained in 32 bits, and for each",
+        "there are a gradient and two numbers of the optimizer.",
         "",
         "| | LoRA, 4 bits | LoRA, 16 bits | all weights | an adapter | a model |",
         "|---|---|---|---|---|---|",
     ]
+    gpu = Device("cuda", presets.MEMORY[-1] * presets.GB)
+    ways = [Plan(LENGTH, 1), Plan(LENGTH, 1, four_bit=False), Plan(LENGTH, 1, four_bit=False, full=True)]
     for size in SIZES:
         model = presets.MODELS[size]
-        packed, lora, full = (
-            _forecast(model, True),
-            _forecast(model, False),
-            _forecast(model, False, full=True),
-        )
-        cells = [f"{one.forecast.total / presets.GB:.1f} GB" for one in (packed, lora, full)]
-        cells += [f"{one.disk.result / presets.GB:.2f} GB" for one in (lora, full)]
+        known = fit.shapes_of(recipe.parse({"model": {"id": model}, "data": {"sources": [{"path": "rows"}]}}))
+        assert isinstance(known, Shapes), known
+        cells = [f"{memory.forecast(way, known, gpu).total / presets.GB:.1f} GB" for way in ways]
+        cells += [f"{memory.disk(way, known).result / presets.GB:.2f} GB" for way in ways[1:]]
         lines.append(f"| {size} ({model.partition('/')[2]}) | {' | '.join(cells)} |")
     return lines
-
-
-def _forecast(model: str, four_bit: bool, full: bool = False) -> Fit:
-    train = {
-        "method": "full" if full else "lora",
-        "learning_rate": 2e-5,
-        "batch_size": 1,
-        "optimizer": "adamw",
-    }
-    plan = recipe.parse({
-        "model": {"id": model, "load_in_4bit": four_bit},
-        "data": {"sources": [{"path": "rows.jsonl"}], "max_length": LENGTH},
-        "train": train,
-    })  # fmt: skip
-    (info,) = (one for one in models.catalogue() if one.id == model)
-    found = fit.of_models(plan, [info], Device("cuda", presets.MEMORY[-1] * presets.GB))[model]
-    assert isinstance(found, Fit), found
-    return found
 
 
 def footer(run: Run, measured: Evaluation) -> list[str]:
     facts = measured.summary
     versions = ", ".join(f"{name} {facts['versions'][name]}" for name in ("torch", "unsloth", "peft"))
     model = facts["model"] + (" in 4 bits" if facts["four_bit"] else "")
+    result = "weights" if run.recipe().train.method == "full" else "adapter"
     return [
-        f"Written by `make recipes` from the run's files: {model}, adapter {facts['digest'][:12]},"
+        f"Written by `make recipes` from the run's files: {model}, {result} {facts['digest'][:12]},"
         f" seed {run.recipe().train.seed}, {versions}."
     ]

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts import recipe_report
-from scripts.recipe_report import PAGES, ROOT, Plan, commands, found, links, trained
+from scripts.recipe_report import PAGES, ROOT, Measuring, commands, found, links, trained
 
 PLAN = Path(__file__).with_suffix(".toml")
 
@@ -48,7 +48,7 @@ def main() -> None:
         (PAGES / "README.md").write_text(recipe_report.index(), "utf-8")
 
 
-def made(of: str, name: str, plan: Plan) -> None:
+def made(of: str, name: str, plan: Measuring) -> None:
     """Train and measure, each where it was not done yet."""
     train, measure = commands(of, name, plan, str(ROOT))
     if trained(name) is None:
