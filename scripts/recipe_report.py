@@ -11,7 +11,7 @@ from typing import Any
 from engine import RECIPES, asking, bootstrap, evals, fit, memory, recipe, runs
 from engine.errors import UserError
 from engine.evals import Evaluation
-from engine.events import Tail
+from engine.events import RunState, Tail
 from engine.footprint import Device, Plan
 from engine.runs import Run
 from engine.shapes import Shapes
@@ -84,9 +84,9 @@ def page(name: str, plan: Measuring) -> str:
         lines += _shell(variants[variant].get("of", name), variant, variants[variant])
     lines += ["```", *course_of_all(name)]
     lines += ["", "## On test rows", "", *figures(run, measured), *forgetting(measured)]
-    if there:
+    if variants:
         lines += ["", "## What the difference is worth", "", *differences(have, variants, there)]
-    if run.recipe().train.method == "full":
+    if plan.get("memory"):
         lines += ["", "## Memory", "", *why_lora()]
     lines += ["", "## Some answers", "", *answers(run, measured), *footer(run, measured)]
     return "\n".join(lines) + "\n"
@@ -162,10 +162,19 @@ def ledger(run: Run) -> Iterator[dict[str, Any]]:
 
 
 def course(run: Run) -> list[str]:
-    """Validation loss, and right answers where they were counted, at each evaluation."""
+    """Validation loss, and right answers where they were counted, at each evaluation; what it was told."""
     state = run.state()
+    lines = _evaluations(state) or [f"{state.step:,} steps, with no row set aside to measure it by."]
+    for event in Tail(run.events).read():
+        if event["kind"] == "told":
+            said = asking.told(event["step"], event["what"], event.get("value"))
+            lines += ["", f"While it ran it was told: {said}."]
+    return lines
+
+
+def _evaluations(state: RunState) -> list[str]:
     if not state.evaluations:
-        return [f"{state.step:,} steps, with no row set aside to measure it by."]
+        return []
     counted = any(one.right is not None for one in state.evaluations)
     lines = ["| step | validation loss |" + (" right |" if counted else ""), "|---|---|" + "---|" * counted]
     if state.base_loss is not None:
@@ -174,12 +183,6 @@ def course(run: Run) -> list[str]:
     for one in state.evaluations:
         right = f" {one.right} of {one.answered} |" if counted else ""
         lines.append(f"| {one.step:,} | {one.loss:.3f} |{right}")
-    for event in Tail(run.events).read():
-        if event["kind"] == "told":
-            lines += [
-                "",
-                f"While it ran it was told: {asking.told(event['step'], event['what'], event.get('value'))}.",
-            ]
     return lines
 
 
@@ -188,11 +191,12 @@ def by_set(run: Run, measured: Evaluation) -> Iterator[tuple[str, dict[str, Any]
     sources, begin = list(run.recipe().data.sources), 0
     several = Counter(source.path for source in sources)
     for one in measured.summary["sets"]:
-        name = Path(one["source"]).name
-        if several[one["source"]] > 1:
-            source = next(source for source in sources if source.path == one["source"])
+        name = Path(one["source"]).name  # of a chain, its sub-tasks with it
+        if source := next((source for source in sources if source.path == one["source"]), None):
             sources.remove(source)
-            name += f" ({', '.join(Path(each).stem for each in source.templates)})"
+            name = Path(source.test or source.path).name
+            if several[source.path] > 1:
+                name += f" ({', '.join(Path(each).stem for each in source.templates)})"
         yield name, one, measured.rows[begin : begin + one["rows"]]  # rows stand in the order of their sets
         begin += one["rows"]
 
@@ -269,7 +273,7 @@ def differences(
     return [
         *lines,
         "",
-        "Intervals hold 95% of 10,000 paired resamples of the rows; loss is that of test rows.",
+        "Intervals hold 95% of 10,000 paired resamples of the rows; loss is the mean of their losses.",
     ]
 
 

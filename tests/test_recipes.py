@@ -105,6 +105,29 @@ def test_what_reports_measure_names_recipes_and_keys_that_there_are() -> None:
             dataset.check(other)
 
 
+def test_the_page_that_names_the_others_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    report = importlib.import_module("scripts.recipe_report")
+    assert (report.PAGES / "README.md").read_text("utf-8") == report.index(), "run `make recipes`"
+    for page in report.PAGES.glob("*.md"):
+        assert page.stem == "README" or recipe.load(page.stem).name == page.stem
+
+
+def test_what_a_page_says_of_each_run_of_a_chain_and_of_its_variants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    report = importlib.import_module("scripts.recipe_report")
+    assert report.links("two-phase") == ["two-phase", "answers"]
+    plan = {"measured": "answers", "eval": ["--rows", "5"], "set": ["train.steps=2"]}
+    assert report.commands("two-phase", "two-phase", plan, "/here") == (
+        ["train", "two-phase", "--set", "train.steps=2"], ["eval", "answers", "--rows", "5"],
+    )  # fmt: skip
+    other = {"measured": "other", "set": ["data.sources.0.path={root}/rows.jsonl"]}
+    assert report.commands("two-phase", "other", other, "/here") == (
+        ["train", "two-phase", "--set", "name=other", "--set", "data.sources.0.path=/here/rows.jsonl"],
+        ["eval", "other"],
+    )  # fmt: skip
+
+
 def small(tmp_path: Path, rows: int) -> recipe.Recipe:
     """Two sets of that many rows, of which the second is held out whole."""
     for name in ("seen", "unseen"):
