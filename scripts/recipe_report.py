@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from engine import RECIPES, asking, bootstrap, evals, fit, memory, recipe, runs
 from engine.errors import UserError
@@ -24,6 +27,8 @@ SHOWN = 3
 LONGEST, LINES = 400, 8
 """Characters and lines of an answer that are shown: a base model runs on."""
 SIZES = ("135M", "1B", "4B", "8B")
+DATE = re.compile(r"\b\d{8}-\d{6}-")
+"""What stands before a run's name in that of its folder."""
 LENGTH = 1024
 """Of the models and rows of the table of memory."""
 
@@ -89,7 +94,7 @@ def page(name: str, plan: Measuring) -> str:
     if plan.get("memory"):
         lines += ["", "## Memory", "", *why_lora()]
     lines += ["", "## Some answers", "", *answers(run, measured), *footer(run, measured)]
-    return "\n".join(lines) + "\n"
+    return DATE.sub("", "\n".join(lines) + "\n")
 
 
 def _variants(plan: Measuring) -> list[tuple[str, Measuring]]:
@@ -209,10 +214,11 @@ def figures(run: Run, measured: Evaluation) -> list[str]:
         names = dict.fromkeys(figure for said in by_column.values() for figure in said)
         lines += [f"{label}, {one['rows']:,} rows, judged by {one['metric']}:", ""]
         lines += ["| | " + " | ".join(measured.columns) + " |", "|---" * (len(measured.columns) + 1) + "|"]
+        averages = {"tuned", *one.get("against", {})}  # these are held against their members
         for figure in names:
             cells = " | ".join(by_column[name].get(figure, "-") for name in measured.columns)
             lines.append(f"| {figure} | {cells} |")
-        lines += ["", *(_against(own, name, "tuned") for name in measured.columns if name != "tuned")]
+        lines += ["", *(_against(own, name, "tuned") for name in measured.columns if name not in averages)]
         for name, members in one.get("against", {}).items():
             lines += [f"- {name} less {member}: {_told(facts)}" for member, facts in members.items()]
         lines += [""]
@@ -237,14 +243,30 @@ def forgetting(measured: Evaluation) -> list[str]:
 
 def _against(rows: Sequence[dict[str, Any]], before: str, after: str) -> str:
     for figure in ("right", "rougeL", "loss"):
-        pairs = [(row[before].get(figure), row[after].get(figure)) for row in rows]
-        if pairs and all(value is not None for pair in pairs for value in pair):
-            return f"- {after} less {before}: {figure} {_difference(pairs, figure)}"
+        first, second = ([row[name].get(figure) for row in rows] for name in (before, after))
+        if rows and all(value is not None for value in (*first, *second)):
+            return f"- {after} less {before}: {figure} {_difference(first, second, figure)}"
     return f"- {after} less {before}: nothing that both have"
 
 
-def _difference(pairs: Sequence[tuple[Any, Any]], figure: str) -> str:
-    gained = bootstrap.paired([float(one) for one, _ in pairs], [float(one) for _, one in pairs])
+def _difference(before: Sequence[Any], after: Sequence[Any], figure: str) -> str:
+    gained = bootstrap.paired([float(one) for one in before], [float(one) for one in after])
+    return _shown(gained, figure)
+
+
+def _difference_apart(before: Sequence[Any], after: Sequence[Any], figure: str) -> str:
+    """Of two samples of rows: each is drawn anew for itself."""
+    random = np.random.default_rng(0)
+    means = [
+        random.choice(np.asarray(values, dtype=float), (bootstrap.RESAMPLES, len(values))).mean(1)
+        for values in (before, after)
+    ]
+    low, high = np.quantile(means[1] - means[0], [(1 - bootstrap.SHARE) / 2, (1 + bootstrap.SHARE) / 2])
+    gained = bootstrap.Interval(float(np.mean(after) - np.mean(before)), float(low), float(high))
+    return _shown(gained, figure)
+
+
+def _shown(gained: bootstrap.Interval, figure: str) -> str:
     facts = {"difference": gained.difference, "low": gained.low, "high": gained.high, "sure": gained.sure}
     return evals.difference(facts, figure)
 
@@ -258,22 +280,33 @@ def differences(
     name = {"right": "right", "rougeL": "ROUGE-L"}[figure]
     lines = [f"| | {name} | loss | {name}: the recipe less this | loss: the recipe less this |"]
     lines += ["|---|---|---|---|---|", f"| as it stands | {_means(list(own.values()), figure)} | | |"]
+    apart = False
     for variant, (_, other) in there.items():
         theirs = _by_place(other)
         both = [place for place in own if place in theirs]
+        same = 2 * len(both) > len(own)
+        mine, others = (
+            ([own[place] for place in both], [theirs[place] for place in both])
+            if same
+            else (list(own.values()), list(theirs.values()))
+        )
         gained = [
-            _difference([(theirs[place]["tuned"][one], own[place]["tuned"][one]) for place in both], one)
+            (_difference if same else _difference_apart)(
+                [row["tuned"][one] for row in others], [row["tuned"][one] for row in mine], one
+            )
             for one in (figure, "loss")
         ]
-        means = _means([theirs[place] for place in both], figure)
-        lines.append(f"| {variant}: {variants[variant]['says']} | {means} | {' | '.join(gained)} |")
+        label = f"{variant}: {variants[variant]['says']}" + (" (other test rows)" if not same else "")
+        lines.append(f"| {label} | {_means(others, figure)} | {' | '.join(gained)} |")
+        apart = apart or not same
     left = [name for name in variants if name not in there]
     if left:
         lines += ["", f"Not measured yet: {', '.join(left)}."]
     return [
         *lines,
         "",
-        "Intervals hold 95% of 10,000 paired resamples of the rows; loss is the mean of their losses.",
+        "Intervals hold 95% of 10,000 paired resamples of the rows; loss is the mean of their losses."
+        + " Where another template made other test rows, each side's are drawn for themselves." * apart,
     ]
 
 
