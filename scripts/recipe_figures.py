@@ -101,7 +101,7 @@ def differences(
 ) -> list[str]:
     """The recipe against each variant, tuned column against tuned column, row by row where both have them."""
     own = _by_place(have[1])
-    figure = "right" if any(row["tuned"].get("right") for row in own.values()) else "rougeL"
+    figure = "right" if next(iter(own.values()))["tuned"].get("right") is not None else "rougeL"
     name = {"right": "right", "rougeL": "ROUGE-L"}[figure]
     lines = [f"| | {name} | loss | {name}: the recipe less this | loss: the recipe less this |"]
     lines += ["|---|---|---|---|---|", f"| as it stands | {_means(list(own.values()), figure)} | | |"]
