@@ -42,7 +42,7 @@ figures: $(VENV)/.app
 
 # Every bundled recipe trained to its end and measured, with a page about each in docs/recipes: half an hour.
 recipes: $(VENV)/.app
-	@$(BIN)/python scripts/recipe_reports.py
+	@$(BIN)/python -m scripts.recipe_reports
 
 # The pages that are written from the program: every key of a recipe, settings by model and GPU, every error.
 docs: $(VENV)/.dev

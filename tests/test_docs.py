@@ -18,7 +18,7 @@ import recipe_page  # noqa: E402
 import screenshots  # noqa: E402
 import troubleshooting  # noqa: E402
 
-PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,10 @@ from tui.screens.home import HomeScreen
 from tui.screens.model import ModelScreen
 
 ROOT = RECIPES.parent
-GENERATORS = ("shop_reviews", "problems", "conversations", "tasks", "chinese_reviews")
+GENERATORS = (
+    "shop_reviews", "problems", "conversations", "tasks", "chinese_reviews", "product_pages", "outlines",
+    "codebase",
+)  # fmt: skip
 
 LARGEST_SET = 320_000
 
@@ -32,18 +35,22 @@ every = pytest.mark.parametrize("file", recipe.bundled(), ids=lambda file: file.
 
 @every
 def test_the_first_rows_of_each_set_are_rendered_with_an_answer_to_learn(file: Path) -> None:
-    plan = recipe.load(file)
-    assert plan.name == file.stem
-    dataset.check(plan)
-    data = dataset.opened(plan)
-    for one in data.sets:
-        rows = [row for row in islice(data.records(one, 0), 5) if isinstance(row, Row)]
-        samples = [sample for row in rows for sample in dataset.of_row(data, one, row, row.line)]
-        assert len(samples) >= 3
-        for sample in samples:
-            assert isinstance(sample.example, Conversation) and sample.reference.strip()
-            learnt = [label for label in sample.rendered.labels if label != IGNORED]
-            assert 0 < len(learnt) < len(sample.rendered.ids) <= plan.data.max_length
+    assert recipe.load(file).name == file.stem
+    for plan in recipe.links(recipe.load(file)):
+        dataset.check(plan)
+        data = dataset.opened(plan)
+        for one in data.sets:
+            first = (islice(data.records(one, number), 5) for number in range(min(3, len(one.found.files))))
+            rows = [row for records in first for row in records if isinstance(row, Row)]
+            samples = [sample for row in rows for sample in dataset.of_row(data, one, row, row.line)]
+            assert len(samples) >= 3
+            for sample in samples:
+                ids = sample.rendered.ids
+                learnt = [label for label in sample.rendered.labels if label != IGNORED]
+                if isinstance(sample.example, Conversation):
+                    assert sample.reference.strip() and 0 < len(learnt) < len(ids) <= plan.data.max_length
+                else:
+                    assert one.source.format == "text" and 0 < len(learnt) == len(ids) <= plan.data.max_length
 
 
 @every
@@ -63,7 +70,7 @@ def test_the_sets_are_what_their_generators_write(tmp_path: Path, monkeypatch: p
         made = tmp_path / name / place.name
         monkeypatch.setattr("sys.argv", [name, "--out", str(made)])
         module.main()
-        for file in [made] if made.is_file() else sorted(made.iterdir()):
+        for file in [made] if made.is_file() else sorted(path for path in made.rglob("*") if path.is_file()):
             shipped = ROOT / place / file.relative_to(made)
             assert file.read_bytes() == shipped.read_bytes(), f"run python -m scripts.{name}"
             assert shipped.stat().st_size <= LARGEST_SET
@@ -86,11 +93,39 @@ def test_what_reports_measure_names_recipes_and_keys_that_there_are() -> None:
     plans = tomllib.loads((ROOT / "scripts" / "recipe_reports.toml").read_text("utf-8"))
     assert set(plans) == {file.stem for file in recipe.bundled()} - {"first-steps"}
     for name, plan in plans.items():
-        for variant in plan.get("variants", {}).values():
+        if "measured" in plan:
+            assert plan["measured"] in [link.name for link in recipe.links(recipe.load(name))]
+        for label, variant in plan.get("variants", {}).items():
+            if of := variant.get("of"):
+                assert label in plans or label in plans[of]["variants"]
+                continue
             settings = [each.replace("{root}", str(ROOT)) for each in variant["set"]]
             other = changed(recipe.load(name), settings)
             assert other != recipe.load(name)
             dataset.check(other)
+
+
+def test_the_page_that_names_the_others_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    report = importlib.import_module("scripts.recipe_report")
+    assert (report.PAGES / "README.md").read_text("utf-8") == report.index(), "run `make recipes`"
+    for page in report.PAGES.glob("*.md"):
+        assert page.stem == "README" or recipe.load(page.stem).name == page.stem
+
+
+def test_what_a_page_says_of_each_run_of_a_chain_and_of_its_variants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    report = importlib.import_module("scripts.recipe_report")
+    assert report.links("two-phase") == ["two-phase", "answers"]
+    plan = {"measured": "answers", "eval": ["--rows", "5"], "set": ["train.steps=2"]}
+    assert report.commands("two-phase", "two-phase", plan, "/here") == (
+        ["train", "two-phase", "--set", "train.steps=2"], ["eval", "answers", "--rows", "5"],
+    )  # fmt: skip
+    other = {"measured": "other", "set": ["data.sources.0.path={root}/rows.jsonl"]}
+    assert report.commands("two-phase", "other", other, "/here") == (
+        ["train", "two-phase", "--set", "name=other", "--set", "data.sources.0.path=/here/rows.jsonl"],
+        ["eval", "other"],
+    )  # fmt: skip
 
 
 def small(tmp_path: Path, rows: int) -> schema.Recipe:
@@ -141,19 +176,29 @@ async def test_a_run_begins_from_any_of_them() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("file", recipe.bundled(), ids=lambda file: file.stem)
 def test_it_trains(file: Path) -> None:
-    plan = recipe.changed(
-        recipe.load(file),
-        train={"steps": 2, "eval_every": 0, "save_every": 0, "probe": False, "warmup_steps": 0},
-        evaluate={"samples": 0, "at_end": 0, "accuracy_rows": 3, "max_new_tokens": 4},
-    )
+    """Each run of it for two steps, one on top of the other where they are a chain."""
+    former = ""
+    for link in recipe.links(recipe.load(file)):
+        plan = recipe.changed(
+            link,
+            model={"adapter": former if link.model.adapter else ""},
+            train={"steps": 2, "eval_every": 0, "save_every": 0, "probe": False, "warmup_steps": 0},
+            evaluate={"samples": 0, "at_end": 0, "accuracy_rows": 3, "max_new_tokens": 4},
+        )
+        former = trained(plan).name
+
+
+def trained(plan: schema.Recipe) -> runs.Run:
+    """A run of a recipe, whose events say what the recipe lets one expect."""
     run = runs.create(plan)
     runs.launch(run)
     wait_for_end(run)
     state = run.state()
     assert state.status == "finished" and state.step == 2, state.reason
     told = [event for event in Tail(run.events).read() if event["kind"] == "evaluated"]
-    judged = any(source.metric != "text" for source in plan.data.sources)
+    judged = any(source.metric != "text" and source.format != "text" for source in plan.data.sources)
     for event in told:
         assert ("right" in event) == judged
         assert not judged or 0 <= event["right"] <= event["answered"] <= max(3, len(plan.data.sources))
-    assert [event["adapter"] for event in told] == [False, True]
+    assert [event["adapter"] for event in told] == ([] if plan.data.all_data else [False, True])
+    return run
