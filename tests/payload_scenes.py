@@ -455,7 +455,7 @@ async def train(on: Set) -> None:
 
 
 async def notes(on: Set) -> None:
-    from engine import events as kinds
+    from engine import state as kinds
     from tui.widgets.panels import notes as drawn
 
     facts = [{"time": 1.0 + n, **event} for n, event in enumerate(on.dose.everywhere(told(on.dose), but=(

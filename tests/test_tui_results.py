@@ -280,11 +280,14 @@ def test_the_command_that_is_shown_is_one_that_works() -> None:
 
     parser = argparse.ArgumentParser()
     export_arguments(parser)
-    options = Options(8, "4-bit", "float16", "f16,lora", "/opt/llama", "org/name", "merged", True, False)
+    options = Options(
+        8, "4-bit", "float16", "f16,lora", "adapter", "/opt/llama", "org/name", "merged", True, False
+    )
     words = options.words(["merged", "hub"])
     asked = parser.parse_args(["done", *words])
     assert (asked.to, asked.rows, asked.onto, asked.dtype) == ("merged,hub", 8, "4-bit", "float16")
     assert (asked.types, str(asked.llama_cpp), asked.repo) == ("f16,lora", "/opt/llama", "org/name")
+    assert asked.ollama == "adapter"
     assert (asked.of, asked.public, asked.dry_run) == ("merged", True, False)
     assert Options().words(["adapter"]) == ["--to", "adapter"]
     assert Options().words(["hub"]) == ["--to", "hub", "--dry-run"], "nothing goes up unless asked for"

@@ -326,7 +326,8 @@ class IftTui(App[None]):
             self._started(run)
             if plan.then:
                 more = len(plan.then) + 1
-                self.notify(f"{more} runs were started; each waits for the one before it")
+                said = f"{more} runs were started; each waits for the one before it"
+                self.notify(clean(said), markup=False)
 
     @work(group="start")
     async def _start_or_sweep(self, plan: Recipe) -> None:

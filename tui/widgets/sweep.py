@@ -58,16 +58,14 @@ class TrialTable(DataTable[Text]):
             self.clear(columns=True)
             for number, head in enumerate(heads):
                 self.add_column(_cell(head, 0 < number < len(heads) - 1), key=str(number))
+        last = len(heads) - 1
         for number, row in enumerate(rows):
             if number >= len(self._shown):
-                self.add_row(*self._drawn(row), key=str(number))
+                self.add_row(*(_cell(words, at < last) for at, words in enumerate(row)), key=str(number))
             elif row != self._shown[number]:
-                for at, cell in enumerate(self._drawn(row)):
-                    self.update_cell(str(number), str(at), cell, update_width=True)
+                for at, words in enumerate(row):
+                    self.update_cell(str(number), str(at), _cell(words, at < last), update_width=True)
         self._shown = rows
-
-    def _drawn(self, row: list[str]) -> list[Text]:
-        return [_cell(words, at < len(row) - 1) for at, words in enumerate(row)]
 
 
 def _cell(words: str, figures: bool) -> Text:
