@@ -202,3 +202,11 @@ def trained(plan: schema.Recipe) -> runs.Run:
         assert not judged or 0 <= event["right"] <= event["answered"] <= max(3, len(plan.data.sources))
     assert [event["adapter"] for event in told] == ([] if plan.data.all_data else [False, True])
     return run
+
+
+def test_where_all_weights_are_trained_nothing_of_an_adapter_is_asked() -> None:
+    from tui.widgets.knob import KNOBS, of_recipe
+
+    assert of_recipe(recipe.load("first-steps")) == list(KNOBS)
+    left_out = set(KNOBS) - set(of_recipe(recipe.load("full-fine-tune")))
+    assert {knob.id for knob in left_out} == {"lora-rank", "lora-alpha", "lora-dropout", "model-load_in_4bit"}

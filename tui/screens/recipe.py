@@ -26,7 +26,7 @@ from tui.screens.messages import RecipeChanged, StartAsked
 from tui.screens.step import StepScreen
 from tui.widgets import forecast
 from tui.widgets.figures import duration, short
-from tui.widgets.knob import KNOBS, Form, KnobRow
+from tui.widgets.knob import Form, KnobRow, of_recipe
 from tui.widgets.quiet import Quiet
 from tui.widgets.stepper import Progress
 
@@ -72,7 +72,7 @@ class RecipeScreen(StepScreen):
         with Container(id="recipe"):
             with Form(classes="panel", id="knobs", can_focus=False) as knobs:
                 knobs.border_title = "Recipe"
-                for knob in KNOBS:
+                for knob in of_recipe(self._plan):
                     yield KnobRow(knob, self._plan)
             with Vertical(classes="panel", id="summary") as summary:
                 summary.border_title = "What it comes to"

@@ -81,6 +81,12 @@ KNOBS = (
 )
 
 
+def of_recipe(plan: Recipe) -> list[Knob]:
+    """Those that the recipe has a use for: all weights are trained without an adapter, and not in 4 bits."""
+    full = plan.train.method == "full"
+    return [knob for knob in KNOBS if not full or (knob.table != "lora" and knob.key != "load_in_4bit")]
+
+
 class Form(VerticalScroll):
     """A column of fields: the arrow keys go from one to the next, also where not all are in view."""
 
