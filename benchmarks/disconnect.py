@@ -53,7 +53,10 @@ class Viewer:
                 signal.signal(signal.SIGHUP, signal.SIG_IGN)
             environment = {**os.environ, "TERM": kind}
             os.execve(sys.executable, [sys.executable, "-P", "-m", "tui", *arguments], environment)
-        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.resize(80)
+
+    def resize(self, columns: int) -> None:
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
 
     def read(self, seconds: float, until: bytes | None = None) -> bytes:
         """What it paints in so many seconds, or until it paints certain bytes."""

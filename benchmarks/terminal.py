@@ -1,12 +1,14 @@
 """The app at the end of a terminal line: how soon it stands, what it sends, how fast it answers a key.
 
-    python benchmarks/terminal.py [start rest live keys slow]
+    python benchmarks/terminal.py [start rest live keys typing slow]
 
 All is measured from the other side of a real pty of 80x24; one JSON line each:
 start  seconds from exec to the first useful paint, interleaved with the smallest app of the same toolkit
 rest   bytes a second, share of a core, and memory, while nothing changes
 live   the same on the train screen while a run tells 4 steps a second, of a young and of a long run
-keys   milliseconds from a key there to the first byte of its answer, and to the end of a change of screen
+keys   milliseconds from a key there to the first byte of its answer, to that of escape's, and until another
+       screen stands; the toolkit waits up to 0.1 s after escape for the rest of a key that begins like it
+typing the same on the comparison while base and tuned answer: until the letter that was typed is painted
 slow   over a line of 9,600 bytes a second with 300 ms delay: until the train screen stands, and its lag there
 """
 
@@ -30,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyte
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -49,6 +52,8 @@ Smallest().run()
 """
 HOME = b"guided"
 RUNS = b"opens a run"
+SELDOM = "¤".encode()
+"""A letter that no model answers with."""
 STEPS_A_SECOND = 4.0
 LINE_BYTES, LINE_DELAY = 9600, 0.3
 
@@ -88,28 +93,90 @@ def live(seconds: float) -> dict[str, Any]:
 
 
 def keys(presses: int) -> dict[str, Any]:
-    """Milliseconds from a key to the first byte, and to the last one of a whole change of screen."""
-    first, change = [], []
+    """Milliseconds from a key to the first byte of its answer, and until another screen stands."""
+    first: dict[str, list[float]] = {"key": [], "escape": []}
+    change: dict[str, list[float]] = {"forth": [], "back": []}
     with training(2000), opened(b"training") as viewer:
-        viewer.read(3.0)
-        for _ in range(presses):
-            quiet(viewer)
-            first.append(_answer(viewer, b"?"))  # its dialog opens
-            quiet(viewer)
-            first.append(_answer(viewer, b"\x1b"))
+        screen = Screen(viewer)
+        for number in range(presses):
+            escape = number % 2 == 0
+            for key in (b"?", b"\x1b" if escape else b"q"):  # a dialog opens and closes
+                screen.quiet()
+                first["escape" if key == b"\x1b" else "key"].append(screen.answer(key))
         for _ in range(max(3, presses // 10)):
-            quiet(viewer)
-            began = time.perf_counter()
-            os.write(viewer.terminal, b"\x1b")
-            viewer.read(5.0, until=RUNS)
-            change.append(time.perf_counter() - began)
-            viewer.read(1.0)
-            began = time.perf_counter()
-            os.write(viewer.terminal, b"\r")
-            viewer.read(5.0, until=b"Loss")
-            change.append(time.perf_counter() - began)
-            viewer.read(1.0)
-    return {"first_byte_ms": _spread(first), "screen_ms": _spread(change)}
+            for way, key, sign in (("back", b"\x1b", "n New run"), ("forth", b"\r", "Tokens/s")):
+                screen.quiet()
+                change[way].append(screen.until(key, sign))
+    return {
+        **{f"{name}_ms": _spread(times) for name, times in first.items()},
+        **{f"screen_{name}_ms": _spread(times) for name, times in change.items()},
+    }
+
+
+def typing(letters: int) -> dict[str, Any]:
+    """Milliseconds until a letter is painted that is typed while both columns answer, real worker and all."""
+    plan = recipe.load("first-steps")
+    plan = recipe.changed(plan, train={"steps": 2, "eval_every": 2}, evaluate={"max_new_tokens": 400})
+    run = runs.create(plan)
+    runs.launch(run)
+    while runs.is_alive(run):
+        time.sleep(0.2)
+    took: list[float] = []
+    with opened(RUNS) as viewer:
+        screen = Screen(viewer)
+        screen.until(b"c", "Test row", 120.0)
+        while len(took) < letters:
+            screen.until(b"Tell me a long story about everything\r", "esc stops", 60.0)
+            screen.read(0.5)
+            while len(took) < letters and "esc stops" in screen.text():
+                took.append(screen.until(SELDOM, SELDOM.decode()))
+                os.write(viewer.terminal, b"\x7f")
+                screen.read(0.1)
+            screen.read(1.0)
+    return {"letter_ms": _spread(took)}
+
+
+class Screen:
+    """What stands on a viewer's terminal."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self._cells = pyte.Screen(80, 24)
+        self._stream = pyte.ByteStream(self._cells)
+        viewer.resize(81)
+        viewer.read(1.0)
+        viewer.resize(80)  # what stands there is painted once more, whole
+        self.read(1.0)
+
+    def text(self) -> str:
+        return "\n".join(self._cells.display)
+
+    def read(self, seconds: float) -> None:
+        self._stream.feed(self._viewer.read(seconds))
+
+    def quiet(self) -> None:
+        """Wait for a moment without paint: just after one of a run's own."""
+        while came := self._viewer.read(0.1):
+            self._stream.feed(came)
+
+    def answer(self, key: bytes) -> float:
+        """Seconds from a key to the first byte that is painted."""
+        began = time.perf_counter()
+        os.write(self._viewer.terminal, key)
+        select.select([self._viewer.terminal], [], [], 5.0)
+        return time.perf_counter() - began
+
+    def until(self, key: bytes, sign: str, seconds: float = 5.0) -> float:
+        """Seconds from a key until words stand on the screen that did not before."""
+        began = time.perf_counter()
+        os.write(self._viewer.terminal, key)
+        while (left := began + seconds - time.perf_counter()) > 0:
+            if select.select([self._viewer.terminal], [], [], left)[0]:
+                came, at = os.read(self._viewer.terminal, 65_536), time.perf_counter() - began
+                self._stream.feed(came)
+                if sign in self.text():
+                    return at
+        raise SystemExit(f"{sign!r} did not come after {key!r}:\n{self.text()}")
 
 
 def slow(seconds: float) -> dict[str, Any]:
@@ -235,19 +302,6 @@ def press(viewer: Viewer, what: bytes, sign: bytes) -> None:
     viewer.wait_for(sign)
 
 
-def quiet(viewer: Viewer) -> None:
-    """Wait for a moment without paint: just after one of a run's own."""
-    while viewer.read(0.1):
-        pass
-
-
-def _answer(viewer: Viewer, key: bytes) -> float:
-    began = time.perf_counter()
-    os.write(viewer.terminal, key)
-    select.select([viewer.terminal], [], [], 5.0)
-    return time.perf_counter() - began
-
-
 def _watched(viewer: Viewer, seconds: float) -> dict[str, Any]:
     used, began = viewer.cpu(), time.monotonic()
     painted = viewer.read(seconds)
@@ -294,6 +348,7 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "rest": lambda: rest(20.0),
     "live": lambda: live(20.0),
     "keys": lambda: keys(100),
+    "typing": lambda: typing(100),
     "slow": lambda: slow(20.0),
 }
 

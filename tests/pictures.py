@@ -65,6 +65,9 @@ def picture(request: pytest.FixtureRequest, snapshot: SnapshotAssertion) -> Call
             for area in app.screen.query(TextArea):
                 area.cursor_blink = False
             await pilot.pause()
+            for widget in app.screen.walk_children():
+                if widget.focusable and widget.region.area:
+                    assert widget.content_size.area, f"{widget} has no room for what is in it"
             if shown in SIZES:
                 return await drawn(app, pilot)
             await looks.check(app, pilot)

@@ -18,6 +18,7 @@ from tui.screens.data import DataScreen
 from tui.screens.inspect import InspectScreen
 from tui.widgets.facts import FindingsList, coarser
 from tui.widgets.forms import FORMS, lines
+from tui.widgets.key_line import KeyLine
 from tui.widgets.row_view import RowView
 from tui.widgets.token_grid import TokenGrid
 
@@ -454,9 +455,8 @@ async def test_its_keys_fit_and_explain_themselves() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await to_inspect(app, pilot)
         assert {"Search", "Facts", "Template", "Mask", "Length", "Form"} <= footer(app)
-        keys = app.screen.query("FooterKey")
-        shown = [key for key in keys if key.display]
-        assert max(key.region.right for key in shown) <= 80
+        shown = {key.says for _, _, key in app.screen.query_one(KeyLine).placed()}
+        assert {"Search", "Facts", "Template", "Mask", "Length", "Form"} <= shown
     assert len(InspectScreen.HELP) > 300
     for screen in (*InspectScreen.mro(), RowView, FindingsList):
         for binding in vars(screen).get("BINDINGS", []) if screen.__module__.startswith("tui") else []:

@@ -6,31 +6,41 @@ from typing import Any
 
 from test_tui_walk import on, text, to_data
 from textual.widgets import DataTable
-from textual.widgets._footer import FooterKey
 from tui_stage import Stage, record, step_events, until
 
 from tui.screens.home import HomeScreen
 from tui.screens.model import ModelScreen
 from tui.screens.recipe import RecipeScreen
 from tui.screens.train import TrainScreen
-from tui.widgets.stepper import Step
+from tui.widgets.key_line import KeyLine
+from tui.widgets.stepper import Stepper
 
 
-def step(app: Any, number: int) -> Step:
-    return next(step for step in app.screen.query(Step) if step.number == number)
+async def click_step(pilot: Any, number: int) -> None:
+    stepper = pilot.app.screen.query_one(Stepper)
+    column = next(start for start, _, step in stepper.placed() if step == number)
+    await pilot.click(stepper, offset=(stepper.gutter.left + column + 1, 0))
+
+
+async def click_key(pilot: Any, says: str) -> None:
+    line = pilot.app.screen.query_one(KeyLine)
+    await pilot.click(line, offset=(next(start for start, text, _ in line.placed() if says in text) + 1, 0))
 
 
 async def test_a_click_on_a_step_goes_back_there_and_on_a_key_does_what_it_says() -> None:
     app = Stage().app()
     async with app.run_test(size=(80, 24)) as pilot:
         await to_data(app, pilot)
-        keys = {key.description: key for key in app.screen.query(FooterKey)}
-        await pilot.click(keys["Next"])
+        await click_key(pilot, "Next")
         await until(pilot, on(app, RecipeScreen))
-        await pilot.click(step(app, 2))
+        await click_step(pilot, 2)
         await until(pilot, on(app, ModelScreen))
-        await pilot.click(step(app, 5))
-        assert isinstance(app.screen, ModelScreen)  # not been there yet
+        await click_step(pilot, 5)
+        await click_step(pilot, 6)
+        await pilot.pause()
+        assert isinstance(app.screen, ModelScreen), "steps ahead are not reached by a click"
+        await click_step(pilot, 1)
+        await until(pilot, on(app, HomeScreen))
 
 
 async def test_a_run_is_opened_by_clicks() -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from textual.app import ComposeResult
-from textual.containers import Horizontal
+from rich.cells import cell_len
+from textual import events
+from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
-from textual.widgets import Static
-
-from tui.widgets.quiet import Quiet
+from textual.widget import Widget
 
 STEPS = ("Runs", "Model", "Data", "Recipe", "Train", "Compare")
+BRAND = "ift-tui"
 
 
 @dataclass(frozen=True)
@@ -25,19 +25,10 @@ class Progress:
     """What is wanted, in a few words that begin small; a narrow screen has room for the sign alone."""
 
 
-class Step(Quiet):
-    """One step of the stepper."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
-
-    def on_click(self) -> None:
-        self.post_message(Stepper.StepPointedAt(self.number))
-
-
-class Stepper(Horizontal):
+class Stepper(Widget):
     """Draws the steps; a click on one asks to go back there."""
+
+    ALLOW_SELECT = False
 
     @dataclass
     class StepPointedAt(Message):
@@ -49,21 +40,41 @@ class Stepper(Horizontal):
         super().__init__()
         self.present = present
 
-    def compose(self) -> ComposeResult:
-        yield Static("ift-tui", id="brand", markup=False)
+    def placed(self) -> list[tuple[int, str, int]]:
+        """Column, text and number of each step, from left to right."""
+        between = 1 if self.wide else 0
+        placed, column = [], len(BRAND) + 2
         for number in range(1, len(STEPS) + 1):
-            yield Step(number)
-        yield Quiet(id="missing")
+            text = f" {label(number, self.progress)} "
+            placed.append((column, text, number))
+            column += cell_len(text) + between
+        return placed
 
-    def on_mount(self) -> None:
-        for step in self.query(Step):
-            step.set_class(step.number == self.present, "-present")
+    @property
+    def wide(self) -> bool:
+        return self.screen.has_class("-wide")
 
-    def watch_progress(self, progress: Progress) -> None:
-        for step in self.query(Step):
-            step.set_class(step.number in progress.done, "-done")
-            step.show(label(step.number, progress))
-        self.query_one("#missing", Quiet).show(f"! {progress.missing}" if progress.missing else "")
+    def render(self) -> Content:
+        parts = [Content.styled(BRAND, "bold $text-primary")]
+        column = len(BRAND)
+        for start, text, number in self.placed():
+            style = "$text-success" if number in self.progress.done else "$foreground-muted"
+            if number == self.present:
+                style = "$present-foreground on $present-background $cursor-style"
+            parts += [Content(" " * (start - column)), Content.styled(text, style)]
+            column = start + cell_len(text)
+        if self.wide and self.progress.missing:
+            said = Content.styled(f"! {self.progress.missing}", "$text-warning")
+            room = self.content_size.width - column
+            said = said.truncate(room, ellipsis=True)
+            parts += [Content(" " * (room - said.cell_length)), said]
+        return Content("").join(parts)
+
+    def on_click(self, event: events.Click) -> None:
+        inside = event.x - self.gutter.left
+        for start, text, number in self.placed():
+            if start <= inside < start + cell_len(text):
+                self.post_message(self.StepPointedAt(number))
 
 
 def label(number: int, progress: Progress) -> str:
