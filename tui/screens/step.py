@@ -82,7 +82,12 @@ class StepScreen(Screen[Any]):
     @property
     def stands(self) -> bool:
         """False while the screen is taken down: what still arrives then has no widget to go to."""
-        return self.is_attached and self.is_running and bool(self.query(KeyLine))
+        # Asked at each token that comes: to search the whole screen takes too long.
+        return (
+            self.is_attached
+            and self.is_running
+            and any(isinstance(child, KeyLine) for child in self.children)
+        )
 
     def draft_changed(self) -> None:
         """The draft is another one than before."""

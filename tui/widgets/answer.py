@@ -17,6 +17,10 @@ from tui.widgets.quiet import Quiet
 
 FRAMES_A_SECOND = 10
 
+BLOCK = 1000
+"""Characters of what comes, after which a line's end begins a block of its own: what is whole is not wrapped
+again with each token, so that a long answer comes as fast as a short one.
+"""
 
 NOTHING = "Answers stand here: type a question below, or ctrl+t asks one that was held out of training."
 
@@ -40,14 +44,13 @@ class AnswerColumn(VerticalScroll):
         self._dirty = False
         self._follows = True
         self._said = Quiet(classes="said")
-        self._comes = Quiet(classes="comes")
+        self._comes: list[Quiet] = []
+        """Blocks of the answer that comes; the last one grows."""
 
     def compose(self) -> Iterator[Quiet]:
         yield self._said
-        yield self._comes
 
     def on_mount(self) -> None:
-        self._comes.display = False
         self.set_interval(1 / FRAMES_A_SECOND, self._flush)
 
     def head(self, *titles: str) -> None:
@@ -96,8 +99,7 @@ class AnswerColumn(VerticalScroll):
 
     def begin(self) -> None:
         """An answer begins: what was shown of it is gone."""
-        self._coming = ""
-        self._comes.display = False
+        self.end()
         self.border_subtitle = Content("…")
         self._to_end()
 
@@ -108,14 +110,26 @@ class AnswerColumn(VerticalScroll):
     def end(self) -> None:
         """What was coming has come; `draw` shows it."""
         self._coming, self._dirty = "", False
-        self._comes.display = False
+        for block in self._comes:
+            block.remove()
+        self._comes = []
 
     def _flush(self) -> None:
-        if self._dirty:
-            self._dirty = False
-            self._comes.display = True
-            self._comes.show(Content(clean(self._coming)))
-            self._to_end()
+        if not self._dirty:
+            return
+        self._dirty = False
+        if not self._comes:
+            self._next_block("comes")
+        while (end := self._coming.find("\n", BLOCK)) >= 0:
+            self._comes[-1].show(clean(self._coming[:end]))
+            self._coming = self._coming[end + 1 :]
+            self._next_block("goes-on")
+        self._comes[-1].show(clean(self._coming))
+        self._to_end()
+
+    def _next_block(self, classes: str) -> None:
+        self._comes.append(Quiet(classes=classes))
+        self.mount(self._comes[-1])
 
     def _to_end(self) -> None:
         """Show the end, unless somebody has scrolled up to read."""
