@@ -456,3 +456,9 @@ def test_an_exported_template_asks_with_what_stood_before_the_answers(
         messages: Any = [{"role": role, "content": text} for role, text in sample]
         assert mended.written(messages, asking=True)[0] == chat.prompt(messages)
         assert mended.written(messages)[0] == chat.written(messages)[0]
+
+
+@pytest.mark.parametrize("status", ["\x1b[2Jpassed", "PASSED", ["passed"], None, 1])
+def test_a_word_that_is_no_outcome_is_no_check(tmp_path: Path, status: object) -> None:
+    (tmp_path / exports.FILE).write_text(json.dumps({"kind": "adapter", "status": status}), "utf-8")
+    assert exports.read(tmp_path).status == "not checked"
