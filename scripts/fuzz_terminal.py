@@ -29,7 +29,8 @@ KEYS = (
     "home", "end", "f1", "f2", "f7", "f8", "ctrl+p", "question_mark", *"123456789lnvwhtgp[]",
 )  # fmt: skip
 MOST_KEYS = 6
-SIZES = ((80, 24), (120, 40), (200, 60), (40, 10), (61, 17), (100, 30))
+SIZES = ((80, 24), (120, 40), (200, 60), (60, 15), (61, 17), (100, 30))
+"""None where a sentence stands in place of the screen: no key but quit is obeyed there."""
 
 
 def payloads(draw: random.Random) -> list[str]:

@@ -13,7 +13,6 @@ from rich.cells import get_character_cell_size
 from textual.drivers.headless_driver import HeadlessDriver
 from tui_stage import Script, Stage
 
-from tui import small
 from tui.app import IftTui
 from tui.safe import clean, typed, visible
 
@@ -103,11 +102,8 @@ def forbidden(text: str) -> list[str]:
 
 
 def lines(app: IftTui) -> list[str]:
-    """The screen as the compositor has it, or what stands in its place where it is too small."""
-    if small.is_too_small(app.size):
-        update = small.notice(app.size)
-    else:
-        update = app.screen._compositor.render_update(full=True, screen_stack=app._background_screens)  # type: ignore[assignment]
+    """The screen as the compositor has it."""
+    update = app.screen._compositor.render_update(full=True, screen_stack=app._background_screens)
     return ["".join(strip.text for strip in line) for line in update.strips]  # type: ignore[union-attr]
 
 
