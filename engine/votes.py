@@ -157,7 +157,7 @@ def words(tally: Tally) -> str:
         return f"has no vote that decided, of {tally.asked:,}"
     sure = "sure" if tally.chance < 0.05 else "may be chance"
     decided = f"preferred in {tally.wins:,} of {tally.decided:,} votes that decided"
-    return f"{decided}, {sure} (p = {tally.chance:.2g})"
+    return f"{decided}, {sure} (p={tally.chance:.2g})"
 
 
 def rate(tally: Tally) -> str:

@@ -1,6 +1,5 @@
 """The only bridge to the engine's processes: child workers, and runs by their files."""
 
-from tui.feed.ballots import Ballot, Ballots
 from tui.feed.child import Child, Dialogue, Message
 from tui.feed.edges import Edges
 from tui.feed.listing import Listing, Row
@@ -10,8 +9,6 @@ from tui.feed.sweeps import SweepFeed, SweepLine, SweepsFeed, SweepShot
 
 __all__ = [
     "RESUMABLE",
-    "Ballot",
-    "Ballots",
     "Beside",
     "Child",
     "Dialogue",

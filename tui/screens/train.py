@@ -248,7 +248,7 @@ class TrainScreen(WatchingScreen):
 
     def leave(self) -> None:
         if self._latest.alive:
-            self.app.notify("The run goes on. Enter opens it again.")
+            self.app.notify("The run goes on. Enter opens it again.", timeout=3)
         super().leave()
 
 

@@ -17,8 +17,8 @@ from engine.decoding import Settings
 from engine.errors import UserError
 from engine.runs import Run
 from engine.votes import Pair, Verdict, Vote
-from tui.feed import Ballot, Ballots, Dialogue, RowsFeed
-from tui.feed.ballots import HeldOut, Shuffle, shuffled
+from tui.feed import Dialogue, RowsFeed
+from tui.feed.ballots import Ballot, Ballots, HeldOut, Shuffle, shuffled
 from tui.safe import clean
 from tui.screens.choose import AskScreen
 from tui.screens.panes import PanesScreen
