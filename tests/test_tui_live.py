@@ -534,3 +534,15 @@ def test_a_long_answer_leaves_room_for_the_others() -> None:
     short = samples.sample_text(state, 0, None, 60, 8).plain.splitlines()
     assert short == [*all_[:3], *all_[3:6], f"{all_[6]} …", all_[-1]]
     assert len(samples.sample_text(state, 0, None, 60, 2).plain.splitlines()) == 4
+
+
+@pytest.mark.parametrize("width", [30, 44, 61])
+def test_a_cut_line_stays_one_line(width: int) -> None:
+    state = RunState()
+    said = {"kind": "sampled", "number": 0, "ended": True, "step": 0, "adapter": False}
+    state.fold(
+        {**said, "answer": "木の lamp is bright " * 20, "prompt": "Which lamp? " * 20, "reference": "b"}
+    )
+    lines = samples.sample_text(state, 0, None, width, 7).split("\n")
+    assert len(lines) == 7 and sum(line.plain.endswith(" …") for line in lines) == 2
+    assert max(line.cell_length for line in lines) <= width

@@ -57,10 +57,10 @@ def sample_text(
         _part("base", _answer(one.base), width),
         _part(f"step {answer.step:,}" if answer else "adapter", _answer(answer), width, "$text-primary"),
     ]
-    return Content("\n").join(line for part in _shared(parts, height) for line in part)
+    return Content("\n").join(line for part in _shared(parts, width, height) for line in part)
 
 
-def _shared(parts: list[list[Content]], height: int | None) -> list[list[Content]]:
+def _shared(parts: list[list[Content]], width: int, height: int | None) -> list[list[Content]]:
     """The parts within so many lines: the longest ones give first, and none is left without a line."""
     kept = [len(part) for part in parts]
     while height is not None and sum(kept) > height and max(kept) > 1:
@@ -68,7 +68,10 @@ def _shared(parts: list[list[Content]], height: int | None) -> list[list[Content
     return [
         part
         if most == len(part)
-        else [*part[: most - 1], part[most - 1] + Content.styled(" …", "$foreground-muted")]
+        else [
+            *part[: most - 1],
+            part[most - 1].truncate(width - 2) + Content.styled(" …", "$foreground-muted"),
+        ]
         for part, most in zip(parts, kept, strict=True)
     ]
 
