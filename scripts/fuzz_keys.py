@@ -119,7 +119,7 @@ async def play(draws: random.Random, seconds: float, trail: deque[str]) -> int:
             while time.monotonic() < ends and app.is_running:
                 count += 1
                 await act(app, pilot, draws, trail)
-                if draws.random() < 0.05:
+                if draws.random() < 0.05 and live.events.exists():  # it may have gone into the archive
                     grow(live, draws)
                 if count % STEPS_BETWEEN_CHECKS == 0:
                     await check(app, pilot, trail)
