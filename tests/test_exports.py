@@ -24,6 +24,7 @@ from engine.exports import (
     llamafactory,
     ollama,
     pre_tokenizer,
+    running,
     script,
     serving,
     sizes,
@@ -97,8 +98,28 @@ def test_vllm_is_told_of_beforehand() -> None:
     config = {"r": 16, "lora_alpha": 32, "bias": "none", "modules_to_save": None, "use_dora": False}
     assert serving.refused(config) == [] and serving.options(config) == "--enable-lora"
     assert serving.options({**config, "r": 24}) == "--enable-lora --max-lora-rank 32"
+    assert serving.options(config, four_bit=True) == "--quantization bitsandbytes --enable-lora"
     for change in ({"use_dora": True}, {"modules_to_save": ["lm_head"]}, {"bias": "all"}, {"r": 1024}):
         assert len(serving.refused({**config, **change})) == 1
+
+
+FOUR_BIT = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": "bfloat16"}
+
+
+@pytest.mark.parametrize("quantization", [None, FOUR_BIT])
+def test_an_adapter_is_asked_on_its_base_as_it_was_trained_on_it(quantization: dict[str, Any] | None) -> None:
+    made_with = {"dtype": "bfloat16", "quantization": quantization}
+    for kind, public in (("adapter", True), ("adapter", False), ("merged", False)):
+        groups = running.statements(kind, "org/base", public, made_with)
+        said, own = running.lines(groups), running.program(groups, "base")
+        compile("\n".join(said), "card", "exec")
+        compile(own, running.PROGRAM, "exec")
+        assert len(said) == 4
+        four_bit = kind == "adapter" and quantization is not None
+        assert ("load_in_4bit=True" in own) == ("bitsandbytes" in own) == four_bit
+        assert ('"org/base"' in own) == (kind == "adapter" and public)
+        assert ('os.environ["BASE"]' in own) == (kind == "adapter" and not public)
+        assert '"FOLDER"' not in own and "sys.argv" in own
 
 
 @pytest.mark.parametrize(

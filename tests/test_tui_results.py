@@ -16,7 +16,7 @@ from test_tui_walk import footer, on, text
 from textual.widgets import Checkbox, DataTable, Input
 from tui_stage import Script, Stage, alive, record, step_events, until
 
-from engine import exports, housekeeping, runs, votes
+from engine import exports, housekeeping, models, runs, votes
 from engine.errors import UserError
 from engine.runs import Run
 from engine.votes import Vote
@@ -33,15 +33,6 @@ from tui.screens.notes import NotesScreen
 from tui.screens.results import ResultsScreen
 from tui.screens.vote import VoteScreen
 from tui.widgets.exports import KindList, detail
-
-CARD = """# done
-
-```python
-model = AutoModelForCausalLM.from_pretrained("BASE_FOLDER"), "FOLDER")
-print("hello")
-```
-"""
-
 
 WEIGHTS = b"x" * 500_000
 DIGEST = hashlib.sha256(WEIGHTS).hexdigest()
@@ -71,7 +62,6 @@ def exported(run: Run, kind: str, status: str = "passed", **facts: Any) -> Path:
     folder = run.path / "exports" / (kind + (exports.FAILED if status == "failed" else ""))
     folder.mkdir(parents=True)
     (folder / exports.FILE).write_text(json.dumps(facts_of(kind, status, **facts)), "utf-8")
-    (folder / "README.md").write_text(CARD, "utf-8")
     return folder
 
 
@@ -213,8 +203,11 @@ async def test_comparison_votes_and_evaluation_are_a_key_away() -> None:
 async def test_an_export_opens_with_what_was_compared_and_the_lines_that_run_it() -> None:
     run = trained()
     folder = exported(run, "merged", notes=["merged onto the originals"])
-    lines = how_to_run(run, exports.read(folder))
-    assert lines[1] == 'print("hello")' and f'"{folder}"' in lines[0] and "FOLDER" not in lines[0]
+    assert how_to_run(run, exports.read(folder)) == [f"cd {folder}", 'python ask.py "Hello"']
+    alone = exported(run, "adapter")
+    asked = f'BASE={models.MODELS / "tiny"} python ask.py "Hello"'
+    assert how_to_run(run, exports.read(alone)) == [f"cd {alone}", asked]
+    shutil.rmtree(alone)
     app = Stage().app()
     async with app.run_test(size=(120, 40)) as pilot:
         await at_results(app, pilot)
@@ -222,7 +215,9 @@ async def test_an_export_opens_with_what_was_compared_and_the_lines_that_run_it(
         await until(pilot, on(app, NotesScreen))
         said = str(app.screen.query_one("Quiet").render())
         assert "Of 16 test prompts, 16 were answered word for word as by the run" in said
-        assert "Merged onto the originals." in said and 'print("hello")' in said and str(folder) in said
+        assert (
+            "Merged onto the originals." in said and 'python ask.py "Hello"' in said and str(folder) in said
+        )
 
 
 def test_a_failed_export_says_what_differs_and_not_how_to_run_it() -> None:
@@ -327,7 +322,7 @@ async def test_an_export_is_made_and_says_how_it_came_out() -> None:
         await until(pilot, lambda: "LoRA adapter" in text(app, "#export-text"))
         await pilot.press("down", "space")
         command = f"ift-tui export {run.name} --to merged"
-        await until(pilot, lambda: command in text(app, "#export-status"))
+        await until(pilot, lambda: command in text(app, "#export-text"))
         await pilot.press("e")
         await until(pilot, lambda: "merged: writing · 120 MB of 480 MB" in text(app, "#export-status"))
         assert stage.children[-1].arguments == (str(run.path), "--to", "merged")
@@ -416,7 +411,7 @@ async def test_options_change_the_forecast_and_the_command() -> None:
         app.screen.query_one("#form-prompts Input", Input).value = "4"
         await pilot.press("enter")
         await until(pilot, on(app, ExportScreen))
-        await until(pilot, lambda: "--rows 4 --repo org/name --dry-run" in text(app, "#export-status"))
+        await until(pilot, lambda: "--rows 4 --repo org/name --dry-run" in text(app, "#export-text"))
         await until(pilot, lambda: "adapter has to be made before it" in text(app, "#export-text"))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import shutil
 from collections.abc import Sequence
@@ -14,14 +13,11 @@ from typing import Any
 
 from engine import exports, hub, models
 from engine.errors import UserError
-from engine.exports import Export, axolotl, llama_cpp, llamafactory, possible, script, sizes
+from engine.exports import Export, axolotl, llama_cpp, llamafactory, possible, running, script, sizes
 from engine.runs import Run
 from tui.feed.child import Message
 
 TOKEN = "HF_TOKEN"
-
-README = "README.md"
-PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -103,11 +99,11 @@ def finished(message: Message) -> Export:
 
 
 def how_to_run(run: Run, export: Export) -> list[str]:
-    """The lines with which an export is used, as they can be pasted into a shell or into Python."""
+    """The lines with which an export is used, as they can be pasted into a shell."""
     folder = str(export.folder)
     match export.facts.get("kind"):
         case "adapter" | "merged":
-            return _python(run, export)
+            return _asking(run, export)
         case "gguf":
             files = sorted(export.folder.glob("model-*.gguf"))
             lora = sorted(export.folder.glob("adapter-*.gguf"))
@@ -127,19 +123,16 @@ def how_to_run(run: Run, export: Export) -> list[str]:
     return []
 
 
-def _python(run: Run, export: Export) -> list[str]:
-    """The lines of the model card, with this machine's folders in them."""
-    try:
-        card = (export.folder / README).read_text("utf-8", errors="replace")
-        base = models.locate(run.recipe().model.id)
-    except (OSError, UserError):
-        return []
-    if (found := PYTHON.search(card)) is None:
-        return []
-    lines = found[1].replace('"FOLDER"', json.dumps(str(export.folder)))
-    if base is not None:
-        lines = lines.replace('"BASE_FOLDER"', json.dumps(str(base)))
-    return lines.splitlines()
+def _asking(run: Run, export: Export) -> list[str]:
+    """The program in its folder, told where the base lies that is on no hub."""
+    asked = f'python {running.PROGRAM} "{running.QUESTION}"'
+    if export.facts.get("kind") == "adapter":
+        try:
+            base = None if exports.on_the_hub(run) else models.locate(run.recipe().model.id)
+        except UserError:
+            return []
+        asked = f"BASE={_quoted(base)} {asked}" if base else asked
+    return [f"cd {_quoted(export.folder)}", asked]
 
 
 def _missing(run: Run, kind: str, options: Options) -> str:

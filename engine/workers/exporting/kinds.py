@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine import models
+from engine import exports, models
 from engine.exports import llama_cpp, ollama, parity, possible, sizes
 from engine.workers.adapters import Saved
 from engine.workers.exporting import about, adapter, check, gguf, llama_server, merged, parts, retraining
@@ -27,6 +27,8 @@ UNSERVED = (
     " there and export again, or compare a few answers yourself"
 )
 ROUNDING = "the weights were rounded to {}"
+UNROUNDED = "--dtype float32 rounds nothing, and takes twice the space"
+LESS_ROUNDED = "--types with one of more bits rounds less"
 REQUANTISED = (
     "the run learnt on 4-bit weights and is merged onto the originals, which 4 bits had rounded;"
     " --onto 4-bit merges onto what it learnt on"
@@ -47,7 +49,7 @@ def _adapter(work: Work) -> Plan:
         _describe(work, "adapter", notes, folder)
 
     loading = {
-        "base": None if adapter.is_public(saved) else str(work.base),
+        "base": None if exports.on_the_hub(work.run) else str(work.base),
         "dtype": saved.made_with["dtype"],
         "quantization": saved.made_with.get("quantization"),
     }
@@ -104,7 +106,9 @@ def _merged_onto(work: Work, how: Merge, below: str = "") -> Plan:
 def _rounded(work: Work, how: Merge, to: str) -> str:
     """Why the numbers may differ from the run's."""
     quantised = work.saved.made_with.get("quantization") is not None
-    return REQUANTISED if quantised and how.onto == "original" else ROUNDING.format(to)
+    if quantised and how.onto == "original":
+        return REQUANTISED
+    return "" if to == "float32" else f"{ROUNDING.format(to)}; {UNROUNDED}"
 
 
 def _gguf(work: Work) -> Plan:
@@ -120,6 +124,7 @@ def _gguf_onto(work: Work, how: Merge) -> Plan:
     server = tools.server
     lora = "lora" in types
     own_base = how.onto == "4-bit"
+    quantised = work.saved.made_with.get("quantization") is not None
     base_file = llama_cpp.BASE if own_base else f"{SCRATCH}/{llama_cpp.BASE}"
     notes = list(how.notes)
     if lora:
@@ -149,7 +154,11 @@ def _gguf_onto(work: Work, how: Merge) -> Plan:
         for kind in types:
             file = folder / gguf.name(kind)
             whole, alone = (base, file) if kind == "lora" else (file, None)
-            why = ROUNDING.format(kind) if kind in parity.QUANTISED else _rounded(work, how, "float16")
+            why = ROUNDING.format(kind)
+            if kind in parity.QUANTISED:
+                why += f"; {LESS_ROUNDED}"
+            elif quantised and how.onto == "original":
+                why = REQUANTISED
             bar = parity.QUANTISED.get(kind, parity.ROUNDED)
             one = llama_server.compared(server, whole, alone, asked, bar, why, progress, work.cancelled)
             found.append({**one, "differs": [f"{file.name}: {said}" for said in one["differs"]]})
