@@ -1,5 +1,4 @@
-"""Short runs of both small models and of each way to train: every kind that is made here, and the script's
-losses the run's."""
+"""Of each way to train: every kind of export that can be made of it, and the script's losses the run's."""
 
 from __future__ import annotations
 
@@ -12,73 +11,21 @@ from typing import Any
 
 import pytest
 
-from engine import exports, models, recipe, runs
+from engine import exports, models, runs
 from engine.events import Tail
 from engine.exports import llama_cpp, ollama
 from engine.runs import Run
-from tests.conftest import CASES, wait_for_end
+from tests.short_runs import PLANS, STEPS, short_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
-STORIES = CASES / "models" / "stories260K-hf-bos-eos-padded"
-STEPS = 24
 MODELS = ("merged", "ollama")
 OTHERS = ("script", "axolotl", "llamafactory")
-
-ONE_BATCH = {"batch_size": 8, "gradient_accumulation": 1}
-
-PLANS: dict[str, dict[str, Any]] = {
-    # In 4 bits, with gradients kept; the whole step is one micro-batch.
-    "tiny": {
-        "model": {"id": "builtin:tiny", "load_in_4bit": True},
-        "train": {"batch_size": 8, "gradient_accumulation": 1, "schedule": "cosine"},
-    },
-    # Unquantised, a step of two micro-batches, an alpha that scales by no power of two.
-    "stories": {
-        "model": {"id": str(STORIES), "load_in_4bit": False},
-        "lora": {"rank": 8, "alpha": 12},
-        "train": {"batch_size": 4, "gradient_accumulation": 2, "schedule": "linear"},
-    },
-    "all weights": {
-        "model": {"id": "builtin:tiny", "load_in_4bit": False},
-        "train": {"method": "full", "learning_rate": 1e-3, "neftune": 5.0, **ONE_BATCH},
-    },
-    "DoRA": {
-        "model": {"id": "builtin:tiny", "load_in_4bit": True},
-        "lora": {"rank": 8, "alpha": 12, "dora": True, "rank_stabilised": True, "plus_ratio": 4.0},
-        "train": ONE_BATCH,
-    },
-    "LoftQ": {
-        "model": {"id": "builtin:tiny", "load_in_4bit": True},
-        "lora": {"rank": 8, "alpha": 12, "init": "loftq", "rank_stabilised": True},
-        "train": {"neftune": 5.0, **ONE_BATCH},
-    },
-}
 
 
 @pytest.fixture(scope="module", params=PLANS)
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A short run, trained to its end by the real worker."""
-    if request.param == "stories" and not STORIES.is_dir():
-        pytest.skip("no shared/cases beside this checkout; IFT_TUI_CASES names them")
-    shape = PLANS[request.param]
-    common = {"steps": STEPS, "learning_rate": 4e-3, "warmup_steps": 4, "gradient_checkpointing": False}
-    plan = recipe.changed(
-        recipe.load("first-steps"),
-        model=shape["model"],
-        lora=shape.get("lora", {}),
-        train={**common, "optimizer": "adamw", "eval_every": 0, **shape["train"]},
-        data={"max_length": 512},
-        evaluate={"rows": 8, "samples": 0, "at_end": 0, "max_new_tokens": 32},
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IFT_TUI_HOME", str(tmp_path_factory.mktemp("short")))
-        patch.setenv("HF_HUB_OFFLINE", "1")
-        made = runs.create(plan)
-        runs.launch(made)
-        wait_for_end(made)
-        assert made.state().status == "finished", made.state().reason
-        return made
+    return short_run(request.param, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
