@@ -151,10 +151,14 @@ class ExportScreen(StepScreen):
         choice = self.query_one(KindList).pointed_at
         if choice is None:
             return
-        kinds = [one.kind for one in self.query_one(KindList).taken]
-        words = shlex.join(["ift-tui", "export", self._run.name, *self._options.words(kinds)])
-        lines = [about(choice), Content(""), Content.styled("The same as a command:", "$foreground-muted")]
-        lines.append(Content(clean(words, newlines=False)))
+        lines = [about(choice)]
+        taken = self.query_one(KindList).taken
+        if not any(one.missing for one in taken):
+            kinds = [one.kind for one in taken]
+            words = shlex.join(["ift-tui", "export", self._run.name, *self._options.words(kinds)])
+            head = f"e makes {', '.join(kinds)}, as does the command"
+            lines += [Content(""), Content.styled(head, "$foreground-muted")]
+            lines.append(Content(clean(words, newlines=False)))
         if choice.made is not None:
             lines += [Content(""), detail(choice.made, how_to_run(self._run, choice.made))]
         self._page(choice.kind, Content("\n").join(lines))

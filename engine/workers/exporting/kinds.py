@@ -66,7 +66,8 @@ def _merged(work: Work) -> Plan:
 
 
 def _onto(work: Work, onto: str, plan: Callable[[Work, Merge], Plan]) -> Plan:
-    """auto: onto the base's own weights, and where that does not answer as a 4-bit run did, onto its own."""
+    """auto: onto the base's own weights, and where that does not answer as a 4-bit run did, onto its own.
+    What one kind found out holds for the next: the weights are the same."""
     quantised = work.saved.made_with.get("quantization") is not None
     if onto == "auto" and work.run.recipe().lora.init == "loftq" and quantised:
         onto = "4-bit"  # it makes up for what the originals never lost
@@ -74,11 +75,19 @@ def _onto(work: Work, onto: str, plan: Callable[[Work, Merge], Plan]) -> Plan:
         return plan(work, merged.plan(work.saved, work.base, work.asked.dtype, onto))
 
     def otherwise(found: dict[str, Any]) -> Plan:
-        how = merged.plan(work.saved, work.base, work.asked.dtype, "4-bit")
         share = f"on {found['share']:.1%} of the tokens, wanted {found['bar']:.0%}"
-        how.notes.append(f"merged onto the originals it agreed with the run {share}, and was not kept")
+        said = f"merged onto the originals it agreed with the run {share}, and was not kept"
+        if plan is not _gguf_onto:  # whose files are rounded further
+            work.not_onto_originals = said
+        return onto_its_own(said)
+
+    def onto_its_own(why: str) -> Plan:
+        how = merged.plan(work.saved, work.base, work.asked.dtype, "4-bit")
+        how.notes.append(why)
         return plan(work, how)
 
+    if work.not_onto_originals:
+        return onto_its_own(work.not_onto_originals)
     first = plan(work, merged.plan(work.saved, work.base, work.asked.dtype, "original"))
     return dataclasses.replace(first, otherwise=otherwise)
 

@@ -40,6 +40,7 @@ class Work:
     channel: Channel
     cancelled: Callable[[], bool]
     answers: Asked | None = None
+    not_onto_originals: str = ""  # why, once it was found that this merge does not answer as the run did
     _last: float = 0.0
 
     @property
