@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,12 +51,13 @@ FIRST = {FORMER: PLANS["went on"]}
 
 
 @functools.cache
-def short_run(way: str, factory: pytest.TempPathFactory) -> Run:
-    """A run of a plan, trained to its end. Skips where its model is not here."""
+def short_run(way: str, folder: Path) -> Run:
+    """A run of a plan, trained to its end, in a home of its own below a folder. Skips where its model is not
+    here."""
     if way == "stories" and not STORIES.is_dir():
         pytest.skip("no shared/cases beside this checkout; IFT_TUI_CASES names them")
     shape = {**PLANS, **FIRST}[way]
-    model = {**shape["model"], "adapter": str(short_run(FORMER, factory).adapter) if way == "went on" else ""}
+    model = {**shape["model"], "adapter": str(short_run(FORMER, folder).adapter) if way == "went on" else ""}
     common = {"steps": STEPS, "learning_rate": 4e-3, "warmup_steps": 4, "gradient_checkpointing": False}
     plan = recipe.changed(
         recipe.load("first-steps"),
@@ -66,7 +68,7 @@ def short_run(way: str, factory: pytest.TempPathFactory) -> Run:
         evaluate={"rows": 8, "samples": 0, "at_end": 0, "max_new_tokens": 32},
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IFT_TUI_HOME", str(factory.mktemp("short")))
+        patch.setenv("IFT_TUI_HOME", str(folder / f"short-{way.replace(' ', '-')}"))
         patch.setenv("HF_HUB_OFFLINE", "1")
         made = runs.create(plan)
         runs.launch(made)

@@ -29,7 +29,7 @@ APART = {"DoRA", "all weights"}
 
 @pytest.fixture(scope="module")
 def each(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    return {way: short_run(way, tmp_path_factory) for way in PLANS if way != "stories"}
+    return {way: short_run(way, tmp_path_factory.getbasetemp()) for way in PLANS if way != "stories"}
 
 
 def asked(session: Session) -> dict[str, Any]:

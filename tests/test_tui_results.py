@@ -62,6 +62,7 @@ def exported(run: Run, kind: str, status: str = "passed", **facts: Any) -> Path:
     folder = run.path / "exports" / (kind + (exports.FAILED if status == "failed" else ""))
     folder.mkdir(parents=True)
     (folder / exports.FILE).write_text(json.dumps(facts_of(kind, status, **facts)), "utf-8")
+    (folder / "ask.py").touch()
     return folder
 
 
@@ -144,11 +145,15 @@ async def test_all_that_came_out_of_a_run_is_on_one_page() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await at_results(app, pilot)
         said = text(app, "#results-text")
-        assert "tuned loss ✓ better by 4.25 (4.00 to 4.50)" in " ".join(said.split())
+        flat = " ".join(said.split())
+        assert "tuned loss ✓ better by 4.25 (4.00 to 4.50)" in flat
         assert "tuned (adapter c0ffee01) preferred in 8 of 10 votes that decided" in said
         assert "win rate 80% (49% to 94%), of 10 votes" in said
         assert "✓ passed · adapter · 1.1 MB · 30 min ago" in said and "16 of 16 answers are the run's" in said
-        assert "✗ failed · merged.failed" in said and "stop token: [the] run ends at 2, which stops" in said
+        assert "✗ failed · merged.failed" in said and "stop token: [the] run ends at 2, which stops" in flat
+        lines = said.splitlines()
+        at = next(i for i, line in enumerate(lines) if "does not answer as" in line)
+        assert lines[at + 1].startswith("    "), "what is wrapped stays beneath its beginning"
         assert said.count("of a former adapter") == 1
         assert "? not checked · script" in said and "it trains anew and was not run" in said
         assert "checkpoints         1.0 MB" in said and "The 1 other run:" in said and "-other" in said

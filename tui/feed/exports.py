@@ -125,6 +125,8 @@ def how_to_run(run: Run, export: Export) -> list[str]:
 
 def _asking(run: Run, export: Export) -> list[str]:
     """The program in its folder, told where the base lies that is on no hub."""
+    if not (export.folder / running.PROGRAM).is_file():
+        return []
     asked = f'python {running.PROGRAM} "{running.QUESTION}"'
     if export.facts.get("kind") == "adapter":
         try:

@@ -156,7 +156,7 @@ class ExportScreen(StepScreen):
         if not any(one.missing for one in taken):
             kinds = [one.kind for one in taken]
             words = shlex.join(["ift-tui", "export", self._run.name, *self._options.words(kinds)])
-            head = f"e makes {', '.join(kinds)}, as does the command"
+            head = f"e makes {', '.join(kinds)}; as a command:"
             lines += [Content(""), Content.styled(head, "$foreground-muted")]
             lines.append(Content(clean(words, newlines=False)))
         if choice.made is not None:
