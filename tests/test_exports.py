@@ -432,6 +432,27 @@ def test_what_is_cancelled_leaves_nothing_and_takes_nothing(tmp_path: Path) -> N
     assert exports.read(target).status == "passed"
 
 
+def test_a_disk_that_fills_up_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    """/dev/full refuses what is written to it, as a full disk does."""
+    from engine.workers import export
+    from engine.workers.exporting.placing import placed
+
+    def filled(folder: Path) -> dict[str, Any]:
+        (folder / "whole").write_text("x")
+        (folder / "model.safetensors").symlink_to("/dev/full")
+        (folder / "model.safetensors").write_bytes(b"x")
+        return {"status": "passed"}
+
+    placed(tmp_path / "merged", fill("passed"))
+    with pytest.raises(OSError) as caught:
+        placed(tmp_path / "merged", filled)
+    assert str(export.unforeseen(caught.value)).startswith("the disk is full; nothing half written was left")
+    assert [path.name for path in tmp_path.iterdir()] == ["merged"]
+    assert exports.read(tmp_path / "merged").status == "passed"
+    assert "memory ran out" in str(export.unforeseen(MemoryError()))
+    assert str(export.unforeseen(ValueError("odd\nmore"))).startswith("ValueError: odd; nothing half")
+
+
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     from engine.workers.exporting.placing import placed
 

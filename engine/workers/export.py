@@ -14,6 +14,7 @@ before stays. SIGTERM does the same; a closed stdin is no cancel, so that it run
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -28,10 +29,13 @@ from engine import exports, lock, resume
 from engine.errors import RunFailed, UserError
 from engine.exports import llama_cpp, possible, sizes
 from engine.runs import Run
+from engine.workers import failures
 from engine.workers.exporting import placing, upload
 from engine.workers.io import Channel, Stopped
 
 ROWS = 16
+
+LEFT = "nothing half written was left, exports made before stay"
 
 
 def main() -> int:
@@ -45,10 +49,23 @@ def main() -> int:
     try:
         return export(Run(asked.run), asked, channel, cancel.is_set)
     except Stopped:
-        channel.error(RunFailed("cancelled; nothing half written was left, exports made before stay"))
-    except (UserError, RunFailed, OSError, ValueError, RuntimeError) as error:
+        channel.error(RunFailed(f"cancelled; {LEFT}"))
+    except (UserError, RunFailed) as error:
         channel.error(error)
+    except (OSError, ValueError, RuntimeError, MemoryError) as error:
+        channel.error(unforeseen(error))
     return 1
+
+
+def unforeseen(error: Exception) -> RunFailed:
+    """What nobody looked for beforehand, as a sentence with what to do."""
+    said = (str(error).strip().splitlines() or [""])[0]
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return RunFailed(f"the disk is full; {LEFT}; free some space, or name another place with --out")
+    if failures.ran_out(error) or isinstance(error, MemoryError):
+        return RunFailed(f"memory ran out; {LEFT}; close what else holds it, or export on a larger machine")
+    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    return RunFailed(f"{what}; {LEFT}; export again once that is mended")
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
