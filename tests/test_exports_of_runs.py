@@ -10,8 +10,9 @@ import yaml as pyyaml
 
 from engine import initial, models, recipe, runs
 from engine.errors import UserError
-from engine.exports import axolotl, card, llamafactory, possible, script
+from engine.exports import axolotl, card, llamafactory, possible, script, sizes
 from engine.schema import Settled
+from tui.feed.exports import Options, choices
 
 PLAN = Settled(batch_size=2, gradient_accumulation=3, learning_rate=2e-5, schedule="linear", steps=7)
 
@@ -101,6 +102,21 @@ def test_what_cannot_be_made_of_a_run_is_known_beforehand(
         possible.check(run, **asked)
     for kind in ("merged", "script", "axolotl", "hub"):
         possible.check(run, kind)
+
+
+def test_what_goes_up_must_be_one_that_can_be_made(home: Path) -> None:
+    run = runs.create(recipe.changed(recipe.load("first-steps"), **FULL[0]))
+    known = {one.kind: one.missing for one in choices(run, Options(repo="org/name"))}
+    assert known["adapter"] == known["hub"] and FULL[1] in known["hub"] and not known["merged"]
+    assert not choices(run, Options(repo="org/name", of="merged"))[-1].missing
+
+
+def test_first_weights_count_in_the_size_of_a_script(home: Path) -> None:
+    for change, more in (({}, 0), (LOFTQ[0], 1_000_000)):
+        run = runs.create(recipe.changed(recipe.load("first-steps"), **change))
+        run.adapter.mkdir()
+        (run.adapter / initial.WEIGHTS).write_bytes(bytes(1_000_000))
+        assert sizes.forecast(run, "script") == sizes.BESIDE + more
 
 
 def test_a_run_that_went_on_names_the_adapter_and_no_folder_of_it() -> None:

@@ -141,6 +141,7 @@ def check(run: Run, asked: argparse.Namespace, kinds: Sequence[str]) -> None:
     if "gguf" in kinds:
         llama_cpp.check(llama_cpp.found(asked.llama_cpp), types)
     if "hub" in kinds:
+        possible.check(run, asked.of)
         upload.check(asked.repo, asked.dry_run)
         if asked.of not in kinds:
             upload.ready(run, asked.of, asked.checkpoint)

@@ -145,6 +145,7 @@ def _missing(run: Run, kind: str, options: Options) -> str:
     if kind == "gguf":
         llama_cpp.check(llama_cpp.found(_folder(options.llama_cpp) if options.llama_cpp else None), types)
     if kind == "hub":
+        possible.check(run, options.of)
         if not options.repo:
             return "it is not said where it goes: o takes ORG/NAME"
         if not options.dry_run and (variable := hub.offline()):
