@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 import yaml as pyyaml
 
-from engine import exports, models, recipe, render
+from engine import exports, models, recipe, render, runs
 from engine.errors import RunFailed, UserError
 from engine.exports import (
     axolotl,
@@ -430,6 +431,49 @@ def test_what_is_cancelled_leaves_nothing_and_takes_nothing(tmp_path: Path) -> N
         placed(target, cancelled)
     assert [path.name for path in tmp_path.iterdir()] == ["merged"]
     assert exports.read(target).status == "passed"
+
+
+def test_a_wish_to_end_waits_until_the_new_one_stands_for_the_former(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.workers import durable
+    from engine.workers.exporting import placing
+    from engine.workers.io import Stopped
+
+    def end(*_: object) -> None:
+        raise Stopped("cancelled")
+
+    remove = durable.remove
+
+    def removed(path: Path) -> None:
+        remove(path)
+        signal.raise_signal(signal.SIGTERM)
+
+    target = tmp_path / "merged"
+    placing.placed(target, fill("passed"))
+    before = signal.signal(signal.SIGTERM, end)
+    monkeypatch.setattr(durable, "remove", removed)
+    try:
+        with pytest.raises(Stopped):
+            placing.placed(target, fill("not checked"))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert exports.read(target).status == "not checked" and [*tmp_path.iterdir()] == [target]
+
+
+@pytest.mark.slow
+def test_a_cancel_does_not_wait_for_libraries_to_load(home: Path) -> None:
+    """A run without an adapter: had it been waited for, that would be said."""
+    run = runs.create(recipe.load("first-steps"))
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "engine.workers.export", str(run.path), "--to", "adapter"],
+        input='{"do": "cancel"}\n',
+        capture_output=True,
+        text=True,
+    )
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert done.returncode == 1 and said["message"].startswith("cancelled; nothing half written"), done.stderr
+    assert not exports.listed(run)
 
 
 def test_a_disk_that_fills_up_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:

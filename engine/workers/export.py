@@ -7,8 +7,9 @@ Started as `export RUN --to KIND[,KIND] [--out FOLDER] [--checkpoint STEP] [--ro
 {"kind": "exported", "export": KIND, "folder", **export.json} ...    (engine/exports says what is in it)
 {"kind": "done", "exports": [...]: the same, "failed": how many of them}
 
-Asked on stdin: {"do": "cancel"}: it ends soon, what is under way leaves nothing behind, what was exported
-before stays. SIGTERM does the same; a closed stdin is no cancel, so that it runs from a script.
+Asked on stdin: {"do": "cancel"}: it ends at once, also while libraries or a model are still loading; what is
+under way leaves nothing behind, what was exported before stays. SIGTERM does the same; a closed stdin is no
+cancel, so that it runs from a script.
 """
 
 from __future__ import annotations
@@ -43,17 +44,22 @@ def main() -> int:
     channel = Channel()
     asked = arguments()
     cancel = threading.Event()
-    for wish in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(wish, lambda *_: cancel.set())
-    threading.Thread(target=_listen, args=(channel, cancel), daemon=True).start()
+
+    def end(*_: object) -> None:
+        if not cancel.is_set():  # once: what cleans up after it is not to be disturbed
+            cancel.set()
+            raise Stopped("cancelled")
+
     try:
+        for wish in placing.WISHES:
+            signal.signal(wish, end)
+        threading.Thread(target=_listen, args=(channel,), daemon=True).start()
         return export(Run(asked.run), asked, channel, cancel.is_set)
-    except Stopped:
-        channel.error(RunFailed(f"cancelled; {LEFT}"))
-    except (UserError, RunFailed) as error:
-        channel.error(error)
-    except (OSError, ValueError, RuntimeError, MemoryError) as error:
-        channel.error(unforeseen(error))
+    except (Stopped, UserError, RunFailed, OSError, ValueError, RuntimeError, MemoryError) as error:
+        if cancel.is_set():  # a library may have made another error of it
+            channel.error(RunFailed(f"cancelled; {LEFT}"))
+        else:
+            channel.error(error if isinstance(error, UserError | RunFailed) else unforeseen(error))
     return 1
 
 
@@ -90,10 +96,12 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def _listen(channel: Channel, cancel: threading.Event) -> None:
+def _listen(channel: Channel) -> None:
     for request in channel.requests():
         if request.get("do") == "cancel":
-            cancel.set()
+            main = threading.main_thread().ident
+            assert main is not None
+            signal.pthread_kill(main, signal.SIGTERM)
 
 
 def export(run: Run, asked: argparse.Namespace, channel: Channel, cancelled: Callable[[], bool]) -> int:

@@ -260,10 +260,9 @@ class ExportScreen(StepScreen):
             if self.stands:
                 self._read()  # how it came out stands in the list as well
             return
-        if message["kind"] == "done" or not self.stands:
+        if message["kind"] == "done" or self._ending or not self.stands:
             return
-        if not self._ending:
-            self._say(f"{doing(message)} · {ESCAPE}")
+        self._say(f"{doing(message)} · {ESCAPE}")
         at = f"{len(self._told) + 1} of {len(kinds)} · " if len(kinds) > 1 else ""
         now = [Content(clean(f"{at}{doing(message)}"))]
         if message.get("total"):
@@ -277,6 +276,9 @@ class ExportScreen(StepScreen):
             self.action_back()
         elif await self.app.push_screen_wait(ConfirmScreen("End the export?", CANCEL)) and self._worker:
             self._ending = True
+            self._page(
+                "Ending", Content("\n\n").join([Content("taking back what is under way …"), *self._told])
+            )
             self._say("ending … esc again leaves")
             if self._hears:
                 await self._worker.tell("cancel")
