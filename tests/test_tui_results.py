@@ -295,20 +295,23 @@ def test_the_command_that_is_shown_is_one_that_works() -> None:
 
 def test_options_are_checked_before_they_are_taken() -> None:
     given = {
-        "prompts": "4", "number_type": "auto", "merged_onto": "auto", "gguf_types": "f16",
+        "checkpoint": " 200", "prompts": "4", "number_type": "auto", "merged_onto": "auto",
+        "gguf_types": "f16",
         "ollama_holds": "merged", "llama_cpp": "",
         "hub_place": "", "hub_export": "adapter", "hub_public": False, "hub_dry_run": True,
     }  # fmt: skip
-    assert taken(given) == Options(4, types="f16")
+    assert taken(given, [200, 400]) == Options(4, types="f16", checkpoint="200")
+    assert taken(given, [200]).words(["merged"])[-2:] == ["--checkpoint", "200"]
     for wrong in (
         {"prompts": "0"},
         {"number_type": "int3"},
         {"gguf_types": "q9"},
         {"hub_export": "all"},
         {"merged_onto": "8-bit"},
+        {"checkpoint": "100"},
     ):
-        with pytest.raises(UserError, match=r"prompts|number type|types|hub export|merged onto"):
-            taken({**given, **wrong})
+        with pytest.raises(UserError, match=r"prompts|number type|types|hub export|merged onto|checkpoint"):
+            taken({**given, **wrong}, [200, 400])
 
 
 def test_what_it_does_is_said_in_bytes_or_prompts() -> None:

@@ -34,6 +34,7 @@ class Options:
     of: str = "adapter"
     public: bool = False
     dry_run: bool = True
+    checkpoint: str = ""  # a step; of the run's end where it is empty
 
     def words(self, kinds: Sequence[str]) -> list[str]:
         """What stands after the run, for the worker and for `ift-tui export` alike: what is not usual."""
@@ -49,6 +50,7 @@ class Options:
             ("--llama-cpp", folder, ""),
             ("--repo", self.repo, ""),
             ("--of", self.of, usual.of),
+            ("--checkpoint", self.checkpoint, usual.checkpoint),
         ):
             asked += [flag, value] if value != other else []
         if "hub" in kinds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from textual import work
@@ -13,6 +14,7 @@ from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import SelectionList
 
+from engine import beside
 from engine.errors import RunFailed, UserError
 from engine.exports import llama_cpp
 from engine.exports.sizes import ROOM
@@ -59,9 +61,9 @@ class ExportScreen(StepScreen):
         "Before an adapter or a merged model is called done it is loaded the way its users load it, and "
         "asked what the run was asked. If it does not answer as the run did, it is kept as NAME.failed, with "
         "what differs. What could not be asked here is called not checked.\n\n"
-        "o has the number of prompts, the number type, which GGUF files are made, where llama.cpp lies, and "
-        "the place on the hub. escape ends an export under way: nothing half written is left. The page on a "
-        "kind has the same as a command."
+        "o has the checkpoint that is exported in place of the run's end, the number of prompts, the number "
+        "type, which GGUF files are made, where llama.cpp lies, and the place on the hub. escape ends an "
+        "export under way: nothing half written is left. The page on a kind has the same as a command."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -176,8 +178,10 @@ class ExportScreen(StepScreen):
 
     @work(group="options")
     async def action_options(self) -> None:
-        now = self._options
+        now, steps = self._options, beside.steps(self._run)
+        there = ", ".join(map(str, steps)) or "none is here"
         fields = [
+            Field("checkpoint", now.checkpoint, f"empty: the run's end; {there}"),
             Field("prompts", str(now.prompts), "held-out ones, asked of both"),
             Field("number_type", now.dtype, ", ".join(DTYPES)),
             Field("merged_onto", now.onto, ", ".join(ONTO)),
@@ -192,14 +196,14 @@ class ExportScreen(StepScreen):
 
         def wrong(given: Fields) -> str:
             try:
-                taken(given)
+                taken(given, steps)
             except UserError as error:
                 return str(error)
             return ""
 
         given = await self.app.push_screen_wait(FormScreen("Export with", fields, wrong))
         if given is not None and self.stands and self._worker is None:
-            self._options = taken(given)
+            self._options = taken(given, steps)
             self._told = []
             self._read()
 
@@ -311,8 +315,12 @@ def doing(message: dict[str, Any]) -> str:
     return f"{said} · {message['done']:,} of {counted(message['total'], 'prompt')}"
 
 
-def taken(given: Fields) -> Options:
-    """What the fields hold. Raises UserError, naming the field."""
+def taken(given: Fields, steps: Sequence[int] = ()) -> Options:
+    """What the fields hold; steps: of the run's checkpoints. Raises UserError, naming the field."""
+    checkpoint = given["checkpoint"].strip()
+    if checkpoint and checkpoint not in map(str, steps):
+        there = ", ".join(map(str, steps)) or "none"
+        raise UserError(f"checkpoint: no such step; there is {there} (found {checkpoint!r})")
     if not given["prompts"].isdecimal() or not int(given["prompts"]):
         raise UserError(f"prompts: must be a whole number above 0 (found {given['prompts']!r})")
     fields = {"number_type": DTYPES, "merged_onto": ONTO, "ollama_holds": OLLAMA, "hub_export": UPLOADED}
@@ -331,4 +339,5 @@ def taken(given: Fields) -> Options:
         given["hub_export"],
         given["hub_public"],
         given["hub_dry_run"],
+        checkpoint,
     )
