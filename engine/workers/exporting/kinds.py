@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from engine import exports, models
 from engine.exports import llama_cpp, ollama, parity, possible, sizes
 from engine.workers.adapters import Saved
@@ -62,34 +64,57 @@ def _adapter(work: Work) -> Plan:
 
 
 def _merged(work: Work) -> Plan:
-    return _onto(work, work.asked.onto, _merged_onto)
+    return _onto(work, _merged_onto)
 
 
-def _onto(work: Work, onto: str, plan: Callable[[Work, Merge], Plan]) -> Plan:
-    """auto: onto the base's own weights, and where that does not answer as a 4-bit run did, onto its own.
-    What one kind found out holds for the next: the weights are the same."""
-    quantised = work.saved.made_with.get("quantization") is not None
-    if onto == "auto" and work.run.recipe().lora.init == "loftq" and quantised:
-        onto = "4-bit"  # it makes up for what the originals never lost
-    if onto != "auto" or not quantised or possible.is_packed(work.base):
-        return plan(work, merged.plan(work.saved, work.base, work.asked.dtype, onto))
+def _onto(work: Work, plan: Callable[[Work, Merge], Plan], dtype: str = "auto") -> Plan:
+    """The first of the ways to merge, and where that does not answer as the run did, the next. What one kind
+    found out holds for the next: the weights are the same. dtype: unless a person asks for one."""
+    ways = _ways(work, dtype)
+    known = plan is _merged_onto or plan is _ollama_onto  # a GGUF file is rounded further
 
-    def otherwise(found: dict[str, Any]) -> Plan:
-        share = f"on {found['share']:.1%} of the tokens, wanted {found['bar']:.0%}"
-        said = f"merged onto the originals it agreed with the run {share}, and was not kept"
-        if plan is not _gguf_onto:  # whose files are rounded further
-            work.not_onto_originals = said
-        return onto_its_own(said)
+    def tried(number: int, why: list[str]) -> Plan:
+        onto, dtype = ways[number]
+        how = merged.plan(work.saved, work.base, dtype, onto)
+        how.notes.extend(why)
+        made = plan(work, how)
+        if number + 1 == len(ways):
+            return made
 
-    def onto_its_own(why: str) -> Plan:
-        how = merged.plan(work.saved, work.base, work.asked.dtype, "4-bit")
-        how.notes.append(why)
-        return plan(work, how)
+        def otherwise(found: dict[str, Any]) -> Plan:
+            what = (
+                "onto the originals" if onto == "original" else f"in {str(how.dtype).removeprefix('torch.')}"
+            )
+            share = f"on {found['share']:.1%} of the tokens, wanted {found['bar']:.0%}"
+            said = [*why, f"merged {what} it agreed with the run {share}, and was not kept"]
+            if known:
+                work.refuted = said
+            return tried(number + 1, said)
 
-    if work.not_onto_originals:
-        return onto_its_own(work.not_onto_originals)
-    first = plan(work, merged.plan(work.saved, work.base, work.asked.dtype, "original"))
-    return dataclasses.replace(first, otherwise=otherwise)
+        return dataclasses.replace(made, otherwise=otherwise)
+
+    begun = min(len(work.refuted), len(ways) - 1)
+    return tried(begun, work.refuted[:begun])
+
+
+def _ways(work: Work, dtype: str) -> list[tuple[str, str]]:
+    """What to merge onto, and in which number type. A 4-bit run on the base's own weights, then on what it
+    learnt on; one that computed in 32 bits at last in float16, eight times finer than bfloat16."""
+    onto = work.asked.onto
+    own = work.saved.made_with.get("quantization") is not None and not possible.is_packed(work.base)
+    if onto == "auto" and own:
+        # LoftQ makes up for what the originals never lost.
+        loftq = work.run.recipe().lora.init == "loftq"
+        places = ["4-bit"] if loftq else ["original", "4-bit"]
+    else:
+        places = [onto]
+    if work.asked.dtype != "auto":
+        dtype = work.asked.dtype
+    ways = [(one, dtype) for one in places]
+    first = merged.plan(work.saved, work.base, dtype, places[0])
+    if dtype == "auto" and first.dtype == torch.bfloat16 and work.saved.made_with["dtype"] == "float32":
+        ways.append((places[-1], "float16"))
+    return ways
 
 
 def _merged_onto(work: Work, how: Merge, below: str = "") -> Plan:
@@ -121,7 +146,9 @@ def _rounded(work: Work, how: Merge, to: str) -> str:
 
 
 def _gguf(work: Work) -> Plan:
-    return _onto(work, work.asked.onto, _gguf_onto)
+    # The converter makes f16 of it, which rounded to bfloat16 before would be rounded twice.
+    sixteen = merged.plan(work.saved, work.base, "auto", work.asked.onto).dtype.itemsize == 2
+    return _onto(work, _gguf_onto, "float16" if sixteen else "auto")
 
 
 def _gguf_onto(work: Work, how: Merge) -> Plan:
@@ -185,7 +212,7 @@ def _gguf_onto(work: Work, how: Merge) -> Plan:
 
 
 def _ollama(work: Work) -> Plan:
-    return _onto(work, work.asked.onto, _ollama_onto)
+    return _onto(work, _ollama_onto)
 
 
 def _ollama_onto(work: Work, how: Merge) -> Plan:
