@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from engine import exports, models
+from engine.exports import running
 from engine.runs import Run
 from tui.__main__ import main
 
@@ -80,13 +81,31 @@ def test_the_card_says_what_a_stranger_must_know(run: Run, exported: dict[str, A
 
 
 @pytest.mark.long
-def test_the_card_runs_as_it_says(run: Run, exported: dict[str, Any]) -> None:
-    """Its four lines of Python, by a process that knows nothing of this program."""
-    folder = exports.place(run, "merged")
+@pytest.mark.parametrize("kind", ["adapter", "merged"])
+def test_the_card_and_the_program_run_and_say_the_same(
+    kind: str, run: Run, exported: dict[str, Any], tmp_path: Path
+) -> None:
+    """By a process that knows nothing of this program; the folder may lie anywhere."""
+    folder = tmp_path / "elsewhere"
+    shutil.copytree(exports.place(run, kind), folder)
     card = (folder / "README.md").read_text("utf-8")
-    code = card.split("```python\n")[1].split("```")[0].replace("FOLDER", str(folder))
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd="/")
-    assert done.returncode == 0 and done.stdout.strip(), done.stderr
+    code = card.split("```python\n")[1].split("```")[0]
+    assert code.count("\n") == 4 and ("load_in_4bit=True" in code) == (kind == "adapter")
+    base = models.MODELS / "tiny"
+    for word, place in (('"FOLDER"', folder), ('"BASE_FOLDER"', base)):
+        code = code.replace(word, repr(str(place)))
+    said = []
+    for words in (["-c", code], [str(folder / running.PROGRAM), running.QUESTION]):
+        done = subprocess.run(
+            [sys.executable, "-P", *words],
+            capture_output=True,
+            text=True,
+            cwd="/",
+            env={**os.environ, "BASE": str(base)},
+        )
+        assert done.returncode == 0 and done.stdout.strip(), done.stderr
+        said.append(done.stdout)
+    assert said[0] == said[1]
 
 
 @pytest.fixture(scope="module")

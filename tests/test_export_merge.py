@@ -170,6 +170,39 @@ def test_a_base_that_is_stored_in_four_bits_is_turned_back(tmp_path: Path) -> No
     assert torch.allclose(said, expected, atol=1e-3)
 
 
+def test_a_weight_is_rounded_to_4_bits_where_training_had_it_so(tmp_path: Path) -> None:
+    """With the modules that Unsloth leaves out, some of which are called like parts of others."""
+    import torch
+    from bitsandbytes import functional
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    from engine.runs import Run
+    from engine.workers.adapters import Saved
+    from engine.workers.exporting import merged, stored
+
+    base, adapter, _ = made(tmp_path, "tied")
+    four = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.float32,
+        llm_int8_skip_modules=["lm_head", "mlp.gate", "o_proj"],
+    )
+    model = AutoModelForCausalLM.from_pretrained(base, quantization_config=four, dtype="float32")
+    saved = Saved(Run(tmp_path), 1, adapter, "", {}, {"quantization": four.to_dict()})
+    restored = merged.requantised(base, saved)
+    rounded = set()
+    for one in stored.tensors(base):
+        weight = stored.read(one)
+        held = model.get_parameter(one.name)
+        state = getattr(held, "quant_state", None)
+        expected = held.data if state is None else functional.dequantize_4bit(held.data, state)
+        assert torch.equal(restored(one.name, weight), expected.to(weight.dtype)), one.name
+        if state is not None:
+            rounded.add(one.name.split(".")[-2])
+    assert rounded == {"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj", "down_proj"}
+
+
 def test_loftqs_first_weights_are_worked_out_again_from_the_files(tmp_path: Path) -> None:
     """As loftq.py gave them to the loaded model."""
     import torch

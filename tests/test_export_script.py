@@ -1,5 +1,4 @@
-"""Short runs of both small models and of each way to train: every kind that is made here, and the script's
-losses the run's."""
+"""Of each way to train: every kind of export that can be made of it, and the script's losses the run's."""
 
 from __future__ import annotations
 
@@ -12,73 +11,27 @@ from typing import Any
 
 import pytest
 
-from engine import exports, models, recipe, runs
+from engine import exports, models, runs
 from engine.events import Tail
 from engine.exports import llama_cpp, ollama
 from engine.runs import Run
-from tests.conftest import CASES, wait_for_end
+from tests.short_runs import PLANS, STEPS, short_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
-STORIES = CASES / "models" / "stories260K-hf-bos-eos-padded"
-STEPS = 24
 MODELS = ("merged", "ollama")
 OTHERS = ("script", "axolotl", "llamafactory")
 
-ONE_BATCH = {"batch_size": 8, "gradient_accumulation": 1}
-
-PLANS: dict[str, dict[str, Any]] = {
-    # In 4 bits, with gradients kept; the whole step is one micro-batch.
-    "tiny": {
-        "model": {"id": "builtin:tiny", "load_in_4bit": True},
-        "train": {"batch_size": 8, "gradient_accumulation": 1, "schedule": "cosine"},
-    },
-    # Unquantised, a step of two micro-batches, an alpha that scales by no power of two.
-    "stories": {
-        "model": {"id": str(STORIES), "load_in_4bit": False},
-        "lora": {"rank": 8, "alpha": 12},
-        "train": {"batch_size": 4, "gradient_accumulation": 2, "schedule": "linear"},
-    },
-    "all weights": {
-        "model": {"id": "builtin:tiny", "load_in_4bit": False},
-        "train": {"method": "full", "learning_rate": 1e-3, "neftune": 5.0, **ONE_BATCH},
-    },
-    "DoRA": {
-        "model": {"id": "builtin:tiny", "load_in_4bit": True},
-        "lora": {"rank": 8, "alpha": 12, "dora": True, "rank_stabilised": True, "plus_ratio": 4.0},
-        "train": ONE_BATCH,
-    },
-    "LoftQ": {
-        "model": {"id": "builtin:tiny", "load_in_4bit": True},
-        "lora": {"rank": 8, "alpha": 12, "init": "loftq", "rank_stabilised": True},
-        "train": {"neftune": 5.0, **ONE_BATCH},
-    },
-}
-
 
 @pytest.fixture(scope="module", params=PLANS)
-def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A short run, trained to its end by the real worker."""
-    if request.param == "stories" and not STORIES.is_dir():
-        pytest.skip("no shared/cases beside this checkout; IFT_TUI_CASES names them")
-    shape = PLANS[request.param]
-    common = {"steps": STEPS, "learning_rate": 4e-3, "warmup_steps": 4, "gradient_checkpointing": False}
-    plan = recipe.changed(
-        recipe.load("first-steps"),
-        model=shape["model"],
-        lora=shape.get("lora", {}),
-        train={**common, "optimizer": "adamw", "eval_every": 0, **shape["train"]},
-        data={"max_length": 512},
-        evaluate={"rows": 8, "samples": 0, "at_end": 0, "max_new_tokens": 32},
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IFT_TUI_HOME", str(tmp_path_factory.mktemp("short")))
-        patch.setenv("HF_HUB_OFFLINE", "1")
-        made = runs.create(plan)
-        runs.launch(made)
-        wait_for_end(made)
-        assert made.state().status == "finished", made.state().reason
-        return made
+def way(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def run(way: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return short_run(way, tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="module")
@@ -112,13 +65,14 @@ def test_what_can_be_loaded_here_answers_as_the_run_did(run: Run, made: dict[str
         assert made[kind]["status"] == "not checked" and "was not run" in made[kind]["why"]
 
 
-def test_gguf_files_answer_as_the_run_did(run: Run) -> None:
+def test_gguf_files_answer_as_the_run_did(way: str, run: Run) -> None:
     """By llama.cpp's own converter, quantiser and server, of the folder that LLAMA_CPP names."""
     if not os.environ.get(llama_cpp.VARIABLE):
         pytest.skip(f"no llama.cpp: {llama_cpp.VARIABLE} names its folder")
     lora = run.recipe().lora
     alone = bool(has_adapter(run)) and not lora.dora
-    types = [kind for kind in llama_cpp.TYPES if kind != "lora" or alone]
+    # Fewer bits are made of f16, whatever way that came about.
+    types = ["f16", *(["q8_0", "q4_k_m"] if way in ("tiny", "stories") else []), *(["lora"] if alone else [])]
     words = ["--to", "gguf", "--types", ",".join(types), "--rows", "6", "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "tui", "export", str(run.path), *words],
@@ -126,14 +80,17 @@ def test_gguf_files_answer_as_the_run_did(run: Run) -> None:
         text=True,
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )
-    assert done.returncode == 0, done.stderr[-2000:] + done.stdout[:500]
+    assert done.returncode == 0, done.stderr[-2000:] + done.stdout[:2000]
     (made,) = json.loads(done.stdout)["exports"]
     assert made["status"] == "passed" and made["parity"]["logits"] < made["parity"]["gap"], made
-    files = [file for file in made["files"] if file.endswith(".gguf")]
-    assert {f"model-{kind}.gguf" for kind in ("f16", "q8_0", "q4_k_m")} <= set(files), files
-    assert ("adapter-lora.gguf" in files) == alone
+    files = {file for file in made["files"] if file.endswith(".gguf")}
     # What it learnt on is nowhere else to be had where that was 4-bit weights and the originals did not do.
-    assert ("base-f16.gguf" in files) == (alone and made["settings"]["onto"] == "4-bit")
+    own_base = alone and made["settings"]["onto"] == "4-bit"
+    assert files == {*map(gguf_name, types), *(["base-f16.gguf"] if own_base else [])}
+
+
+def gguf_name(kind: str) -> str:
+    return "adapter-lora.gguf" if kind == "lora" else f"model-{kind}.gguf"
 
 
 def test_an_adapter_beside_its_base_for_ollama_answers_as_the_run_did(run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 import yaml as pyyaml
 
-from engine import exports, models, recipe, render
+from engine import exports, models, recipe, render, runs
 from engine.errors import RunFailed, UserError
 from engine.exports import (
     axolotl,
@@ -24,6 +25,7 @@ from engine.exports import (
     llamafactory,
     ollama,
     pre_tokenizer,
+    running,
     script,
     serving,
     sizes,
@@ -97,8 +99,28 @@ def test_vllm_is_told_of_beforehand() -> None:
     config = {"r": 16, "lora_alpha": 32, "bias": "none", "modules_to_save": None, "use_dora": False}
     assert serving.refused(config) == [] and serving.options(config) == "--enable-lora"
     assert serving.options({**config, "r": 24}) == "--enable-lora --max-lora-rank 32"
+    assert serving.options(config, four_bit=True) == "--quantization bitsandbytes --enable-lora"
     for change in ({"use_dora": True}, {"modules_to_save": ["lm_head"]}, {"bias": "all"}, {"r": 1024}):
         assert len(serving.refused({**config, **change})) == 1
+
+
+FOUR_BIT = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": "bfloat16"}
+
+
+@pytest.mark.parametrize("quantization", [None, FOUR_BIT])
+def test_an_adapter_is_asked_on_its_base_as_it_was_trained_on_it(quantization: dict[str, Any] | None) -> None:
+    made_with = {"dtype": "bfloat16", "quantization": quantization}
+    for kind, public in (("adapter", True), ("adapter", False), ("merged", False)):
+        groups = running.statements(kind, "org/base", public, made_with)
+        said, own = running.lines(groups), running.program(groups, "base")
+        compile("\n".join(said), "card", "exec")
+        compile(own, running.PROGRAM, "exec")
+        assert len(said) == 4
+        four_bit = kind == "adapter" and quantization is not None
+        assert ("load_in_4bit=True" in own) == ("bitsandbytes" in own) == four_bit
+        assert ('"org/base"' in own) == (kind == "adapter" and public)
+        assert ('os.environ["BASE"]' in own) == (kind == "adapter" and not public)
+        assert '"FOLDER"' not in own and "sys.argv" in own
 
 
 @pytest.mark.parametrize(
@@ -409,6 +431,70 @@ def test_what_is_cancelled_leaves_nothing_and_takes_nothing(tmp_path: Path) -> N
         placed(target, cancelled)
     assert [path.name for path in tmp_path.iterdir()] == ["merged"]
     assert exports.read(target).status == "passed"
+
+
+def test_a_wish_to_end_waits_until_the_new_one_stands_for_the_former(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.workers import durable
+    from engine.workers.exporting import placing
+    from engine.workers.io import Stopped
+
+    def end(*_: object) -> None:
+        raise Stopped("cancelled")
+
+    remove = durable.remove
+
+    def removed(path: Path) -> None:
+        remove(path)
+        signal.raise_signal(signal.SIGTERM)
+
+    target = tmp_path / "merged"
+    placing.placed(target, fill("passed"))
+    before = signal.signal(signal.SIGTERM, end)
+    monkeypatch.setattr(durable, "remove", removed)
+    try:
+        with pytest.raises(Stopped):
+            placing.placed(target, fill("not checked"))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert exports.read(target).status == "not checked" and [*tmp_path.iterdir()] == [target]
+
+
+@pytest.mark.slow
+def test_a_cancel_does_not_wait_for_libraries_to_load(home: Path) -> None:
+    """A run without an adapter: had it been waited for, that would be said."""
+    run = runs.create(recipe.load("first-steps"))
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "engine.workers.export", str(run.path), "--to", "adapter"],
+        input='{"do": "cancel"}\n',
+        capture_output=True,
+        text=True,
+    )
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert done.returncode == 1 and said["message"].startswith("cancelled; nothing half written"), done.stderr
+    assert not exports.listed(run)
+
+
+def test_a_disk_that_fills_up_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    """/dev/full refuses what is written to it, as a full disk does."""
+    from engine.workers import export
+    from engine.workers.exporting.placing import placed
+
+    def filled(folder: Path) -> dict[str, Any]:
+        (folder / "whole").write_text("x")
+        (folder / "model.safetensors").symlink_to("/dev/full")
+        (folder / "model.safetensors").write_bytes(b"x")
+        return {"status": "passed"}
+
+    placed(tmp_path / "merged", fill("passed"))
+    with pytest.raises(OSError) as caught:
+        placed(tmp_path / "merged", filled)
+    assert str(export.unforeseen(caught.value)).startswith("the disk is full; nothing half written was left")
+    assert [path.name for path in tmp_path.iterdir()] == ["merged"]
+    assert exports.read(tmp_path / "merged").status == "passed"
+    assert "memory ran out" in str(export.unforeseen(MemoryError()))
+    assert str(export.unforeseen(ValueError("odd\nmore"))).startswith("ValueError: odd; nothing half")
 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:

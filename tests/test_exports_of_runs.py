@@ -10,8 +10,9 @@ import yaml as pyyaml
 
 from engine import initial, models, recipe, runs
 from engine.errors import UserError
-from engine.exports import axolotl, card, llamafactory, possible, script
+from engine.exports import axolotl, card, llamafactory, possible, script, sizes
 from engine.schema import Settled
+from tui.feed.exports import Options, choices
 
 PLAN = Settled(batch_size=2, gradient_accumulation=3, learning_rate=2e-5, schedule="linear", steps=7)
 
@@ -101,6 +102,71 @@ def test_what_cannot_be_made_of_a_run_is_known_beforehand(
         possible.check(run, **asked)
     for kind in ("merged", "script", "axolotl", "hub"):
         possible.check(run, kind)
+
+
+FOUR_BIT = {"dtype": "float32", "quantization": {"load_in_4bit": True}}
+WAYS_TO_MERGE: dict[str, tuple[dict[str, Any], dict[str, Any], list[str], list[tuple[str, str]]]] = {
+    "4 bits, computed in 32": (
+        {}, FOUR_BIT, [], [("original", "auto"), ("4-bit", "auto"), ("4-bit", "float16")],
+    ),
+    "4 bits, computed in 16": (
+        {}, {**FOUR_BIT, "dtype": "bfloat16"}, [], [("original", "auto"), ("4-bit", "auto")],
+    ),
+    "LoftQ": (LOFTQ[0], FOUR_BIT, [], [("4-bit", "auto"), ("4-bit", "float16")]),
+    "not in 4 bits": ({}, {"dtype": "float32"}, [], [("auto", "auto")]),
+    "in the type that was asked for": (
+        {}, FOUR_BIT, ["--dtype", "float32"], [("original", "float32"), ("4-bit", "float32")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WAYS_TO_MERGE)
+def test_ways_to_merge_are_tried_until_one_answers_as_the_run(
+    case: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.workers import export
+    from engine.workers.adapters import Saved
+    from engine.workers.exporting import kinds
+    from engine.workers.exporting.making import Plan, Work
+
+    change, made_with, words, expected = WAYS_TO_MERGE[case]
+    run = runs.create(recipe.changed(recipe.load("first-steps"), **change))
+    asked = export.arguments([str(run.path), "--to", "merged", *words])
+    saved = Saved(run, 1, run.adapter, "", {}, made_with)
+    nothing: Any = None
+    work = Work(run, saved, nothing, models.MODELS / "tiny", asked, nothing, lambda: False)
+    assert kinds._ways(work, "auto") == expected
+    tried = []
+
+    def plan(work: Work, how: Any) -> Plan:
+        tried.append((how.onto, str(how.dtype).removeprefix("torch.")))
+        return Plan(lambda folder: None, 0, notes=how.notes)
+
+    monkeypatch.setattr(kinds, "_merged_onto", plan)
+    made: Plan | None = kinds._onto(work, plan)
+    while made is not None and made.otherwise:
+        made = made.otherwise({"share": 0.5, "bar": 0.95})
+    own = {"auto": "float32" if case == "not in 4 bits" else "bfloat16"}
+    assert tried == [(onto.replace("auto", "original"), own.get(kind, kind)) for onto, kind in expected]
+    assert made is not None and sum("and was not kept" in note for note in made.notes) == len(expected) - 1
+    tried.clear()
+    again = kinds._onto(work, plan)
+    assert len(tried) == 1 and again.otherwise is None, "the next kind begins where this one came to"
+
+
+def test_what_goes_up_must_be_one_that_can_be_made(home: Path) -> None:
+    run = runs.create(recipe.changed(recipe.load("first-steps"), **FULL[0]))
+    known = {one.kind: one.missing for one in choices(run, Options(repo="org/name"))}
+    assert known["adapter"] == known["hub"] and FULL[1] in known["hub"] and not known["merged"]
+    assert not choices(run, Options(repo="org/name", of="merged"))[-1].missing
+
+
+def test_first_weights_count_in_the_size_of_a_script(home: Path) -> None:
+    for change, more in (({}, 0), (LOFTQ[0], 1_000_000)):
+        run = runs.create(recipe.changed(recipe.load("first-steps"), **change))
+        run.adapter.mkdir()
+        (run.adapter / initial.WEIGHTS).write_bytes(bytes(1_000_000))
+        assert sizes.forecast(run, "script") == sizes.BESIDE + more
 
 
 def test_a_run_that_went_on_names_the_adapter_and_no_folder_of_it() -> None:

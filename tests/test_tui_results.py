@@ -16,7 +16,7 @@ from test_tui_walk import footer, on, text
 from textual.widgets import Checkbox, DataTable, Input
 from tui_stage import Script, Stage, alive, record, step_events, until
 
-from engine import exports, housekeeping, runs, votes
+from engine import exports, housekeeping, models, runs, votes
 from engine.errors import UserError
 from engine.runs import Run
 from engine.votes import Vote
@@ -33,15 +33,6 @@ from tui.screens.notes import NotesScreen
 from tui.screens.results import ResultsScreen
 from tui.screens.vote import VoteScreen
 from tui.widgets.exports import KindList, detail
-
-CARD = """# done
-
-```python
-model = AutoModelForCausalLM.from_pretrained("BASE_FOLDER"), "FOLDER")
-print("hello")
-```
-"""
-
 
 WEIGHTS = b"x" * 500_000
 DIGEST = hashlib.sha256(WEIGHTS).hexdigest()
@@ -71,7 +62,7 @@ def exported(run: Run, kind: str, status: str = "passed", **facts: Any) -> Path:
     folder = run.path / "exports" / (kind + (exports.FAILED if status == "failed" else ""))
     folder.mkdir(parents=True)
     (folder / exports.FILE).write_text(json.dumps(facts_of(kind, status, **facts)), "utf-8")
-    (folder / "README.md").write_text(CARD, "utf-8")
+    (folder / "ask.py").touch()
     return folder
 
 
@@ -154,11 +145,15 @@ async def test_all_that_came_out_of_a_run_is_on_one_page() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await at_results(app, pilot)
         said = text(app, "#results-text")
-        assert "tuned loss ✓ better by 4.25 (4.00 to 4.50)" in " ".join(said.split())
+        flat = " ".join(said.split())
+        assert "tuned loss ✓ better by 4.25 (4.00 to 4.50)" in flat
         assert "tuned (adapter c0ffee01) preferred in 8 of 10 votes that decided" in said
         assert "win rate 80% (49% to 94%), of 10 votes" in said
         assert "✓ passed · adapter · 1.1 MB · 30 min ago" in said and "16 of 16 answers are the run's" in said
-        assert "✗ failed · merged.failed" in said and "stop token: [the] run ends at 2, which stops" in said
+        assert "✗ failed · merged.failed" in said and "stop token: [the] run ends at 2, which stops" in flat
+        lines = said.splitlines()
+        at = next(i for i, line in enumerate(lines) if "does not answer as" in line)
+        assert lines[at + 1].startswith("    "), "what is wrapped stays beneath its beginning"
         assert said.count("of a former adapter") == 1
         assert "? not checked · script" in said and "it trains anew and was not run" in said
         assert "checkpoints         1.0 MB" in said and "The 1 other run:" in said and "-other" in said
@@ -213,8 +208,11 @@ async def test_comparison_votes_and_evaluation_are_a_key_away() -> None:
 async def test_an_export_opens_with_what_was_compared_and_the_lines_that_run_it() -> None:
     run = trained()
     folder = exported(run, "merged", notes=["merged onto the originals"])
-    lines = how_to_run(run, exports.read(folder))
-    assert lines[1] == 'print("hello")' and f'"{folder}"' in lines[0] and "FOLDER" not in lines[0]
+    assert how_to_run(run, exports.read(folder)) == [f"cd {folder}", 'python ask.py "Hello"']
+    alone = exported(run, "adapter")
+    asked = f'BASE={models.MODELS / "tiny"} python ask.py "Hello"'
+    assert how_to_run(run, exports.read(alone)) == [f"cd {alone}", asked]
+    shutil.rmtree(alone)
     app = Stage().app()
     async with app.run_test(size=(120, 40)) as pilot:
         await at_results(app, pilot)
@@ -222,7 +220,9 @@ async def test_an_export_opens_with_what_was_compared_and_the_lines_that_run_it(
         await until(pilot, on(app, NotesScreen))
         said = str(app.screen.query_one("Quiet").render())
         assert "Of 16 test prompts, 16 were answered word for word as by the run" in said
-        assert "Merged onto the originals." in said and 'print("hello")' in said and str(folder) in said
+        assert (
+            "Merged onto the originals." in said and 'python ask.py "Hello"' in said and str(folder) in said
+        )
 
 
 def test_a_failed_export_says_what_differs_and_not_how_to_run_it() -> None:
@@ -295,20 +295,23 @@ def test_the_command_that_is_shown_is_one_that_works() -> None:
 
 def test_options_are_checked_before_they_are_taken() -> None:
     given = {
-        "prompts": "4", "number_type": "auto", "merged_onto": "auto", "gguf_types": "f16",
+        "checkpoint": " 200", "prompts": "4", "number_type": "auto", "merged_onto": "auto",
+        "gguf_types": "f16",
         "ollama_holds": "merged", "llama_cpp": "",
         "hub_place": "", "hub_export": "adapter", "hub_public": False, "hub_dry_run": True,
     }  # fmt: skip
-    assert taken(given) == Options(4, types="f16")
+    assert taken(given, [200, 400]) == Options(4, types="f16", checkpoint="200")
+    assert taken(given, [200]).words(["merged"])[-2:] == ["--checkpoint", "200"]
     for wrong in (
         {"prompts": "0"},
         {"number_type": "int3"},
         {"gguf_types": "q9"},
         {"hub_export": "all"},
         {"merged_onto": "8-bit"},
+        {"checkpoint": "100"},
     ):
-        with pytest.raises(UserError, match=r"prompts|number type|types|hub export|merged onto"):
-            taken({**given, **wrong})
+        with pytest.raises(UserError, match=r"prompts|number type|types|hub export|merged onto|checkpoint"):
+            taken({**given, **wrong}, [200, 400])
 
 
 def test_what_it_does_is_said_in_bytes_or_prompts() -> None:
@@ -327,7 +330,7 @@ async def test_an_export_is_made_and_says_how_it_came_out() -> None:
         await until(pilot, lambda: "LoRA adapter" in text(app, "#export-text"))
         await pilot.press("down", "space")
         command = f"ift-tui export {run.name} --to merged"
-        await until(pilot, lambda: command in text(app, "#export-status"))
+        await until(pilot, lambda: command in text(app, "#export-text"))
         await pilot.press("e")
         await until(pilot, lambda: "merged: writing · 120 MB of 480 MB" in text(app, "#export-status"))
         assert stage.children[-1].arguments == (str(run.path), "--to", "merged")
@@ -416,7 +419,7 @@ async def test_options_change_the_forecast_and_the_command() -> None:
         app.screen.query_one("#form-prompts Input", Input).value = "4"
         await pilot.press("enter")
         await until(pilot, on(app, ExportScreen))
-        await until(pilot, lambda: "--rows 4 --repo org/name --dry-run" in text(app, "#export-status"))
+        await until(pilot, lambda: "--rows 4 --repo org/name --dry-run" in text(app, "#export-text"))
         await until(pilot, lambda: "adapter has to be made before it" in text(app, "#export-text"))
 
 

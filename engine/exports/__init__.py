@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from engine import models
 from engine.errors import UserError
 from engine.runs import Run
 
@@ -57,6 +58,11 @@ class Export:
 def place(run: Run, kind: str, step: int | None = None) -> Path:
     """Where an export of the run's adapter, or of a checkpoint's, is put unless a person says otherwise."""
     return run.path / "exports" / (kind if step is None else f"{kind}-step-{step}")
+
+
+def on_the_hub(run: Run) -> bool:
+    """Whether the model that it was trained on has an id there, which others can load it by."""
+    return models.describe(run.recipe().model.id).origin in ("cache", "catalogue", "hub")
 
 
 def read(folder: Path) -> Export:

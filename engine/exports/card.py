@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from engine import evals, models, votes
 from engine.errors import UserError
-from engine.exports import licences, llama_cpp, serving
+from engine.exports import licences, running
 from engine.runs import Run
 from engine.schema import Recipe
 
@@ -60,8 +60,7 @@ def text(about: About) -> str:
         f"# {recipe.name}",
         _what(about, recipe),
         "## How to run it",
-        _fenced("\n".join(run_lines(about)), "sh" if about.kind == "gguf" else "python"),
-        *_served(about),
+        *_run(about),
         "## Licence",
         _licence(about, licence),
         "## Data",
@@ -77,43 +76,6 @@ def text(about: About) -> str:
         _versions(about.made_with),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def run_lines(about: About) -> list[str]:
-    """How to load it and ask it, as Python, of GGUF files as a command; FOLDER stands for where it lies."""
-    if about.kind == "gguf":
-        return _llama_cpp(about.files)
-    how = 'tokenizer = AutoTokenizer.from_pretrained("FOLDER")'
-    ask = (
-        'ids = tokenizer.apply_chat_template([{"role": "user", "content": "Hello"}],'
-        " add_generation_prompt=True,"
-        ' return_tensors="pt", return_dict=True).to(model.device)'
-    )
-    say = (
-        "print(tokenizer.decode(model.generate(**ids,"
-        ' generation_config=GenerationConfig.from_pretrained("FOLDER"),'
-        ' max_new_tokens=256)[0, ids["input_ids"].shape[1]:], skip_special_tokens=True))'
-    )
-    names = "AutoModelForCausalLM, AutoTokenizer, GenerationConfig"
-    if about.kind != "adapter":
-        model = 'model = AutoModelForCausalLM.from_pretrained("FOLDER", dtype="auto", device_map="auto")'
-        return [f"from transformers import {names}", f"{model}; {how}", ask, say]
-    base = about.base if about.public else "BASE_FOLDER"
-    load = (
-        f'model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("{base}", dtype="auto",'
-        ' device_map="auto"), "FOLDER")'
-    )
-    return [f"from peft import PeftModel; from transformers import {names}", f"{load}; {how}", ask, say]
-
-
-def _llama_cpp(files: Sequence[str]) -> list[str]:
-    base = f"FOLDER/{llama_cpp.BASE}" if llama_cpp.BASE in files else "BASE.gguf"
-    alone = f"-m {base} --chat-template-file FOLDER/chat_template.jinja --lora "
-    return [
-        f"llama-server {alone if name.startswith('adapter-') else '-m '}FOLDER/{name}"
-        for name in files
-        if name != llama_cpp.BASE
-    ]
 
 
 def _head(about: About, licence: str) -> str:
@@ -154,15 +116,14 @@ def first_adapter(recipe: Recipe) -> str:
     return path.parent.name if path.name == "adapter" and path.parent.name else path.name
 
 
-def _served(about: About) -> list[str]:
+def _run(about: About) -> Iterator[str]:
     if about.kind == "gguf":
-        return []
-    if about.kind != "adapter":
-        return ["With vLLM: `vllm serve FOLDER`."]
-    if why := serving.refused(about.lora):
-        return [f"vLLM does not serve it: {'; '.join(why)}."]
-    base = about.base if about.public else "BASE_FOLDER"
-    return [f"With vLLM: `vllm serve {base} {serving.options(about.lora)} --lora-modules tuned=FOLDER`."]
+        yield _fenced("\n".join(running.commands(about.files)), "sh")
+        return
+    groups = running.statements(about.kind, about.base, about.public, about.made_with)
+    yield _fenced("\n".join(running.lines(groups)), "python")
+    yield f"`{running.PROGRAM}` beside this card is the same as a program."
+    yield running.vllm(about.kind, about.base, about.public, about.lora, about.made_with)
 
 
 def _licence(about: About, licence: str) -> str:

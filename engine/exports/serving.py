@@ -35,7 +35,12 @@ def refused(config: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def options(config: Mapping[str, Any]) -> str:
-    """Options of `vllm serve BASE` for this adapter, besides --lora-modules."""
+def options(config: Mapping[str, Any], four_bit: bool = False) -> str:
+    """Options of `vllm serve BASE` for this adapter, besides --lora-modules.
+
+    four_bit: whether it was trained on the base in NF4, as vLLM makes it while it loads (docs.vllm.ai:
+    features/quantization/bnb).
+    """
     rank = next(rank for rank in RANKS if rank >= max(config["r"], DEFAULT_RANK))
-    return "--enable-lora" + (f" --max-lora-rank {rank}" if rank != DEFAULT_RANK else "")
+    said = "--quantization bitsandbytes --enable-lora" if four_bit else "--enable-lora"
+    return said + (f" --max-lora-rank {rank}" if rank != DEFAULT_RANK else "")

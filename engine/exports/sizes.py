@@ -25,6 +25,7 @@ def forecast(run: Run, kind: str, types: tuple[str, ...] = ("q8_0",), dtype_byte
     adapter = folder(run.adapter) + BESIDE
     rows = run.rows / "train.arrow"
     data = 3 * rows.stat().st_size if rows.is_file() else 0  # numbers as JSON text
+    begun = adapter if _begun(run) else BESIDE
     match kind:
         case "adapter":
             return adapter
@@ -35,9 +36,15 @@ def forecast(run: Run, kind: str, types: tuple[str, ...] = ("q8_0",), dtype_byte
         case "hub":
             return 0
         case "llamafactory":
-            return 2 * data + BESIDE
+            return 2 * data + begun
         case _:
-            return data + BESIDE
+            return data + begun
+
+
+def _begun(run: Run) -> bool:
+    """Whether its adapter's first weights lie beside a script of it, as no seed gives them."""
+    recipe = run.recipe()
+    return recipe.train.method == "lora" and bool(recipe.model.adapter or recipe.lora.init == "loftq")
 
 
 def folder(path: Path) -> int:

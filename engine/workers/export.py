@@ -7,13 +7,15 @@ Started as `export RUN --to KIND[,KIND] [--out FOLDER] [--checkpoint STEP] [--ro
 {"kind": "exported", "export": KIND, "folder", **export.json} ...    (engine/exports says what is in it)
 {"kind": "done", "exports": [...]: the same, "failed": how many of them}
 
-Asked on stdin: {"do": "cancel"}: it ends soon, what is under way leaves nothing behind, what was exported
-before stays. SIGTERM does the same; a closed stdin is no cancel, so that it runs from a script.
+Asked on stdin: {"do": "cancel"}: it ends at once, also while libraries or a model are still loading; what is
+under way leaves nothing behind, what was exported before stays. SIGTERM does the same; a closed stdin is no
+cancel, so that it runs from a script.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -28,10 +30,13 @@ from engine import exports, lock, resume
 from engine.errors import RunFailed, UserError
 from engine.exports import llama_cpp, possible, sizes
 from engine.runs import Run
+from engine.workers import failures
 from engine.workers.exporting import placing, upload
 from engine.workers.io import Channel, Stopped
 
 ROWS = 16
+
+LEFT = "nothing half written was left, exports made before stay"
 
 
 def main() -> int:
@@ -39,16 +44,34 @@ def main() -> int:
     channel = Channel()
     asked = arguments()
     cancel = threading.Event()
-    for wish in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(wish, lambda *_: cancel.set())
-    threading.Thread(target=_listen, args=(channel, cancel), daemon=True).start()
+
+    def end(*_: object) -> None:
+        if not cancel.is_set():  # once: what cleans up after it is not to be disturbed
+            cancel.set()
+            raise Stopped("cancelled")
+
     try:
+        for wish in placing.WISHES:
+            signal.signal(wish, end)
+        threading.Thread(target=_listen, args=(channel,), daemon=True).start()
         return export(Run(asked.run), asked, channel, cancel.is_set)
-    except Stopped:
-        channel.error(RunFailed("cancelled; nothing half written was left, exports made before stay"))
-    except (UserError, RunFailed, OSError, ValueError, RuntimeError) as error:
-        channel.error(error)
+    except (Stopped, UserError, RunFailed, OSError, ValueError, RuntimeError, MemoryError) as error:
+        if cancel.is_set():  # a library may have made another error of it
+            channel.error(RunFailed(f"cancelled; {LEFT}"))
+        else:
+            channel.error(error if isinstance(error, UserError | RunFailed) else unforeseen(error))
     return 1
+
+
+def unforeseen(error: Exception) -> RunFailed:
+    """What nobody looked for beforehand, as a sentence with what to do."""
+    said = (str(error).strip().splitlines() or [""])[0]
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return RunFailed(f"the disk is full; {LEFT}; free some space, or name another place with --out")
+    if failures.ran_out(error) or isinstance(error, MemoryError):
+        return RunFailed(f"memory ran out; {LEFT}; close what else holds it, or export on a larger machine")
+    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    return RunFailed(f"{what}; {LEFT}; export again once that is mended")
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -73,10 +96,12 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def _listen(channel: Channel, cancel: threading.Event) -> None:
+def _listen(channel: Channel) -> None:
     for request in channel.requests():
         if request.get("do") == "cancel":
-            cancel.set()
+            main = threading.main_thread().ident
+            assert main is not None
+            signal.pthread_kill(main, signal.SIGTERM)
 
 
 def export(run: Run, asked: argparse.Namespace, channel: Channel, cancelled: Callable[[], bool]) -> int:
@@ -124,6 +149,7 @@ def check(run: Run, asked: argparse.Namespace, kinds: Sequence[str]) -> None:
     if "gguf" in kinds:
         llama_cpp.check(llama_cpp.found(asked.llama_cpp), types)
     if "hub" in kinds:
+        possible.check(run, asked.of)
         upload.check(asked.repo, asked.dry_run)
         if asked.of not in kinds:
             upload.ready(run, asked.of, asked.checkpoint)

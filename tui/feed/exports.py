@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import shutil
 from collections.abc import Sequence
@@ -14,14 +13,11 @@ from typing import Any
 
 from engine import exports, hub, models
 from engine.errors import UserError
-from engine.exports import Export, axolotl, llama_cpp, llamafactory, possible, script, sizes
+from engine.exports import Export, axolotl, llama_cpp, llamafactory, possible, running, script, sizes
 from engine.runs import Run
 from tui.feed.child import Message
 
 TOKEN = "HF_TOKEN"
-
-README = "README.md"
-PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -38,6 +34,7 @@ class Options:
     of: str = "adapter"
     public: bool = False
     dry_run: bool = True
+    checkpoint: str = ""  # a step; of the run's end where it is empty
 
     def words(self, kinds: Sequence[str]) -> list[str]:
         """What stands after the run, for the worker and for `ift-tui export` alike: what is not usual."""
@@ -53,6 +50,7 @@ class Options:
             ("--llama-cpp", folder, ""),
             ("--repo", self.repo, ""),
             ("--of", self.of, usual.of),
+            ("--checkpoint", self.checkpoint, usual.checkpoint),
         ):
             asked += [flag, value] if value != other else []
         if "hub" in kinds:
@@ -103,11 +101,11 @@ def finished(message: Message) -> Export:
 
 
 def how_to_run(run: Run, export: Export) -> list[str]:
-    """The lines with which an export is used, as they can be pasted into a shell or into Python."""
+    """The lines with which an export is used, as they can be pasted into a shell."""
     folder = str(export.folder)
     match export.facts.get("kind"):
         case "adapter" | "merged":
-            return _python(run, export)
+            return _asking(run, export)
         case "gguf":
             files = sorted(export.folder.glob("model-*.gguf"))
             lora = sorted(export.folder.glob("adapter-*.gguf"))
@@ -127,19 +125,18 @@ def how_to_run(run: Run, export: Export) -> list[str]:
     return []
 
 
-def _python(run: Run, export: Export) -> list[str]:
-    """The lines of the model card, with this machine's folders in them."""
-    try:
-        card = (export.folder / README).read_text("utf-8", errors="replace")
-        base = models.locate(run.recipe().model.id)
-    except (OSError, UserError):
+def _asking(run: Run, export: Export) -> list[str]:
+    """The program in its folder, told where the base lies that is on no hub."""
+    if not (export.folder / running.PROGRAM).is_file():
         return []
-    if (found := PYTHON.search(card)) is None:
-        return []
-    lines = found[1].replace('"FOLDER"', json.dumps(str(export.folder)))
-    if base is not None:
-        lines = lines.replace('"BASE_FOLDER"', json.dumps(str(base)))
-    return lines.splitlines()
+    asked = f'python {running.PROGRAM} "{running.QUESTION}"'
+    if export.facts.get("kind") == "adapter":
+        try:
+            base = None if exports.on_the_hub(run) else models.locate(run.recipe().model.id)
+        except UserError:
+            return []
+        asked = f"BASE={_quoted(base)} {asked}" if base else asked
+    return [f"cd {_quoted(export.folder)}", asked]
 
 
 def _missing(run: Run, kind: str, options: Options) -> str:
@@ -150,6 +147,7 @@ def _missing(run: Run, kind: str, options: Options) -> str:
     if kind == "gguf":
         llama_cpp.check(llama_cpp.found(_folder(options.llama_cpp) if options.llama_cpp else None), types)
     if kind == "hub":
+        possible.check(run, options.of)
         if not options.repo:
             return "it is not said where it goes: o takes ORG/NAME"
         if not options.dry_run and (variable := hub.offline()):

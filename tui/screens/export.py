@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from textual import work
@@ -12,6 +14,7 @@ from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import SelectionList
 
+from engine import beside
 from engine.errors import RunFailed, UserError
 from engine.exports import llama_cpp
 from engine.exports.sizes import ROOM
@@ -24,6 +27,7 @@ from tui.screens.form import Field, Fields, FormScreen
 from tui.screens.step import StepScreen
 from tui.widgets.exports import KindList, about, detail
 from tui.widgets.figures import counted, size
+from tui.widgets.marks import meter
 from tui.widgets.quiet import Quiet
 from tui.widgets.stepper import Progress, Stepper
 
@@ -57,9 +61,9 @@ class ExportScreen(StepScreen):
         "Before an adapter or a merged model is called done it is loaded the way its users load it, and "
         "asked what the run was asked. If it does not answer as the run did, it is kept as NAME.failed, with "
         "what differs. What could not be asked here is called not checked.\n\n"
-        "o has the number of prompts, the number type, which GGUF files are made, where llama.cpp lies, and "
-        "the place on the hub. escape ends an export under way: nothing half written is left. The line at "
-        "the bottom is the same as a command."
+        "o has the checkpoint that is exported in place of the run's end, the number of prompts, the number "
+        "type, which GGUF files are made, where llama.cpp lies, and the place on the hub. escape ends an "
+        "export under way: nothing half written is left. The page on a kind has the same as a command."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -94,7 +98,7 @@ class ExportScreen(StepScreen):
         self._hears = False
         self._ending = False
         self._told: list[Content] = []
-        """How the exports came out that were made here, and why one was not."""
+        """How the exports came out that were made here, the last one first, and why one was not."""
 
     def body(self) -> ComposeResult:
         with Container(id="export"):
@@ -137,14 +141,11 @@ class ExportScreen(StepScreen):
         self._idle()
 
     def _idle(self) -> None:
-        """What is ticked, what it takes, and the command that does the same."""
+        """What is ticked, and what it takes."""
         self.refresh_bindings()
         self._about()
-        if self._worker is not None:
-            return
-        taken = self.query_one(KindList).taken
-        words = " ".join(self._options.words([one.kind for one in taken]))
-        self._say(f"{_takes(taken)} · {size(self._free)} free · ift-tui export {self._run.name} {words}")
+        if self._worker is None:
+            self._say(f"{_takes(self.query_one(KindList).taken)} · {size(self._free)} free")
 
     def _about(self) -> None:
         if self._told or self._worker is not None or not self.stands:
@@ -153,6 +154,13 @@ class ExportScreen(StepScreen):
         if choice is None:
             return
         lines = [about(choice)]
+        taken = self.query_one(KindList).taken
+        if not any(one.missing for one in taken):
+            kinds = [one.kind for one in taken]
+            words = shlex.join(["ift-tui", "export", self._run.name, *self._options.words(kinds)])
+            head = f"e makes {', '.join(kinds)}; as a command:"
+            lines += [Content(""), Content.styled(head, "$foreground-muted")]
+            lines.append(Content(clean(words, newlines=False)))
         if choice.made is not None:
             lines += [Content(""), detail(choice.made, how_to_run(self._run, choice.made))]
         self._page(choice.kind, Content("\n").join(lines))
@@ -170,8 +178,10 @@ class ExportScreen(StepScreen):
 
     @work(group="options")
     async def action_options(self) -> None:
-        now = self._options
+        now, steps = self._options, beside.steps(self._run)
+        there = ", ".join(map(str, steps)) or "none is here"
         fields = [
+            Field("checkpoint", now.checkpoint, f"empty: the run's end; {there}"),
             Field("prompts", str(now.prompts), "held-out ones, asked of both"),
             Field("number_type", now.dtype, ", ".join(DTYPES)),
             Field("merged_onto", now.onto, ", ".join(ONTO)),
@@ -186,14 +196,14 @@ class ExportScreen(StepScreen):
 
         def wrong(given: Fields) -> str:
             try:
-                taken(given)
+                taken(given, steps)
             except UserError as error:
                 return str(error)
             return ""
 
         given = await self.app.push_screen_wait(FormScreen("Export with", fields, wrong))
         if given is not None and self.stands and self._worker is None:
-            self._options = taken(given)
+            self._options = taken(given, steps)
             self._told = []
             self._read()
 
@@ -224,6 +234,7 @@ class ExportScreen(StepScreen):
         self._worker, self._ending, self._told = worker, False, []
         self.refresh_bindings()
         self._page("Exporting", Content("starting the worker …"))
+        self.query_one("#export-page").scroll_home(animate=False)
         self._say(f"starting the worker · {ESCAPE}")
         phase: dict[str, Any] = {}
         try:
@@ -233,31 +244,35 @@ class ExportScreen(StepScreen):
                 phase = {**phase, **message} if message["kind"] == "progress" else message
                 await self._hear(phase, kinds)
         except (RunFailed, OSError) as error:
-            self._told.append(Content.styled(f"✗ {clean(str(error))}", "$text-error"))
+            self._told.insert(0, Content.styled(f"✗ {clean(str(error))}", "$text-error"))
         finally:
             self._worker, self._hears = None, False
             await worker.close()
         if self.stands:
             self.query_one(KindList).deselect_all()
             self._page("How it came out", Content("\n\n").join(self._told))
-            self.query_one("#export-page").focus()
+            page = self.query_one("#export-page")
+            page.scroll_home(animate=False)
+            page.focus()
             self._read()
 
     async def _hear(self, message: dict[str, Any], kinds: list[str]) -> None:
         if message["kind"] == "exported":
             export = finished(message)
             lines = await asyncio.to_thread(how_to_run, self._run, export)
-            self._told.append(detail(export, lines))
-            words = []
-        elif message["kind"] != "done":
-            words = [doing(message)]
-            if not self._ending:
-                self._say(f"{doing(message)} · {ESCAPE}")
-        else:
+            self._told.insert(0, detail(export, lines))
+            if self.stands:
+                self._read()  # how it came out stands in the list as well
             return
-        if self.stands:
-            left = " · ".join([f"{counted(len(kinds) - len(self._told), 'export')} to come", *words])
-            self._page("Exporting", Content("\n\n").join([*self._told, Content(clean(left))]))
+        if message["kind"] == "done" or self._ending or not self.stands:
+            return
+        self._say(f"{doing(message)} · {ESCAPE}")
+        at = f"{len(self._told) + 1} of {len(kinds)} · " if len(kinds) > 1 else ""
+        now = [Content(clean(f"{at}{doing(message)}"))]
+        if message.get("total"):
+            room = self.query_one("#export-page").scrollable_content_region.width
+            now.append(meter(message["done"] / message["total"], min(room, LONGEST_METER)))
+        self._page("Exporting", Content("\n\n").join([Content("\n").join(now), *self._told]))
 
     @work(group="cancel", exclusive=True)
     async def action_cancel_or_back(self) -> None:
@@ -265,6 +280,9 @@ class ExportScreen(StepScreen):
             self.action_back()
         elif await self.app.push_screen_wait(ConfirmScreen("End the export?", CANCEL)) and self._worker:
             self._ending = True
+            self._page(
+                "Ending", Content("\n\n").join([Content("taking back what is under way …"), *self._told])
+            )
             self._say("ending … esc again leaves")
             if self._hears:
                 await self._worker.tell("cancel")
@@ -278,6 +296,7 @@ class ExportScreen(StepScreen):
 
 
 ESCAPE = "esc ends it"
+LONGEST_METER = 60
 
 
 def _takes(taken: list[Choice]) -> str:
@@ -296,8 +315,12 @@ def doing(message: dict[str, Any]) -> str:
     return f"{said} · {message['done']:,} of {counted(message['total'], 'prompt')}"
 
 
-def taken(given: Fields) -> Options:
-    """What the fields hold. Raises UserError, naming the field."""
+def taken(given: Fields, steps: Sequence[int] = ()) -> Options:
+    """What the fields hold; steps: of the run's checkpoints. Raises UserError, naming the field."""
+    checkpoint = given["checkpoint"].strip()
+    if checkpoint and checkpoint not in map(str, steps):
+        there = ", ".join(map(str, steps)) or "none"
+        raise UserError(f"checkpoint: no such step; there is {there} (found {checkpoint!r})")
     if not given["prompts"].isdecimal() or not int(given["prompts"]):
         raise UserError(f"prompts: must be a whole number above 0 (found {given['prompts']!r})")
     fields = {"number_type": DTYPES, "merged_onto": ONTO, "ollama_holds": OLLAMA, "hub_export": UPLOADED}
@@ -316,4 +339,5 @@ def taken(given: Fields) -> Options:
         given["hub_export"],
         given["hub_public"],
         given["hub_dry_run"],
+        checkpoint,
     )

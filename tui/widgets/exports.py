@@ -15,6 +15,7 @@ from engine.exports import Export
 from tui.feed.exports import Choice
 from tui.safe import clean
 from tui.widgets.figures import ago, counted, left, right, size
+from tui.widgets.marks import indented
 from tui.widgets.ticks import TickList
 
 MARKS = {
@@ -85,7 +86,7 @@ def about(choice: Choice) -> Content:
     return Content("\n").join(lines)
 
 
-def summary(export: Export, now: float, digest: str) -> Content:
+def summary(export: Export, now: float, digest: str, width: int) -> Content:
     """How it came out, its size and age, and what was compared or why nothing was; digest: of the adapter."""
     facts = export.facts
     mark, style = MARKS.get(export.status, UNKNOWN)
@@ -97,9 +98,8 @@ def summary(export: Export, now: float, digest: str) -> Content:
     ]
     parity = _compared(export)
     said = shortly(parity) if parity and export.status == "passed" else clean(str(facts.get("why") or ""))
-    return Content.assemble(
-        (f"{mark} {export.status}", style), " · ", " · ".join(filter(None, words)), "\n    ", said
-    )
+    head = Content.assemble((f"{mark} {export.status}", style), " · ", " · ".join(filter(None, words)))
+    return Content("\n").join([head, indented(Content(said), width)])
 
 
 def shortly(parity: dict[str, Any]) -> str:

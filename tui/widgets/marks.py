@@ -52,6 +52,12 @@ def meter(fraction: float, width: int, style: str = "$primary") -> Content:
     return Content.assemble(("━" * full, style), ("─" * (width - full), "$frame"))
 
 
+def indented(text: Content, width: int, cells: int = 4) -> Content:
+    """Lines of that width that begin so many cells in, those that it is wrapped into with them."""
+    lines = text.wrap(max(cells, width - cells))
+    return Content("\n").join(Content.assemble(" " * cells, line) for line in lines)
+
+
 def facts(pairs: list[tuple[str, str]], width: int) -> Content:
     """Names on the left, figures aligned on the right, one pair a line."""
     lines = []

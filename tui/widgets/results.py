@@ -13,6 +13,7 @@ from tui.safe import clean
 from tui.widgets.evaluation import MARKED, STYLES, difference, verdict
 from tui.widgets.exports import summary
 from tui.widgets.figures import counted, cut, left, right, size
+from tui.widgets.marks import indented
 from tui.widgets.samples import sample_text
 
 NAME, SIZE = 16, 10
@@ -27,9 +28,9 @@ FIGURES = ("right", "exact", "rougeL", "loss")
 def page(found: Results, now: float, width: int) -> Content:
     """All but the samples."""
     sections = (
-        ("Evaluation", _evaluations(found)),
+        ("Evaluation", _evaluations(found, width)),
         ("Blind votes", _votes(found)),
-        ("Exports", _exports(found, now)),
+        ("Exports", _exports(found, now, width)),
         ("Disk", _disk(found, width)),
     )
     lines = [Content.styled(clean(reading.sentence(found.state)), "bold")]
@@ -47,7 +48,7 @@ def samples(found: Results, width: int) -> Content:
     return Content("\n\n").join(parts)
 
 
-def _evaluations(found: Results) -> Iterator[Content]:
+def _evaluations(found: Results, width: int) -> Iterator[Content]:
     measured = [one for one in found.state.measured if one.get("tuned") is not None]
     for one in measured:
         rows = one["rows"]
@@ -57,12 +58,12 @@ def _evaluations(found: Results) -> Iterator[Content]:
         name = clean(str(one["source"]), newlines=False)
         yield Content(f"At its end, {name}: of {counted(rows, 'row')} base {base}, tuned {tuned} right")
     for name, read in found.evaluations:
-        yield from [_unread(read)] if isinstance(read, str) else _evaluation(name, read)
+        yield from [_unread(read)] if isinstance(read, str) else _evaluation(name, read, width)
     if not measured and not found.evaluations:
         yield _none("Nothing is measured yet; f6 measures base and tuned on held-out rows.")
 
 
-def _evaluation(name: str, one: Evaluation) -> Iterator[Content]:
+def _evaluation(name: str, one: Evaluation, width: int) -> Iterator[Content]:
     facts = one.summary
     made = str(facts["made"])[:16].replace("T", " ")
     cut_short = ", cut short" if facts["cancelled"] else ""
@@ -71,10 +72,11 @@ def _evaluation(name: str, one: Evaluation) -> Iterator[Content]:
         for figure in FIGURES:
             if told := facts["differences"].get(column, {}).get(figure):
                 sure = verdict(told, figure)
-                yield Content.assemble(
-                    f"    {left(clean(column, newlines=False), 10)} {left(figure, 7)}",
+                said = Content.assemble(
+                    f"{left(clean(column, newlines=False), 10)} {left(figure, 7)}",
                     (f"{MARKED[sure]} {difference(told, figure)}", STYLES[sure]),
                 )
+                yield indented(said, width)
 
 
 def _votes(found: Results) -> Iterator[Content]:
@@ -88,8 +90,8 @@ def _votes(found: Results) -> Iterator[Content]:
         yield _none("No votes yet; f5 asks you which answer is better, not saying whose it is.")
 
 
-def _exports(found: Results, now: float) -> Iterator[Content]:
-    yield from (summary(export, now, found.digest) for export in found.exports)
+def _exports(found: Results, now: float, width: int) -> Iterator[Content]:
+    yield from (summary(export, now, found.digest, width) for export in found.exports)
     if not found.exports:
         yield _none("None yet; e makes one, and asks it what the run was asked before it is called done.")
 

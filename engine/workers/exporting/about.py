@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from engine import RECIPES, recipe
+from engine import RECIPES, exports, recipe
 from engine.dataset import Sample
-from engine.exports import card, curve
+from engine.exports import card, curve, running
 from engine.exports.card import About, Source
 from engine.formats import Message
 from engine.render import ChatFormat
@@ -39,7 +39,7 @@ def gathered(
         run=one.run,
         kind=kind,
         base=adapter.base_name(one),
-        public=adapter.is_public(one),
+        public=exports.on_the_hub(one.run),
         step=one.step,
         digest=one.digest,
         lora=one.config,
@@ -59,8 +59,11 @@ def gathered(
 
 
 def write(about: About, out: Path) -> None:
-    """README.md, the curve and the recipe, into a folder."""
+    """README.md, the curve, the recipe and a program that asks it, into a folder."""
     (out / "README.md").write_text(card.text(about), "utf-8")
+    if about.kind != "gguf":
+        groups = running.statements(about.kind, about.base, about.public, about.made_with)
+        (out / running.PROGRAM).write_text(running.program(groups, about.base), "utf-8")
     state = about.run.state()
     drawn = curve.svg(list(state.losses), [(one.step, one.loss) for one in state.evaluations])
     if drawn:

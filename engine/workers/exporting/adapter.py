@@ -9,7 +9,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from engine import models
+from engine import exports, models
 from engine.exports import serving
 from engine.render import ChatFormat
 from engine.workers.adapters import WEIGHTS, Saved
@@ -45,20 +45,19 @@ def unstabilise(file: Path) -> None:
 def base_name(one: Saved) -> str:
     """The base's id on the hub, or the bare name of one that is not there; never a path."""
     info = models.describe(one.run.recipe().model.id)
-    return info.id if is_public(one) else info.name
-
-
-def is_public(one: Saved) -> bool:
-    """Whether the base has an id on the hub."""
-    return models.describe(one.run.recipe().model.id).origin in ("cache", "catalogue", "hub")
+    return info.id if exports.on_the_hub(one.run) else info.name
 
 
 def notes(one: Saved) -> list[str]:
     """What a person should know before passing it on."""
     said = []
-    if not is_public(one):
+    if not exports.on_the_hub(one.run):
         said.append(
             f"its base {base_name(one)} has no id on the hub: who loads it needs the base's folder as well"
+        )
+    if one.run.recipe().lora.init == "loftq":
+        said.append(
+            "it makes up for what 4 bits took from its base (LoftQ), and answers otherwise on one in 16 bits"
         )
     said += [f"vLLM does not serve it: {why}" for why in serving.refused(one.config)]
     return said

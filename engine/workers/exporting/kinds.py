@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine import models
+import torch
+
+from engine import exports, models
 from engine.exports import llama_cpp, ollama, parity, possible, sizes
 from engine.workers.adapters import Saved
 from engine.workers.exporting import about, adapter, check, gguf, llama_server, merged, parts, retraining
@@ -27,6 +29,8 @@ UNSERVED = (
     " there and export again, or compare a few answers yourself"
 )
 ROUNDING = "the weights were rounded to {}"
+UNROUNDED = "--dtype float32 rounds nothing, and takes twice the space"
+LESS_ROUNDED = "--types with one of more bits rounds less"
 REQUANTISED = (
     "the run learnt on 4-bit weights and is merged onto the originals, which 4 bits had rounded;"
     " --onto 4-bit merges onto what it learnt on"
@@ -47,7 +51,7 @@ def _adapter(work: Work) -> Plan:
         _describe(work, "adapter", notes, folder)
 
     loading = {
-        "base": None if adapter.is_public(saved) else str(work.base),
+        "base": None if exports.on_the_hub(work.run) else str(work.base),
         "dtype": saved.made_with["dtype"],
         "quantization": saved.made_with.get("quantization"),
     }
@@ -60,25 +64,57 @@ def _adapter(work: Work) -> Plan:
 
 
 def _merged(work: Work) -> Plan:
-    return _onto(work, work.asked.onto, _merged_onto)
+    return _onto(work, _merged_onto)
 
 
-def _onto(work: Work, onto: str, plan: Callable[[Work, Merge], Plan]) -> Plan:
-    """auto: onto the base's own weights, and where that does not answer as a 4-bit run did, onto its own."""
-    quantised = work.saved.made_with.get("quantization") is not None
-    if onto == "auto" and work.run.recipe().lora.init == "loftq" and quantised:
-        onto = "4-bit"  # it makes up for what the originals never lost
-    if onto != "auto" or not quantised or possible.is_packed(work.base):
-        return plan(work, merged.plan(work.saved, work.base, work.asked.dtype, onto))
+def _onto(work: Work, plan: Callable[[Work, Merge], Plan], dtype: str = "auto") -> Plan:
+    """The first of the ways to merge, and where that does not answer as the run did, the next. What one kind
+    found out holds for the next: the weights are the same. dtype: unless a person asks for one."""
+    ways = _ways(work, dtype)
+    known = plan is _merged_onto or plan is _ollama_onto  # a GGUF file is rounded further
 
-    def otherwise(found: dict[str, Any]) -> Plan:
-        how = merged.plan(work.saved, work.base, work.asked.dtype, "4-bit")
-        share = f"on {found['share']:.1%} of the tokens, wanted {found['bar']:.0%}"
-        how.notes.append(f"merged onto the originals it agreed with the run {share}, and was not kept")
-        return plan(work, how)
+    def tried(number: int, why: list[str]) -> Plan:
+        onto, dtype = ways[number]
+        how = merged.plan(work.saved, work.base, dtype, onto)
+        how.notes.extend(why)
+        made = plan(work, how)
+        if number + 1 == len(ways):
+            return made
 
-    first = plan(work, merged.plan(work.saved, work.base, work.asked.dtype, "original"))
-    return dataclasses.replace(first, otherwise=otherwise)
+        def otherwise(found: dict[str, Any]) -> Plan:
+            what = (
+                "onto the originals" if onto == "original" else f"in {str(how.dtype).removeprefix('torch.')}"
+            )
+            share = f"on {found['share']:.1%} of the tokens, wanted {found['bar']:.0%}"
+            said = [*why, f"merged {what} it agreed with the run {share}, and was not kept"]
+            if known:
+                work.refuted = said
+            return tried(number + 1, said)
+
+        return dataclasses.replace(made, otherwise=otherwise)
+
+    begun = min(len(work.refuted), len(ways) - 1)
+    return tried(begun, work.refuted[:begun])
+
+
+def _ways(work: Work, dtype: str) -> list[tuple[str, str]]:
+    """What to merge onto, and in which number type. A 4-bit run on the base's own weights, then on what it
+    learnt on; one that computed in 32 bits at last in float16, eight times finer than bfloat16."""
+    onto = work.asked.onto
+    own = work.saved.made_with.get("quantization") is not None and not possible.is_packed(work.base)
+    if onto == "auto" and own:
+        # LoftQ makes up for what the originals never lost.
+        loftq = work.run.recipe().lora.init == "loftq"
+        places = ["4-bit"] if loftq else ["original", "4-bit"]
+    else:
+        places = [onto]
+    if work.asked.dtype != "auto":
+        dtype = work.asked.dtype
+    ways = [(one, dtype) for one in places]
+    first = merged.plan(work.saved, work.base, dtype, places[0])
+    if dtype == "auto" and first.dtype == torch.bfloat16 and work.saved.made_with["dtype"] == "float32":
+        ways.append((places[-1], "float16"))
+    return ways
 
 
 def _merged_onto(work: Work, how: Merge, below: str = "") -> Plan:
@@ -104,11 +140,15 @@ def _merged_onto(work: Work, how: Merge, below: str = "") -> Plan:
 def _rounded(work: Work, how: Merge, to: str) -> str:
     """Why the numbers may differ from the run's."""
     quantised = work.saved.made_with.get("quantization") is not None
-    return REQUANTISED if quantised and how.onto == "original" else ROUNDING.format(to)
+    if quantised and how.onto == "original":
+        return REQUANTISED
+    return "" if to == "float32" else f"{ROUNDING.format(to)}; {UNROUNDED}"
 
 
 def _gguf(work: Work) -> Plan:
-    return _onto(work, work.asked.onto, _gguf_onto)
+    # The converter makes f16 of it, which rounded to bfloat16 before would be rounded twice.
+    sixteen = merged.plan(work.saved, work.base, "auto", work.asked.onto).dtype.itemsize == 2
+    return _onto(work, _gguf_onto, "float16" if sixteen else "auto")
 
 
 def _gguf_onto(work: Work, how: Merge) -> Plan:
@@ -120,6 +160,7 @@ def _gguf_onto(work: Work, how: Merge) -> Plan:
     server = tools.server
     lora = "lora" in types
     own_base = how.onto == "4-bit"
+    quantised = work.saved.made_with.get("quantization") is not None
     base_file = llama_cpp.BASE if own_base else f"{SCRATCH}/{llama_cpp.BASE}"
     notes = list(how.notes)
     if lora:
@@ -149,7 +190,11 @@ def _gguf_onto(work: Work, how: Merge) -> Plan:
         for kind in types:
             file = folder / gguf.name(kind)
             whole, alone = (base, file) if kind == "lora" else (file, None)
-            why = ROUNDING.format(kind) if kind in parity.QUANTISED else _rounded(work, how, "float16")
+            why = ROUNDING.format(kind)
+            if kind in parity.QUANTISED:
+                why += f"; {LESS_ROUNDED}"
+            elif quantised and how.onto == "original":
+                why = REQUANTISED
             bar = parity.QUANTISED.get(kind, parity.ROUNDED)
             one = llama_server.compared(server, whole, alone, asked, bar, why, progress, work.cancelled)
             found.append({**one, "differs": [f"{file.name}: {said}" for said in one["differs"]]})
@@ -167,7 +212,7 @@ def _gguf_onto(work: Work, how: Merge) -> Plan:
 
 
 def _ollama(work: Work) -> Plan:
-    return _onto(work, work.asked.onto, _ollama_onto)
+    return _onto(work, _ollama_onto)
 
 
 def _ollama_onto(work: Work, how: Merge) -> Plan:

@@ -40,6 +40,8 @@ class Work:
     channel: Channel
     cancelled: Callable[[], bool]
     answers: Asked | None = None
+    refuted: list[str] = field(default_factory=list)
+    """Of the ways to merge those that were found not to answer as the run did, a sentence each."""
     _last: float = 0.0
 
     @property

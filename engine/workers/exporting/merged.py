@@ -103,18 +103,19 @@ def _as_it_is(name: str, tensor: torch.Tensor) -> torch.Tensor:
 def requantised(base: Path, one: Saved) -> merge.Restored:
     """Weights of linear layers quantised as in training and back; others as they are."""
     from bitsandbytes import functional
+    from transformers.quantizers.quantizers_utils import should_convert_module
 
     config = one.made_with["quantization"]
-    skipped = tuple(config.get("llm_int8_skip_modules") or ("lm_head",))
+    skipped = list(config.get("llm_int8_skip_modules") or ("lm_head",))
     layers = _linear(base)
     compute = getattr(torch, config["bnb_4bit_compute_dtype"])
     device = "cuda" if torch.cuda.is_available() else "cpu"
 
     def restored(name: str, tensor: torch.Tensor) -> torch.Tensor:
         layer = name.removesuffix(".weight")
-        if not any(known == layer or known.endswith("." + layer) for known in layers):
-            return tensor
-        if any(part in layer for part in skipped):
+        known = next((one for one in layers if one == layer or one.endswith("." + layer)), None)
+        # By transformers' own rule: "mlp.gate", which is a router's, is no "mlp.gate_proj".
+        if known is None or not should_convert_module(known, skipped):
             return tensor
         packed, state = functional.quantize_4bit(
             tensor.to(device, compute),

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from engine import exports
 from engine.errors import UserError
 from engine.workers import durable
+
+WISHES = (signal.SIGTERM, signal.SIGINT)
+"""Signals by which a person ends an export."""
 
 
 def check(target: Path) -> None:
@@ -48,10 +53,25 @@ def placed(target: Path, fill: Callable[[Path], dict[str, Any]]) -> tuple[Path, 
         durable.sync(beside)
         failed = target.with_name(target.name + exports.FAILED)
         final = failed if facts["status"] == "failed" else target
-        durable.remove(failed)
-        durable.remove(final)
-        beside.rename(final)
-        durable.sync(final.parent)
+        with _undisturbed():
+            durable.remove(failed)
+            durable.remove(final)
+            beside.rename(final)
+            durable.sync(final.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return final, facts
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A wish to end waits for the end of the block, in which neither the former export stands nor the new."""
+    came: list[int] = []
+    before = {wish: signal.signal(wish, lambda number, _: came.append(number)) for wish in WISHES}
+    try:
+        yield
+    finally:
+        for wish, handler in before.items():
+            signal.signal(wish, handler)
+    if came:
+        signal.raise_signal(came[0])

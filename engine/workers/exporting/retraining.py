@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from engine import dataset, render, usable
+from engine import dataset, exports, render, usable
 from engine.errors import UserError
 from engine.exports import axolotl, llamafactory, script
 from engine.runs import Run
@@ -47,7 +47,7 @@ def trained(one: Saved) -> Trained:
     plan = made.applied(settled)
     steps = plan.total_steps(sum(len(batch) for batch in _batches(run)))
     remarks = []
-    if not adapter.is_public(one):
+    if not exports.on_the_hub(one.run):
         remarks.append(
             f"the base {adapter.base_name(one)} has no id on the hub: name its folder, to train.py as BASE"
         )
