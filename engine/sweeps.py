@@ -242,6 +242,14 @@ def interval(trial: Trial, objective: str) -> Interval | None:
     return None
 
 
+def figure(trial: Trial, objective: str) -> str:
+    """A trial's value with its 95% interval, where one is known: 0.8120 [0.780, 0.840]; "" without a value."""
+    if trial.value is None:
+        return ""
+    reach = interval(trial, objective)
+    return f"{trial.value:.4f}" + (f" [{reach[0]:.3f}, {reach[1]:.3f}]" if reach else "")
+
+
 def best_on_all_data(sweep: Sweep) -> Recipe:
     """The recipe with the best setting, to be trained on every row. Raises UserError where none is known.
 

@@ -40,7 +40,7 @@ def test_a_sweep_is_shown_with_its_best(plan: Recipe, capsys: pytest.CaptureFixt
     assert lines[3].split()[:4] == ["2", "16", "0.0002", "2.5500"] and lines[3].endswith("complete")
     assert lines[4].split() == ["3", "24", "0.0003", "-", "pruned"]
     assert lines[5] == "best so far: trial 2, rank = 16, learning_rate = 0.0002"
-    assert lines[6] == "  validation loss 2.5500 [1.9147, 3.1853], the mean of 2 seeds"
+    assert lines[6] == "  validation loss 2.5500 [1.915, 3.185], the mean of 2 seeds"
     assert lines[7] == "importance (of 8 complete trials): learning_rate 75%, rank 25%"
     assert lines[-1] == "next: ift-tui sweep 20300102-120000-run --train-best"
     assert max(map(len, lines)) <= 80

@@ -63,8 +63,8 @@ async def test_a_sweep_is_shown_with_its_best_and_what_matters() -> None:
         assert "2.5500 [1.915, 3.185], the mean of 2 seeds" in text(app, "#sweep-standing")
         table = app.screen.query_one(DataTable)
         rows = [[cell.plain for cell in table.get_row_at(number)] for number in range(4)]
-        assert rows[1] == ["2", "16", "0.0002", "2.5500 [1.915, 3.185]", "✓ best"]
-        assert rows[2][3:] == ["–", "■ pruned"] and rows[3][-1] == "● unfinished"
+        assert rows[1] == ["2", "✓ best", "2.5500 [1.915, 3.185]", "16", "0.0002"]
+        assert rows[2][1:3] == ["■ pruned", "–"] and rows[3][1] == "● unfinished"
         assert "learning_rate" in text(app, "#importance-text") and "75%" in text(app, "#importance-text")
         assert "Compare" not in footer(app) and "Stop" not in footer(app) and "Go on" in footer(app)
         await pilot.press("down")
@@ -106,7 +106,7 @@ async def test_a_sweep_is_stopped_enlarged_and_its_best_trained() -> None:
         await to_sweep(app, pilot)
         with alive(sweep), alive(run):  # type: ignore[arg-type]
             await until(pilot, lambda: "Stop" in footer(app))
-            assert app.screen.query_one(DataTable).get_row_at(3)[4].plain == "● 30/400"
+            assert app.screen.query_one(DataTable).get_row_at(3)[1].plain == "● 30/400"
             await pilot.press("s")
             await until(pilot, on(app, ChooseScreen))
             await pilot.press("down", "enter")
@@ -144,7 +144,7 @@ async def test_a_recipe_with_a_sweep_asks_whether_it_is_meant(downs: int) -> Non
         app.post_message(StartAsked())
         await until(pilot, on(app, ChooseScreen))
         question = str(app.screen.query_one(".dialog").border_title)
-        assert question == "At most 12 runs, one after another; after 2 hours of training none is begun"
+        assert question == "At most 12 runs, one after another; none begins after 2 hours"
         await pilot.press(*["down"] * downs, "enter")
         await until(pilot, lambda: not isinstance(app.screen, ChooseScreen))
         if downs == 0:

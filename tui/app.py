@@ -308,11 +308,13 @@ class IftTui(App[None]):
 
     # --- runs ---
 
-    def on_start_asked(self, _: StartAsked) -> None:
+    def on_start_asked(self, message: StartAsked) -> None:
         if self._draft is not None:
             plan = self._draft.planned
-            begin_it = self._start if plan.sweep is None else self._start_or_sweep
-            begin_it(plan)
+            if plan.sweep is None:
+                self._start(plan)
+            else:
+                self._start_or_sweep(plan, message.sweep)
 
     def on_recipe_ready(self, message: RecipeReady) -> None:
         self._start(message.recipe)
@@ -330,9 +332,9 @@ class IftTui(App[None]):
                 self.notify(clean(said), markup=False)
 
     @work(group="start")
-    async def _start_or_sweep(self, plan: Recipe) -> None:
-        """A recipe with [sweep] is many runs: that is asked for, and how many."""
-        wanted = await begin.sweep(self, plan)
+    async def _start_or_sweep(self, plan: Recipe, sure: bool) -> None:
+        """A recipe with [sweep] is many runs: that is asked for, and how many, unless it was said already."""
+        wanted = sure or await begin.sweep(self, plan)
         if wanted is False:
             self._start(plan)
         elif isinstance(screen := self.screen, StepScreen) and not wanted:

@@ -66,7 +66,9 @@ class RecipeChanged(Message):
 
 @dataclass
 class StartAsked(Message):
-    """The draft should become a run."""
+    """The draft should become a run. sweep: it was said already that its sweep is meant."""
+
+    sweep: bool = False
 
 
 @dataclass
