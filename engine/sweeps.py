@@ -243,7 +243,7 @@ def interval(trial: Trial, objective: str) -> Interval | None:
 
 
 def figure(trial: Trial, objective: str) -> str:
-    """A trial's value with its 95% interval, where one is known: 0.8120 [0.780, 0.840]; "" without a value."""
+    """A trial's value with its 95% interval, if known: 0.8120 [0.780, 0.840]; "" where it has none."""
     if trial.value is None:
         return ""
     reach = interval(trial, objective)
@@ -279,6 +279,19 @@ def under_way(state: SweepState) -> Run | None:
     """The run of a sweep that has a worker; None where none has."""
     names = [name for trial in state.trials if trial.state == "running" for name in trial.runs]
     return next((run for run in map(run_of, reversed(names)) if runs.is_alive(run)), None)
+
+
+def live() -> Sweep | None:
+    """The newest sweep that has a worker."""
+    return next((sweep for sweep in list_sweeps() if runs.is_alive(sweep)), None)
+
+
+def of(run: Run) -> Sweep | None:
+    """The sweep that a run is one of; None of a run of its own."""
+    for sweep in list_sweeps():
+        if any(run.name in trial.runs for trial in sweep.state().trials):
+            return sweep
+    return None
 
 
 def short(names: Sequence[str]) -> list[str]:

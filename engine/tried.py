@@ -1,9 +1,9 @@
 """What a sweep tries of one key, as a line that a person types, and as the table that stands in the recipe.
 
-    8, 16, 32               these values; texts and true or false as well: cosine, linear
-    1e-5 .. 1e-3 log        a range; log: as often in each decade
-    0 .. 0.2 points 5       of which a grid takes five numbers
-    1x, 2x of lora.rank     once and twice what stands at that key
+8, 16, 32               these values; texts and true or false as well: cosine, linear
+1e-5 .. 1e-3 log        a range; log: as often in each decade
+0 .. 0.2 points 5       of which a grid takes five numbers
+1x, 2x of lora.rank     once and twice what stands at that key
 """
 
 from __future__ import annotations

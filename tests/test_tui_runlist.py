@@ -40,7 +40,7 @@ def three() -> None:
 
 async def test_runs_are_found_sorted_and_all_shown_again() -> None:
     three()
-    remarks.write(runs.find("lamps"), Remarks(("bright",), "the [good] one"))
+    remarks.write(runs.find("lamps"), Remarks(("bright-as-day",), "the [good] one"))
     app = Stage().app()
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.screen.focused is not None)
@@ -52,7 +52,7 @@ async def test_runs_are_found_sorted_and_all_shown_again() -> None:
         await pilot.press("slash", *"bri")
         await until(pilot, lambda: names(app) == ["lamps"])
         assert str(app.screen.query_one("#runs").border_title) == "Runs · 1 of 3"
-        assert str(app.screen.query_one("#runs").border_subtitle) == r"#bright the \[good] one"
+        assert str(app.screen.query_one("#runs").border_subtitle) == r"#bright-as-day the \[good] one"
         await pilot.press(*"ck")
         await until(pilot, lambda: "No run is like that" in text(app, "#welcome"))
         await pilot.press("escape")

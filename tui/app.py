@@ -26,7 +26,7 @@ from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
-from engine import turns
+from engine import sweeps, turns
 from engine.errors import RunFailed, UserError
 from engine.runs import Run
 from tui import settings, small, unexpected
@@ -162,7 +162,10 @@ class IftTui(App[None]):
         self._load_ahead()
         self._settle_keys()
         run = turns.live()
-        if run is not None:
+        sweep = sweeps.live() if run is None else sweeps.of(run)
+        if sweep is not None:
+            self._open_sweep(sweep)
+        elif run is not None:
             self._open_run(run)
 
     @work(group="ahead")
@@ -452,8 +455,8 @@ class IftTui(App[None]):
         return self._tour is not None if action == "hide_tour" else True
 
     async def action_quit(self) -> None:
-        run = turns.live()
-        said = f"{run.name} goes on; ift-tui opens it again" if run is not None else ""
+        live = sweeps.live() or turns.live()
+        said = f"{live.name} goes on; ift-tui opens it again" if live is not None else ""
         self.exit(message=Text(clean(said)) if said else None)
 
     def action_help(self) -> None:

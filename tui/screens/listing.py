@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.widgets import DataTable, Input
 
 from engine.listing import ORDERS
+from engine.remarks import Remarks
 from engine.runs import Run
 from tui.feed import Edges, Listing, Row, RunLine, RunsFeed, SweepLine, SweepsFeed
 from tui.feed.listing import rows
@@ -134,10 +135,8 @@ class ListingScreen(StepScreen):
         panel, line = self.query_one("#runs"), self.line
         known = len(self._lines)
         title = f"Runs · {sum(isinstance(row.line, RunLine) for row in self._rows)} of {known}"
-        hint = "enter opens a run" if self._rows else ""
-        if line is not None and (said := about(line)):
-            hint = said
-        elif self._how.search:
+        hint = about(line) if line is not None else ""
+        if self._how.search and isinstance(line, RunLine) and line.remarks == Remarks():
             hint = "esc shows all runs"
         framed = title if self._how.search else "Runs", hint
         if framed != self._framed:  # to set it paints the panel anew
@@ -218,8 +217,10 @@ class ListingScreen(StepScreen):
 
 
 def about(line: RunLine | SweepLine) -> str:
-    """Its tags and its note on one line; of a sweep, how its runs are reached."""
+    """Its tags and its note on one line, else the whole name by which commands know it; of a sweep, how its
+    runs are reached.
+    """
     if isinstance(line, SweepLine):
         return "enter opens the sweep · space unfolds its runs"
     said = [*(f"#{tag}" for tag in line.remarks.tags), line.remarks.note]
-    return clean(" ".join(filter(None, said)), newlines=False)
+    return clean(" ".join(filter(None, said)) or line.folder, newlines=False)

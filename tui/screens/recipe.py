@@ -40,7 +40,7 @@ class RecipeScreen(StepScreen):
         "and what is wrong as soon as something is. All others keep the recipe's values.\n\n"
         "Tab and the arrow keys move between fields. ctrl+n (or ctrl+s) starts the run; it goes on by itself "
         "and may be left at any time. ctrl+o writes the recipe to a file: the command shown then does "
-        "the same run without a screen. f3 tries other settings in many runs, a sweep, and says which is best."
+        "the same run without a screen. f3 tries settings in many runs, a sweep, and says which is best."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [

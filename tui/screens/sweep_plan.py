@@ -28,7 +28,7 @@ QUIET_SECONDS = 0.15
 
 
 class SweepPlanScreen(StepScreen):
-    """Answers with the recipe as it is then, and whether its sweep is to be started; None: nothing changed."""
+    """Answers with the recipe, and whether its sweep is to be started; None: nothing was changed."""
 
     STEP = 4
     HELP = (

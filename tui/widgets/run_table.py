@@ -19,7 +19,7 @@ from tui.widgets.marks import status_mark
 
 Justify = Literal["left", "right"]
 
-COLUMNS = {"Run": 12, "Model": 12, "Status": 12, "Step": 9, "Result": 10, "Started": 10}
+COLUMNS = {"Run": 16, "Model": 8, "Status": 12, "Step": 9, "Result": 10, "Started": 10}
 RIGHT = {"Step", "Result", "Started"}
 WIDEST_NAME = 64
 
@@ -58,8 +58,8 @@ class RunTable(DataTable[Text]):
     def on_resize(self, event: events.Resize) -> None:
         """Names take the room that a wider terminal has."""
         spare = event.size.width - sum(COLUMNS.values()) - 2 * len(COLUMNS)
-        for name in ("Run", "Model"):
-            width = min(WIDEST_NAME, COLUMNS[name] + max(0, spare // 2))
+        for name, share in (("Run", 2), ("Model", 1)):
+            width = min(WIDEST_NAME, COLUMNS[name] + max(0, spare * share // 3))
             self.columns[ColumnKey(name)].width = width
         self.clear()
         self._fill(self._shown)
@@ -119,7 +119,8 @@ class RunTable(DataTable[Text]):
 def cells(row: Row, now: float, by: Order = "date", marked: bool = False) -> list[str]:
     """A run's or a sweep's figures, aligned, in the order of the columns."""
     line = row.line
-    name = f"{MARKED} {line.name}" if marked else line.name
+    name = of_sweep(line.name, row.within) if row.within else line.name
+    name = f"{MARKED} {name}" if marked else name
     if isinstance(line, SweepLine):
         sign = "▾" if row.unfolded else "▸"
         made = f"{len(line.runs)}/{line.wanted} runs" if line.wanted else f"{len(line.runs)} runs"
@@ -155,6 +156,15 @@ def result(line: RunLine | SweepLine, by: Order = "date") -> str:
     return "–" if line.loss is None else f"loss {line.loss:.2f}"
 
 
+def of_sweep(name: str, sweep: str) -> str:
+    """What a run of a sweep is called under it: trial 4, seed 2; its own name where it has another one."""
+    prefix = f"{sweep[:54]}-"
+    trial, _, seed = name.removeprefix(prefix).partition("-")
+    if not (name.startswith(prefix) and trial.isdecimal() and (seed or "1").isdecimal()):
+        return name
+    return f"trial {int(trial)}" + (f", seed {seed}" if seed else "")
+
+
 def model_name(model_id: str) -> str:
-    """A model's id without the folders before its name, where it is a path."""
-    return model_id.rpartition("/")[2] if model_id.startswith(("/", "~", ".")) else model_id
+    """A model's id without what stands before its name: folders, the owner on the hub, builtin."""
+    return model_id.rpartition("/")[2].removeprefix("builtin:")

@@ -131,7 +131,7 @@ def status_line(shot: SweepShot) -> Content:
 
 
 def standing(shot: SweepShot) -> Content:
-    """The best so far with its interval, or why the sweep has ended, a line each."""
+    """Why the sweep has ended, where it has, and the best so far with its interval."""
     plan, state = shot.plan, shot.state
     lines = []
     if state.reason and state.status in ("failed", "crashed"):
@@ -145,10 +145,9 @@ def standing(shot: SweepShot) -> Content:
         names = dict(zip(plan.over, sweeps.short(list(plan.over)), strict=True))
         settings = ", ".join(f"{names.get(key, key)} {value(given)}" for key, given in best.setting.items())
         seeds = "of one seed" if len(best.values) < 2 else f"the mean of {len(best.values)} seeds"
-        said = f"{plan.objective} {sweeps.figure(best, plan.objective)}, {seeds}"
+        figure = f"{plan.objective} {sweeps.figure(best, plan.objective)}, {seeds}"
         shown = clean(settings, newlines=False)
-        lines.append(Content.assemble(f"Best so far: trial {best.number}, ", (shown, "bold")))
-        lines.append(Content(said))
+        lines.append(Content.assemble(f"Best: trial {best.number}, {figure}: ", (shown, "bold")))
     return Content("\n").join(lines)
 
 

@@ -13,6 +13,7 @@ from engine import recipe, tried
 from engine.errors import UserError
 from engine.schema import Recipe, Source
 from engine.sweep_plan import Method, Objective
+from engine.sweeps import LOSS
 from tui.widgets.knob import Form, Knob, KnobRow, number, whole
 from tui.widgets.pick import PickRow
 
@@ -187,10 +188,11 @@ class SweepForm(Form):
         return {**facts, "seed": seed, "over": over} if over else None
 
     def _show_picked(self) -> None:
+        best = "low is best" if self._objective == LOSS else "high is best"
         for key, value, says in (
             ("method", self._method, METHODS[self._method]),
-            ("objective", self._objective, "low is best" if self._objective == OBJECTIVES[0] else "high is best"),
-        ):  # fmt: skip
+            ("objective", self._objective, best),
+        ):
             row = self.query_one(f"#pick-{key}", PickRow)
             row.show(value)
             row.tell(says)
