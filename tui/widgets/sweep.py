@@ -54,9 +54,14 @@ class TrialTable(DataTable[Text]):
         self._heads: list[str] = []
 
     def show(self, shot: SweepShot, marked: int = 0) -> None:
-        """marked: the number of the trial that another is to be compared with."""
+        """marked: the number of the trial that another is to be compared with.
+
+        At first the cursor stands on the trial under way, or where none is on the best one; from the last
+        trial it goes on to the next one.
+        """
         heads = ["", "state", shot.plan.objective, *sweeps.short(list(shot.plan.over))]
         rows = [cells(shot, trial, marked) for trial in shot.state.trials]
+        before, last = len(self._shown), self.cursor_row == len(self._shown) - 1
         if heads != self._heads:
             self._heads, self._shown = heads, []
             self.clear(columns=True)
@@ -69,6 +74,11 @@ class TrialTable(DataTable[Text]):
                 for at, words in enumerate(row):
                     self.update_cell(str(number), str(at), _cell(words, at), update_width=True)
         self._shown = rows
+        if not before and rows:
+            best = None if shot.alive else sweeps.best(shot.state, shot.plan.objective)
+            self.move_cursor(row=best.number - 1 if best else len(rows) - 1)
+        elif last and len(rows) > before:
+            self.move_cursor(row=len(rows) - 1)
 
 
 def _width(shot: SweepShot, column: int) -> int | None:
