@@ -1,4 +1,4 @@
-"""Sweeps that are archived, brought back and removed, with their runs or without; what lives is left alone."""
+"""Sweeps that are archived, brought back and removed, with their runs or without; none that lives."""
 
 from __future__ import annotations
 
