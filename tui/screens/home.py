@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import ClassVar
 
 from textual import work
@@ -13,7 +14,7 @@ from engine.errors import RunFailed, UserError
 from tui.feed import RunLine, SweepLine
 from tui.safe import clean
 from tui.screens import remarking, tidying
-from tui.screens.choose import PickScreen
+from tui.screens.choose import AskScreen, PickScreen
 from tui.screens.listing import LISTING, ListingScreen
 from tui.screens.messages import (
     CompareAsked,
@@ -40,7 +41,7 @@ class HomeScreen(ListingScreen):
         "Every run stands here, newest first, with what it has come to. A run goes on by itself: "
         "you may close this program, or lose the connection, and find it again here.\n\n"
         "Enter opens the run under the cursor. n starts a new one: model, data, recipe, then training; "
-        "N starts it from one of the recipes that come with the program. "
+        "N starts it from a recipe: a file of yours, or one of those that come with the program. "
         "A crashed run is one whose worker ended without a last word; open it to see the end of its log. "
         "r takes up a run that was stopped, has failed or crashed, at its newest whole checkpoint; a sweep "
         "where it stood.\n\n"
@@ -71,7 +72,7 @@ class HomeScreen(ListingScreen):
             "From a recipe",
             id="home.recipe",
             show=False,
-            tooltip="Start a new run from one of the recipes that come with the program",
+            tooltip="Start a new run from a recipe: a file, or one that comes with the program",
         ),
         Binding("c", "compare", "Compare", id="home.compare", tooltip="Compare base and tuned"),
         Binding(
@@ -254,14 +255,24 @@ class HomeScreen(ListingScreen):
     def action_new(self) -> None:
         self.post_message(RunBegun(GUIDED))
 
-    def action_recipe(self) -> None:
+    @work(group="recipe")
+    async def action_recipe(self) -> None:
+        """A recipe of this folder, one that comes with the program, or any file."""
         from engine import recipe
 
-        bundled = recipe.bundled()
-
-        def begin(number: int | None) -> None:
-            if number is not None:
-                self.post_message(RunBegun(bundled[number].stem))
-
-        said = [f"{path.stem}: {recipe.purpose(path)}" for path in bundled]
-        self.app.push_screen(PickScreen("Start from which recipe?", said), begin)
+        own = await asyncio.to_thread(recipe.beside, Path.cwd())
+        known = [*own, *recipe.bundled()]
+        said = [f"{file.name}: {recipe.purpose(file)}" for file in own]
+        said += [f"{file.stem}: {recipe.purpose(file)}" for file in known[len(own) :]]
+        number = await self.app.push_screen_wait(
+            PickScreen("Start from which recipe?", [*said, "another file …"])
+        )
+        if number is None:
+            return
+        if number < len(known):
+            chosen = str(known[number]) if number < len(own) else known[number].stem
+        else:
+            asked = AskScreen("The recipe's file", "", "opens it")
+            if not (chosen := (await self.app.push_screen_wait(asked) or "").strip()):
+                return
+        self.post_message(RunBegun(chosen))

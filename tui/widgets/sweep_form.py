@@ -128,12 +128,10 @@ class SweepForm(Form):
         for knob in of_plan(self._first):
             yield KnobRow(knob, self._first)
         yield KnobRow(OtherKeys("", OTHER, "Other keys", "train.packing = true, false; …", str), self._first)
-        for knob in BUDGET[:1]:
-            yield KnobRow(knob, self._first)
+        yield KnobRow(BUDGET[0], self._first)
         yield PickRow("method", "Drawn", id="pick-method")
         yield PickRow("objective", "Judged by", id="pick-objective")
-        for knob in BUDGET[1:]:
-            yield KnobRow(knob, self._first)
+        yield from (KnobRow(knob, self._first) for knob in BUDGET[1:])
 
     def on_mount(self) -> None:
         self.border_title = "What is tried"
