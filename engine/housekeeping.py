@@ -13,7 +13,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -111,29 +111,32 @@ def lost(run: Run) -> list[str]:
 
 @contextmanager
 def held(run: Run) -> Iterator[None]:
-    """The run with its locks taken, so that nobody works in it. Raises UserError."""
-    exported = f"{run.name} is being exported; wait for that or cancel it, nothing was changed"
-    read = f"{run.name} is open in a comparison or an evaluation; leave that first, nothing was changed"
-    with locked(run, _listed(), {run.path / "exports" / "lock": exported, run.readers: read}):
+    """The run with its locks taken, so that nobody works in it or reads it. Raises UserError."""
+    with locked(run, _listed()) as taken:
+        if not _locked(run.path / "exports" / "lock", taken):
+            raise UserError(f"{run.name} is being exported; wait for that or cancel it, nothing was changed")
+        if not _locked(run.readers, taken):
+            raise UserError(
+                f"{run.name} is open in a comparison or an evaluation; leave that first, nothing was changed"
+            )
         yield
 
 
 @contextmanager
-def locked(one: Worked, listed: Path, more: Mapping[Path, str]) -> Iterator[None]:
-    """A folder with the lock of its worker taken, and more of them, each with what is said where another has
-    it. listed: the folder in which it stands where it is not in the archive. Raises UserError.
+def locked(one: Worked, listed: Path) -> Iterator[list[int]]:
+    """A folder with the lock of its worker taken; locks that are put into what is given are freed with it.
+
+    listed: where it stands while it is not in the archive. Raises UserError.
     """
     if one.path.parent.resolve() not in (listed.resolve(), archive_folder().resolve()):
         raise UserError(f"{one.path} is not in the list of {listed.name}; move or remove its folder yourself")
     if one.path.is_symlink():
         raise UserError(f"{one.name} is a link to another place; remove it yourself, nothing was touched")
-    lives = f"{one.name} is alive, or waits for its turn; stop it first, nothing was changed"
     taken = list[int]()
     try:
-        for file, sentence in {one.path / "lock": lives, **more}.items():
-            if not _locked(file, taken):
-                raise UserError(sentence)
-        yield
+        if not _locked(one.path / "lock", taken):
+            raise UserError(f"{one.name} is alive, or waits for its turn; stop it first, nothing was changed")
+        yield taken
     except OSError as error:
         raise UserError(
             f"{one.name}: its folder cannot be changed ({error.strerror}); it was left as it was"

@@ -93,7 +93,7 @@ def _moved(sweep: Sweep, along: list[Run], archive: bool) -> list[Run]:
 @contextmanager
 def _held(sweep: Sweep, along: list[Run]) -> Iterator[None]:
     with ExitStack() as locks:
-        locks.enter_context(housekeeping.locked(sweep, runs.home() / "sweeps", {}))
+        locks.enter_context(housekeeping.locked(sweep, runs.home() / "sweeps"))
         for run in along:
             locks.enter_context(housekeeping.held(run))
         yield

@@ -316,14 +316,3 @@ def tenths(curve: dict[int, float], total: int) -> dict[int, float]:
             share = (at - a) / (b - a) if b > a else 0.0
             found[tenth] = curve[a] + share * (curve[b] - curve[a])
     return found
-
-
-def worked(events: Iterable[Event]) -> float:
-    """Seconds that a run has worked: without waiting for its turn, and without the time between its lives."""
-    seconds, last, counts = 0.0, 0.0, False
-    for event in events:
-        now = event.get("time", last)
-        if counts and event["kind"] != "started":
-            seconds += now - last
-        last, counts = now, event["kind"] != "queued"
-    return seconds

@@ -21,6 +21,7 @@ from tui.app import IftTui
 from tui.draft import Draft
 from tui.screens.choose import AskScreen, ChooseScreen, PickScreen
 from tui.screens.compare import CompareScreen
+from tui.screens.form import FormScreen
 from tui.screens.messages import StartAsked
 from tui.screens.recipe import RecipeScreen
 from tui.screens.sweep import SweepScreen
@@ -97,6 +98,15 @@ async def test_two_trials_are_compared_in_chat() -> None:
         asked = next(asked for asked in chat.asked if asked["do"] == "load")
         assert (asked["run"], asked["column"], asked["step"]) == (str(first.path), first.name, None)
         await until(pilot, lambda: len(app.screen.query("AnswerColumn")) == 3)
+        await pilot.press("escape")
+        await until(pilot, on(app, SweepScreen))
+        await pilot.press("f6")
+        await until(pilot, on(app, FormScreen))
+        assert app.screen.query_one("#form-beside Input", Input).value == first.name
+        await pilot.press("enter")
+        await until(pilot, lambda: any(child.worker == "evaluate" for child in stage.children))
+        words = stage.children[-1].arguments
+        assert words[0] == str(second.path) and words[words.index("--with") + 1] == first.name
 
 
 async def test_a_sweep_is_stopped_enlarged_and_its_best_trained() -> None:

@@ -427,7 +427,7 @@ class IftTui(App[None]):
 
         if isinstance(self.screen, CompareScreen):
             self.pop_screen()  # its model leaves memory before another copy is loaded
-        self.push_screen(EvaluationScreen(message.run, self.edges))
+        self.push_screen(EvaluationScreen(message.run, self.edges, message.other))
 
     def on_results_asked(self, message: ResultsAsked) -> None:
         from tui.screens.results import ResultsScreen

@@ -189,7 +189,7 @@ def _last_word(run: Run, state: RunState, as_json: bool) -> int:
     if not as_json:
         if said := reading.sentence(state):
             _print.say(said)
-        seconds = _print.duration(state.updated_at - state.started_at)
+        seconds = _print.duration(state.ran)
         _print.say(f"{ended(run, state)} ({seconds})")
         if state.status == "stopped":
             _print.say(f"go on: ift-tui resume {run.name}")

@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import DataTable, Input
 
+from engine import listing
 from engine.listing import ORDERS
 from engine.remarks import Remarks
 from engine.runs import Run
@@ -134,7 +135,8 @@ class ListingScreen(StepScreen):
         """On the frame: how many were found, what a person has written about the run under the cursor."""
         panel, line = self.query_one("#runs"), self.line
         known = len(self._lines)
-        title = f"Runs · {sum(isinstance(row.line, RunLine) for row in self._rows)} of {known}"
+        found = sum(listing.found(one, self._how.search) for one in self._lines)  # in folded sweeps too
+        title = f"Runs · {found} of {known}"
         hint = about(line) if line is not None else ""
         if self._how.search and isinstance(line, RunLine) and line.remarks == Remarks():
             hint = "esc shows all runs"

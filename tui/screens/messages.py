@@ -89,7 +89,10 @@ class CompareAsked(Message):
 
 @dataclass
 class EvaluationAsked(Message):
+    """other: a run that is to be measured beside it."""
+
     run: Run
+    other: Run | None = None
 
 
 @dataclass

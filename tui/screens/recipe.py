@@ -268,6 +268,24 @@ def pace(plan: Recipe) -> dict[str, Any]:
     return {**document, "train": {key: document["train"][key] for key in kept}}
 
 
+def way(plan: Recipe) -> str:
+    """How the weights are held, and what is trained otherwise than by a plain adapter, in a few words."""
+    lora = plan.lora
+    if plan.train.method == "full":
+        held = "all weights, in 32 bits"
+    else:
+        held = "4-bit" if plan.model.load_in_4bit else "16-bit"
+    variants = (
+        (lora.dora, "DoRA"),
+        (lora.rank_stabilised, "rank-stabilised"),
+        (lora.init == "loftq", "LoftQ"),
+        (lora.plus_ratio != 1, f"LoRA+ {lora.plus_ratio:g}"),
+        (bool(plan.train.neftune), f"NEFTune {plan.train.neftune:g}"),
+        (bool(plan.model.adapter), "goes on with an adapter"),
+    )
+    return " · ".join([held, *(name for there, name in variants if there)])
+
+
 def summary(
     draft: Draft, settled: Settled, memory: Content, saved: Path | None, seconds: float | None = None
 ) -> Content:
@@ -293,8 +311,7 @@ def summary(
     does = "train" if plan.sweep is None else "sweep"
     command = f"ift-tui {does} {shlex.quote(str(saved or plan.name + '.toml'))}"
     note = "" if saved else "  (^o writes it)"
-    bits = "4-bit" if plan.model.load_in_4bit else "16-bit"
-    sized = Content(f"{size} · {clean(plan.model.id, newlines=False)} · {bits}")
+    sized = Content(f"{size} · {clean(plan.model.id, newlines=False)} · {way(plan)}")
     if plan.sweep is not None:  # in the place of what the run trains on: there is no room for both
         sized = Content.assemble(("sweep over ", "$text-accent"), clean(tried.said(plan), newlines=False))
     return Content("\n").join(

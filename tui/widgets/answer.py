@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,9 @@ from tui.widgets.prose import View, marked, prose
 from tui.widgets.quiet import Quiet
 
 FRAMES_A_SECOND = 10
+
+STAMP = re.compile(r"^\d{8}-\d{6}-")
+"""Date and time before a run's name."""
 
 
 NOTHING = "Answers stand here: type a question below, or ctrl+t asks one that was held out of training."
@@ -152,6 +156,7 @@ def titles(column: Mapping[str, Any], model: str, four_bit: bool, run: str) -> t
         f"{name} · step {step} · {digest}",
         f"{name} · {digest}",
         f"{name} · {column['digest'][:8]}",
+        f"{STAMP.sub('', name)} · {column['digest'][:8]}",
         column["digest"][:8],
     )
 

@@ -24,7 +24,8 @@ def progress_lines(snapshot: Snapshot, now: float, width: int) -> list[Content]:
     """Step, losses, rates, counts and where the time went; the most needed first, for a small screen."""
     state = snapshot.state
     last = state.evaluations[-1] if state.evaluations else None
-    ran = (now if snapshot.alive else state.updated_at) - state.started_at
+    since = state.waits_since if state.status == "waiting" else state.started_at + state.idle
+    ran = (now if snapshot.alive else state.updated_at) - since
     pairs = [
         ("Step", f"{state.step:,} / {state.total:,}" if state.total else "–"),
         ("Loss", figure(state.loss)),

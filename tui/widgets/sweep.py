@@ -28,8 +28,9 @@ OUTCOMES: dict[sweeps.Outcome, str] = {
 MARKED = "◆"
 STATE = 1
 """The column of words; all others are figures."""
-STATE_WIDTH, INTERVAL_WIDTH = 13, 21
-"""Cells of "● 1,000/2,000" and "0.8120 [0.780, 0.840]"."""
+NUMBER_WIDTH, STATE_WIDTH, INTERVAL_WIDTH = 4, 12, 21
+"""Cells of "◆ 12", "■ unfinished" and "0.8120 [0.780, 0.840]"."""
+VALUE_WIDTH = 7
 WIDEST = 16
 """Cells of a setting's column."""
 
@@ -59,7 +60,8 @@ class TrialTable(DataTable[Text]):
         At first the cursor stands on the trial under way, or where none is on the best one; from the last
         trial it goes on to the next one.
         """
-        heads = ["", "state", shot.plan.objective, *sweeps.short(list(shot.plan.over))]
+        judged_by = "loss" if shot.plan.objective == sweeps.LOSS else shot.plan.objective
+        heads = ["", "state", judged_by, *sweeps.short(list(shot.plan.over))]
         rows = [cells(shot, trial, marked) for trial in shot.state.trials]
         before, last = len(self._shown), self.cursor_row == len(self._shown) - 1
         if heads != self._heads:
@@ -83,12 +85,12 @@ class TrialTable(DataTable[Text]):
 
 def _width(shot: SweepShot, column: int) -> int | None:
     """Of what will stand in a column whose words change as the runs go on: nothing moves then."""
-    if column == STATE:
-        return STATE_WIDTH
+    if column <= STATE:
+        return (NUMBER_WIDTH, STATE_WIDTH)[column]
     plan = shot.plan
     if column == STATE + 1 and (plan.seeds > 1 or plan.objective in sweeps.SHARES):
         return max(len(plan.objective), INTERVAL_WIDTH)
-    return None
+    return VALUE_WIDTH if column == STATE + 1 and plan.objective == sweeps.LOSS else None
 
 
 def _cell(words: str, column: int) -> Text:
@@ -164,7 +166,7 @@ def standing(shot: SweepShot) -> Content:
 def importance(state: SweepState, over: Sequence[str], width: int) -> Content:
     """How much each setting has mattered, as bars."""
     if not state.importance:
-        return Content.styled("said from eight complete trials on", "$foreground-muted")
+        return Content.styled("shown once eight trials are complete", "$foreground-muted")
     names = dict(zip(over, sweeps.short(list(over)), strict=True))
     shown = [(clean(names.get(key, key), newlines=False), share) for key, share in state.importance.items()]
     name_room = min(max(len(name) for name, _ in shown), max(6, width // 2))

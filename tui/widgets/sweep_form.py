@@ -14,6 +14,7 @@ from engine.errors import UserError
 from engine.schema import Recipe, Source
 from engine.sweep_plan import Method, Objective
 from engine.sweeps import LOSS
+from tui.safe import clean
 from tui.widgets.knob import Form, Knob, KnobRow, number, whole
 from tui.widgets.pick import PickRow
 
@@ -34,7 +35,7 @@ class TriedKnob(Knob):
 
     @property
     def id(self) -> str:
-        return f"over-{self.key.replace('.', '-')}"
+        return f"over-{self.key.encode().hex()}"  # a recipe may name any key, right or wrong
 
     def value(self, plan: Recipe | Source) -> Any:
         over = plan.sweep.over.get(self.key) if isinstance(plan, Recipe) and plan.sweep else None
@@ -82,12 +83,18 @@ def of_plan(plan: Recipe) -> list[TriedKnob]:
     found = []
     for key, (label, example) in OFFERED.items():
         if key not in unused:
-            now = tried.stands(plan, key)
+            now = clean(tried.stands(plan, key), newlines=False)
             says = f"now {now}; {example}" if now else example
             found.append(TriedKnob("sweep.over", key, label, says, str))
     others = plan.sweep.over if plan.sweep else ()
     return found + [
-        TriedKnob("sweep.over", key, key.rpartition(".")[2], f"{key}, now {tried.stands(plan, key)}", str)
+        TriedKnob(
+            "sweep.over",
+            key,
+            clean(key.rpartition(".")[2], newlines=False),
+            clean(f"{key}, now {tried.stands(plan, key)}", newlines=False),
+            str,
+        )
         for key in others
         if key not in {knob.key for knob in found}
     ]
