@@ -26,6 +26,9 @@ from tui.widgets.run_table import RunTable
 
 SECONDS_BETWEEN_LOOKS = 1.0
 
+MANY = 12
+"""Runs from which on one would rather search them than look through."""
+
 LISTING = [
     Binding("slash", "search", "Search", id="home.search", show=False, tooltip="Search the runs"),
     Binding(
@@ -86,8 +89,8 @@ class ListingScreen(StepScreen):
     def body(self) -> ComposeResult:
         with Vertical(id="runs", classes="panel") as panel:
             panel.border_title = "Runs"
-            yield Quiet("looking for runs …", id="welcome")
             yield OneLine(placeholder="words of name, model, note or data; #tag", id="search")
+            yield Quiet("looking for runs …", id="welcome")
             yield RunTable()
 
     def on_mount(self) -> None:
@@ -140,7 +143,8 @@ class ListingScreen(StepScreen):
         hint = about(line) if line is not None else ""
         if self._how.search and isinstance(line, RunLine) and line.remarks == Remarks():
             hint = "esc shows all runs"
-        framed = title if self._how.search else "Runs", hint
+        plain = f"Runs · {known} · / searches, s sorts" if known > MANY else "Runs"
+        framed = title if self._how.search else plain, hint
         if framed != self._framed:  # to set it paints the panel anew
             self._framed = framed
             panel.border_title, panel.border_subtitle = map(Content, framed)

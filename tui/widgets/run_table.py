@@ -82,14 +82,16 @@ class RunTable(DataTable[Text]):
         self._shown = shown
 
     def _fill(self, rows: dict[str, list[str]]) -> None:
-        keys = list(self._shown)
-        held = keys[self.cursor_row] if self.cursor_row < len(keys) else None
+        keys, at = list(self._shown), self.cursor_row
+        held = keys[at] if at < len(keys) else None
         self.clear()
         for key, row in rows.items():
             named = (self._named(key, row[0]), *row[1:])
             self.add_row(*map(self._text, COLUMNS, named), key=key)
         if held in rows:
             self.move_cursor(row=list(rows).index(held))
+        elif rows:  # it has gone: the next one has its place
+            self.move_cursor(row=min(at, len(rows) - 1))
 
     def _amend(self, rows: dict[str, list[str]]) -> None:
         for key, row in rows.items():
@@ -99,10 +101,15 @@ class RunTable(DataTable[Text]):
                     self.update_cell(key, name, self._text(name, words))
 
     def _named(self, key: str, name: str) -> str:
-        """The name with as many tags as fit behind it: where there is no room, none is cut."""
+        """The name with as many tags as fit behind it: where there is no room, none is cut. Of a name that is
+        too long itself the middle is left out: names of a series differ at their ends.
+        """
+        room = self.columns[ColumnKey("Run")].width
+        if cell_len(name) == len(name) > room:
+            return f"{name[: room - room // 2 - 1]}…{name[-(room // 2) :]}"
         for tag in self._tags.get(key, ()):
             longer = f"{name} #{clean(tag, newlines=False)}"
-            if cell_len(longer) > self.columns[ColumnKey("Run")].width:
+            if cell_len(longer) > room:
                 break
             name = longer
         return name
