@@ -149,6 +149,7 @@ def tried(way: str) -> dict[str, Any]:
         **said,
         "same": died and killed.state().resumes == 1 and found == wanted,
         "different": [key for key in wanted if wanted[key] != found[key]],
+        "taken_up": found["reason"],
         "trainable": (state.loaded or {}).get("trainable"),
         "base": wanted["base"],
         "losses": [wanted["losses"][0][1], wanted["losses"][-1][1]],

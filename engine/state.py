@@ -123,6 +123,12 @@ class RunState:
         return self.losses[-1][1] if self.losses else None
 
     @property
+    def learns(self) -> str:
+        """What is trained and saved: an adapter, or the model where all of its weights are."""
+        whole = "trainable" in self.loaded and self.loaded["trainable"] == self.loaded.get("parameters")
+        return "model" if whole else "adapter"
+
+    @property
     def ran(self) -> float:
         """Seconds that it has worked so far."""
         return self.updated_at - self.started_at - self.idle

@@ -212,7 +212,7 @@ def test_the_forecast_tells_why_most_people_use_lora() -> None:
 
 @pytest.mark.parametrize("kind", ["mixtral", "qwen2_moe", "qwen3_moe"])
 def test_what_peft_cannot_put_on_experts_is_refused_before_anything_starts(kind: str) -> None:
-    """Seen with PEFT 0.21: "lora.ParamWrapper does not work with lora_dropout != 0", with the model loaded."""
+    """Seen with PEFT 0.21, the model loaded: "lora.ParamWrapper does not work with lora_dropout != 0"."""
     sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
              "num_key_value_heads": 2, "vocab_size": 2048}  # fmt: skip
     config = {"architectures": [kind], "model_type": kind, **sizes}
