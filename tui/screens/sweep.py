@@ -120,6 +120,9 @@ class SweepScreen(StepScreen):
         while True:
             try:
                 shot = await asyncio.to_thread(self._feed.poll)
+            except FileNotFoundError:
+                self.refuse(f"{self._sweep.name} was archived or deleted elsewhere; escape leads back")
+                return
             except (UserError, OSError) as error:
                 self.refuse(str(error))
                 return
