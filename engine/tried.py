@@ -22,7 +22,6 @@ FACTORS_OF = {"lora.alpha": "lora.rank"}
 """Of what the factors of a key are where a line does not say it."""
 
 RANGE = re.compile(r"(\S+?)\s*\.\.\s*(\S+?)(\s+log)?(?:\s+points\s+(\d+))?")
-FACTORS = re.compile(r"(.+?)(?:\s+of\s+(\S+))?")
 
 TIMES = 4
 """How far the suggested learning rates reach above and below that of the recipe."""
@@ -35,30 +34,31 @@ def read(key: str, line: str) -> dict[str, Any]:
 
     Whether these values suit the key is for the recipe's own check.
     """
-    line = line.strip()
+    where = f"sweep.over.{key}"
     if ".." in line:
-        if not (said := RANGE.fullmatch(line)):
-            raise UserError(f"sweep.over.{key}: {line!r:.60} is no range; write 1e-5 .. 1e-3 log, say")
-        low, high, log, points = said.groups()
-        ends = {"low": _value(low), "high": _value(high)}
-        return ends | ({"log": True} if log else {}) | ({"points": int(points)} if points else {})
-    said = FACTORS.fullmatch(line)
-    words = re.split(r"[,\s]+", said[1].strip(", ")) if said else []
-    if not words or not words[0]:
-        raise UserError(f"sweep.over.{key}: there is nothing to try; write 8, 16, 32, say")
-    assert said is not None
-    values = [_value(word) for word in words]
-    numbers = [_value(word[:-1]) for word in words if word.endswith("x")]
-    if not numbers or any(isinstance(number, str) for number in numbers):
-        if said[2]:
-            raise UserError(f"sweep.over.{key}: factors are numbers with an x behind: 1x, 2x of {said[2]}")
-        return {"values": values}
-    if len(numbers) < len(values):
-        raise UserError(f"sweep.over.{key}: write an x behind each of the factors, or behind none")
-    of = said[2] or FACTORS_OF.get(key, "")
+        return _range(where, line.strip())
+    listed, _, of = line.strip().partition(" of ")
+    words = re.findall(r"[^,\s]+", listed)
+    if not words:
+        raise UserError(f"{where}: there is nothing to try; write 8, 16, 32, say")
+    factors = [factor for word in words if (factor := _factor(word)) is not None]
+    if not factors and not of:
+        return {"values": [_value(word) for word in words]}
+    if len(factors) < len(words):
+        raise UserError(f"{where}: write an x behind each of the factors (1x, 2x), or behind none")
+    of = of.strip() or FACTORS_OF.get(key, "")
     if not of:
-        raise UserError(f"sweep.over.{key}: say of what these are factors: {line} of lora.rank")
-    return {"values": numbers, "factor_of": of}
+        raise UserError(f"{where}: say of what these are factors: {line.strip()} of lora.rank")
+    return {"values": factors, "factor_of": of}
+
+
+def _range(where: str, line: str) -> dict[str, Any]:
+    said = RANGE.fullmatch(line)
+    if said is None:
+        raise UserError(f"{where}: {line!r:.60} is no range; write 1e-5 .. 1e-3 log, say")
+    low, high, log, points = said.groups()
+    ends = {"low": _value(low), "high": _value(high)}
+    return ends | ({"log": True} if log else {}) | ({"points": int(points)} if points else {})
 
 
 def written(key: str, over: Over) -> str:
@@ -98,6 +98,12 @@ def said(plan: Recipe) -> str:
     over = plan.sweep.over
     named = zip(short(list(over)), over.items(), strict=True)
     return " · ".join(f"{name} {written(key, one)}" for name, (key, one) in named)
+
+
+def _factor(word: str) -> float | None:
+    """The number before an x; None of any other word."""
+    number = _value(word.removesuffix("x"))
+    return number if word.endswith("x") and type(number) in (int, float) else None
 
 
 def _value(word: str) -> Any:

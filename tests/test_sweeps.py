@@ -120,6 +120,9 @@ def test_a_sweep_is_found_enlarged_and_known_to_be_dead() -> None:
     assert sweeps.find("last") == sweeps.find("20300102") == found and sweeps.list_sweeps() == [found]
     with pytest.raises(UserError, match="no such sweep"):
         sweeps.find("nowhere")
+    (name,) = found.state().trials[0].runs
+    assert sweeps.of(sweeps.run_of(name)) == found
+    assert sweeps.of(sweeps.run_of(name[:-1])) is sweeps.of(sweeps.run_of(found.name)) is None
     state = found.state()
     assert state.status == "crashed" and "--resume" in state.mend
     before = found.recipe()

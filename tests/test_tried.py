@@ -46,7 +46,7 @@ def test_a_line_is_read_and_written_as_it_was_meant(
         ("lora.rank", "8 ..", "is no range; write"),
         ("lora.rank", "8, 16x", "behind each of the factors"),
         ("lora.dropout", "1x, 2x", "say of what"),
-        ("lora.rank", "8, 16 of lora.alpha", "an x behind"),
+        ("lora.rank", "8, 16 of lora.alpha", "write an x behind each"),
     ],
 )
 def test_a_line_that_says_nothing_sensible_is_one_sentence(key: str, line: str, words: str) -> None:
