@@ -34,28 +34,27 @@ def read(key: str, line: str) -> dict[str, Any]:
 
     Whether these values suit the key is for the recipe's own check.
     """
-    where = f"sweep.over.{key}"
     if ".." in line:
-        return _range(where, line.strip())
+        return _range(key, line.strip())
     listed, _, of = line.strip().partition(" of ")
     words = re.findall(r"[^,\s]+", listed)
     if not words:
-        raise UserError(f"{where}: there is nothing to try; write 8, 16, 32, say")
+        raise UserError(f"sweep.over.{key}: there is nothing to try; write 8, 16, 32, say")
     factors = [factor for word in words if (factor := _factor(word)) is not None]
     if not factors and not of:
         return {"values": [_value(word) for word in words]}
     if len(factors) < len(words):
-        raise UserError(f"{where}: write an x behind each of the factors (1x, 2x), or behind none")
+        raise UserError(f"sweep.over.{key}: write an x behind each of the factors (1x, 2x), or behind none")
     of = of.strip() or FACTORS_OF.get(key, "")
     if not of:
-        raise UserError(f"{where}: say of what these are factors: {line.strip()} of lora.rank")
+        raise UserError(f"sweep.over.{key}: say of what these are factors: {line.strip()} of lora.rank")
     return {"values": factors, "factor_of": of}
 
 
-def _range(where: str, line: str) -> dict[str, Any]:
+def _range(key: str, line: str) -> dict[str, Any]:
     said = RANGE.fullmatch(line)
     if said is None:
-        raise UserError(f"{where}: {line!r:.60} is no range; write 1e-5 .. 1e-3 log, say")
+        raise UserError(f"sweep.over.{key}: {line!r:.60} is no range; write 1e-5 .. 1e-3 log, say")
     low, high, log, points = said.groups()
     ends = {"low": _value(low), "high": _value(high)}
     return ends | ({"log": True} if log else {}) | ({"points": int(points)} if points else {})
