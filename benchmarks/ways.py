@@ -3,7 +3,7 @@
     python benchmarks/ways.py [--only dora --only full ...]
 
 A line a way: whether the two ends are the same bit for bit (weights, losses, rates, evaluations), and what
-the figures were. The model is the embedded one, or a GPT-2 of random weights.
+the figures were. The model is the embedded one, or a GPT-2 or a mixture of experts of random weights.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import os
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,21 +53,50 @@ def gpt2(**model: Any) -> Recipe:
     return plain(model={"id": str(random_gpt2()), **model}, train={"learning_rate": 1e-3})
 
 
-def random_gpt2() -> Path:
-    """A GPT-2 of random weights with the embedded model's tokenizer, made where it is not there yet."""
-    from transformers import GPT2Config, GPT2LMHeadModel, set_seed
+def mixture(**model: Any) -> Recipe:
+    """A mixture of experts, on whose bare parameters PEFT puts no dropout."""
+    model = {"id": str(random_mixture()), **model}
+    return plain(model=model, lora={"dropout": 0.0}, train={"learning_rate": 1e-3})
 
-    folder, tokenizer = runs.home() / "gpt2", models.tokenizer_folder("builtin:tiny")
+
+def random_gpt2() -> Path:
+    from transformers import GPT2Config
+
+    def shape(words: int) -> GPT2Config:
+        return GPT2Config(vocab_size=words, n_embd=64, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=0)
+
+    return random_model("gpt2", shape, without=("chat_template", "pad_token"))
+
+
+def random_mixture() -> Path:
+    from transformers import Qwen3MoeConfig
+
+    def shape(words: int) -> Qwen3MoeConfig:
+        return Qwen3MoeConfig(
+            vocab_size=words, hidden_size=64, intermediate_size=128, moe_intermediate_size=32,
+            num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16, num_experts=4,
+            num_experts_per_tok=2, bos_token_id=0, eos_token_id=0,
+        )  # fmt: skip
+
+    return random_model("mixture", shape)
+
+
+def random_model(name: str, shape: Callable[[int], Any], without: Sequence[str] = ()) -> Path:
+    """A model of random weights with the embedded model's tokenizer, made where it is not there yet.
+
+    shape: its configuration for so many words. without: keys that its tokenizer does not have.
+    """
+    from transformers import AutoModelForCausalLM, set_seed
+
+    folder, tokenizer = runs.home() / name, models.tokenizer_folder("builtin:tiny")
     if not folder.is_dir():
         words = len(json.loads((tokenizer / "tokenizer.json").read_text("utf-8"))["model"]["vocab"])
         words = max(words, json.loads((tokenizer / "config.json").read_text("utf-8"))["vocab_size"])
         set_seed(0)
-        shape = GPT2Config(vocab_size=words, n_embd=64, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=0)
-        GPT2LMHeadModel(shape).save_pretrained(folder)
-        for name in ("tokenizer.json", "tokenizer_config.json"):
-            text = json.loads((tokenizer / name).read_text("utf-8"))
-            left_out = ("chat_template", "pad_token")
-            (folder / name).write_text(json.dumps({key: text[key] for key in text if key not in left_out}))
+        AutoModelForCausalLM.from_config(shape(words)).save_pretrained(folder)
+        for file in ("tokenizer.json", "tokenizer_config.json"):
+            text = json.loads((tokenizer / file).read_text("utf-8"))
+            (folder / file).write_text(json.dumps({key: text[key] for key in text if key not in without}))
     return folder
 
 
@@ -85,6 +114,8 @@ WAYS: dict[str, Callable[[], Recipe]] = {
     "continued": continued,
     "gpt2": lambda: gpt2(load_in_4bit=False),
     "gpt2-4bit": gpt2,
+    "mixture": lambda: mixture(load_in_4bit=False),
+    "mixture-full": lambda: recipe.changed(mixture(load_in_4bit=False), train={"method": "full"}),
     "gpt2-full": lambda: recipe.changed(gpt2(load_in_4bit=False), train={"method": "full"}),
 }
 
@@ -118,6 +149,7 @@ def tried(way: str) -> dict[str, Any]:
         **said,
         "same": died and killed.state().resumes == 1 and found == wanted,
         "different": [key for key in wanted if wanted[key] != found[key]],
+        "taken_up": found["reason"],
         "trainable": (state.loaded or {}).get("trainable"),
         "base": wanted["base"],
         "losses": [wanted["losses"][0][1], wanted["losses"][-1][1]],

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from engine import augment, formats, hub, initial, ledger, models, render, sets
+from engine import augment, fit, formats, hub, initial, ledger, lora, models, render, sets
 from engine.errors import UserError
 from engine.formats import Conversation, Example, Message, Text, Unusable
 from engine.ledger import Action, Entry
 from engine.render import ChatFormat, Made, Rendered, Unfit
 from engine.schema import Augment, Data, Recipe, Source
 from engine.sets import Records, RowSet
+from engine.shapes import Shapes
 from engine.sources import Row
 
 QUESTION_ROOM = 128
@@ -252,6 +253,8 @@ def check(recipe: Recipe) -> None:
         )
     models.check_length(recipe.model.id, recipe.data.max_length)
     initial.check(recipe)
+    if isinstance(known := fit.shapes_of(recipe), Shapes):
+        lora.check(recipe, known)
     data = opened(recipe, chat)
     for one in data.sets:
         _check_set(data, one)

@@ -1,4 +1,5 @@
-"""Keeping house among the runs: what each takes on disk, archived and brought back, removed for good.
+"""Keeping house among the runs (engine/sweep_keeping.py among the sweeps): what each takes on disk,
+archived and brought back, removed for good.
 
 A run is moved and removed under its own lock, so that no worker can start in it meanwhile. The archive is a
 folder beside that of the runs; what is to be removed is first renamed into TRASH, of which nothing is listed:
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from engine import lock, private, runs
 from engine.errors import RunFailed, UserError
-from engine.runs import Run
+from engine.runs import Run, Worked
 
 PARTS = ("adapter", "model", "checkpoints", "exports", "evals", "rows")
 """Folders of a run that are told apart; what is in none of them is OTHER."""
@@ -31,14 +32,14 @@ TRASH = ".trash"
 def disk(run: Run) -> dict[str, int]:
     """Bytes that a run takes, by part; parts that are not there are left out."""
     seen = set[tuple[int, int]]()
-    found = {part: _size(run.path / part, seen) for part in PARTS}
-    found[OTHER] = _size(run.path, seen)
-    return {part: size for part, size in found.items() if size}
+    found = {part: size(run.path / part, seen) for part in PARTS}
+    found[OTHER] = size(run.path, seen)
+    return {part: bytes for part, bytes in found.items() if bytes}
 
 
 def archived() -> list[Run]:
     """The runs in the archive, newest first."""
-    folder = _archive()
+    folder = archive_folder()
     if not folder.is_dir():
         return []
     return [Run(path) for path in sorted(folder.iterdir(), reverse=True) if (path / "recipe.toml").is_file()]
@@ -61,14 +62,14 @@ def find_archived(name: str) -> Run:
 
 def archive(run: Run) -> Run:
     """Take a run out of the list, whole. Raises UserError where it lives, or cannot be moved."""
-    with _held(run):
-        return _moved(run, private.folder(_archive()) / run.name)
+    with held(run):
+        return Run(moved(run, archive_folder()))
 
 
 def unarchive(run: Run) -> Run:
     """Put an archived run back into the list. Raises UserError where one of its name stands there."""
-    with _held(run):
-        return _moved(run, private.folder(_listed()) / run.name)
+    with held(run):
+        return Run(moved(run, _listed()))
 
 
 def delete(run: Run) -> int:
@@ -76,8 +77,8 @@ def delete(run: Run) -> int:
 
     Raises UserError where it lives, RunFailed where some of it could not be removed; it is not listed then.
     """
-    with _held(run):
-        return _removed(run, run.path, run.name)
+    with held(run):
+        return removed(run.path, run.name)
 
 
 def drop_checkpoints(run: Run) -> int:
@@ -85,14 +86,14 @@ def drop_checkpoints(run: Run) -> int:
 
     Raises UserError where it lives, or has no adapter: its checkpoints are then all that it has learned.
     """
-    with _held(run):
+    with held(run):
         if not run.has_result:
             raise UserError(
                 f"{run.name} has no adapter, its checkpoints are all that it has learned; resume or delete it"
             )
         if not run.checkpoints.is_dir() or run.checkpoints.is_symlink():
             raise UserError(f"{run.name} has no checkpoints of its own; nothing was removed")
-        return _removed(run, run.checkpoints, f"{run.name}-checkpoints")
+        return removed(run.checkpoints, f"{run.name}-checkpoints", run.path.parent / TRASH)
 
 
 def lost(run: Run) -> list[str]:
@@ -109,29 +110,39 @@ def lost(run: Run) -> list[str]:
 
 
 @contextmanager
-def _held(run: Run) -> Iterator[None]:
-    """The run with its locks taken, so that nobody works in it. Raises UserError."""
-    if run.path.parent.resolve() not in (_listed().resolve(), _archive().resolve()):
-        raise UserError(f"{run.path} is not in the list of runs; move or remove its folder yourself")
-    if run.path.is_symlink():
-        raise UserError(f"{run.name} is a link to another place; remove it yourself, nothing was touched")
-    held = list[int]()
-    try:
-        if not _locked(run.path / "lock", held):
-            raise UserError(f"{run.name} is alive, or waits for its turn; stop it first, nothing was changed")
-        if not _locked(run.path / "exports" / "lock", held):
+def held(run: Run) -> Iterator[None]:
+    """The run with its locks taken, so that nobody works in it or reads it. Raises UserError."""
+    with locked(run, _listed()) as taken:
+        if not _locked(run.path / "exports" / "lock", taken):
             raise UserError(f"{run.name} is being exported; wait for that or cancel it, nothing was changed")
-        if not _locked(run.readers, held):
+        if not _locked(run.readers, taken):
             raise UserError(
                 f"{run.name} is open in a comparison or an evaluation; leave that first, nothing was changed"
             )
         yield
+
+
+@contextmanager
+def locked(one: Worked, listed: Path) -> Iterator[list[int]]:
+    """A folder with the lock of its worker taken; locks that are put into what is given are freed with it.
+
+    listed: where it stands while it is not in the archive. Raises UserError.
+    """
+    if one.path.parent.resolve() not in (listed.resolve(), archive_folder().resolve()):
+        raise UserError(f"{one.path} is not in the list of {listed.name}; move or remove its folder yourself")
+    if one.path.is_symlink():
+        raise UserError(f"{one.name} is a link to another place; remove it yourself, nothing was touched")
+    taken = list[int]()
+    try:
+        if not _locked(one.path / "lock", taken):
+            raise UserError(f"{one.name} is alive, or waits for its turn; stop it first, nothing was changed")
+        yield taken
     except OSError as error:
         raise UserError(
-            f"{run.name}: its folder cannot be changed ({error.strerror}); it was left as it was"
+            f"{one.name}: its folder cannot be changed ({error.strerror}); it was left as it was"
         ) from None
     finally:
-        for descriptor in held:
+        for descriptor in taken:
             os.close(descriptor)
 
 
@@ -143,24 +154,26 @@ def _locked(file: Path, held: list[int]) -> bool:
     return lock.acquire(held[-1])
 
 
-def _moved(run: Run, target: Path) -> Run:
+def moved(one: Worked, folder: Path) -> Path:
+    """Rename it into another folder, under its own name; its path there. Raises UserError or OSError."""
+    target = private.folder(folder) / one.name
     if target.exists():
-        raise UserError(f"{target}: a run of this name stands there; rename one of them, nothing was moved")
+        raise UserError(f"{target}: one of this name stands there; rename one of them, nothing was moved")
     try:
-        run.path.rename(target)
+        one.path.rename(target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
         raise UserError(
-            f"{target.parent} is on another disk than the run; put both on one, nothing was moved"
+            f"{target.parent} is on another disk than {one.name}; put both on one, nothing was moved"
         ) from None
-    return Run(target)
+    return target
 
 
-def _removed(run: Run, path: Path, name: str) -> int:
-    """Remove a folder by way of the trash, with what an interrupted removal has left there."""
-    size = _size(path, set())
-    trash = private.folder(run.path.parent / TRASH)
+def removed(path: Path, name: str, trash: Path | None = None) -> int:
+    """Remove a folder by way of the trash, with what an interrupted removal has left there; its bytes."""
+    freed = size(path, set())
+    trash = private.folder(trash or path.parent / TRASH)
     target = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=trash)) / path.name
     path.rename(target)
     shutil.rmtree(trash, ignore_errors=True)  # does not follow links: what they point to stays
@@ -168,12 +181,12 @@ def _removed(run: Run, path: Path, name: str) -> int:
         raise RunFailed(
             f"{name} is gone, but some of its files could not be removed; remove {trash} yourself"
         )
-    return size
+    return freed
 
 
-def _size(path: Path, seen: set[tuple[int, int]]) -> int:
+def size(path: Path, seen: set[tuple[int, int]]) -> int:
     """Bytes below a path that were not counted before; a file with two names is one, no link is followed."""
-    size, folders = 0, [] if path.is_symlink() else [path]
+    total, folders = 0, [] if path.is_symlink() else [path]
     while folders:
         try:
             entries = list(os.scandir(folders.pop()))
@@ -188,13 +201,14 @@ def _size(path: Path, seen: set[tuple[int, int]]) -> int:
                 folders.append(Path(entry.path))
             elif (key := (facts.st_dev, facts.st_ino)) not in seen:
                 seen.add(key)
-                size += facts.st_size
-    return size
+                total += facts.st_size
+    return total
 
 
 def _listed() -> Path:
     return runs.home() / "runs"
 
 
-def _archive() -> Path:
+def archive_folder() -> Path:
+    """Where archived runs and sweeps stand, each under its own name."""
     return runs.home() / "archive"

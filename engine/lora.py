@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from engine.architectures import EXPERT_NAMES, FUSED
+from engine.errors import UserError
+from engine.schema import Recipe
 from engine.shapes import Shapes, Weight
 
 
@@ -46,6 +48,19 @@ def adapted(shapes: Shapes, names: Collection[str] = ()) -> list[Adapted]:
         elif any(_is(path, name) for name in wanted.difference(*old.values())):
             found.append(Adapted(weight))
     return found
+
+
+def check(plan: Recipe, shapes: Shapes) -> None:
+    """Raise UserError where PEFT has no such LoRA on what is adapted: on experts neither dropout nor DoRA."""
+    asked = {"lora.dropout": plan.lora.dropout, "lora.dora": plan.lora.dora}
+    key = next((key for key, value in asked.items() if value), "")
+    if not key or plan.train.method == "full":
+        return
+    if any(one.weight.kind in ("expert", "router") for one in adapted(shapes, plan.lora.target_modules)):
+        raise UserError(
+            f"{key}: the experts of {plan.model.id} are bare parameters, on which PEFT puts neither dropout "
+            'nor DoRA; leave it out, or name layers without them: lora.target_modules = ["q_proj", "v_proj"]'
+        )
 
 
 def _is(path: str, name: str) -> bool:

@@ -26,12 +26,27 @@ OR_AUTO = (
 )
 
 EITHER = {"steps": "epochs", "epochs": "steps"}
+MOST_BESIDE = 200
+"""Files of a folder that are looked into."""
 TABLES = ("model", "data", "augment", "lora", "train", "evaluate")
 
 
 def bundled() -> list[Path]:
     """The recipes that ship with the program, by name."""
     return sorted(RECIPES.glob("*.toml"))
+
+
+def beside(folder: Path) -> list[Path]:
+    """The TOML files of a folder that hold a recipe's data, by name; they may still be wrong."""
+    found = []
+    for file in sorted(folder.glob("*.toml"))[:MOST_BESIDE]:
+        try:
+            document = tomllib.loads(file.read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(document.get("data"), dict) and "sources" in document["data"]:
+            found.append(file)
+    return found
 
 
 def purpose(file: Path) -> str:

@@ -55,6 +55,13 @@ def combinations(plan: Sweep) -> Iterator[Draw]:
         yield dict(zip(plan.over, values, strict=True))
 
 
+def count(plan: Sweep) -> int | None:
+    """How many settings there are to try; None where a range is drawn from, which has no end of them."""
+    if plan.method != "grid" and not all(over.values or is_whole(over) for over in plan.over.values()):
+        return None
+    return math.prod(_count(over, plan.method == "grid") for over in plan.over.values())
+
+
 def setting(plan: Recipe, draw: Mapping[str, Any]) -> Setting:
     """What stands in the recipe for a draw. Raises UserError where a factor has nothing to be a factor of."""
     over = _sweep(plan).over
@@ -111,6 +118,13 @@ def check(plan: Recipe) -> None:
             f"no set is judged so that it has the figure {sweep.objective!r}; set metric (or valid) of a"
             " source, or take another objective"
         )
+
+
+def _count(over: Over, grid: bool) -> int:
+    if grid or over.values:
+        return len(candidates(over))
+    assert over.low is not None and over.high is not None  # the recipe's check
+    return int(over.high) - int(over.low) + 1
 
 
 def _has(objective: Objective, source: Source) -> bool:

@@ -61,6 +61,8 @@ class RunState:
     model: str = ""
     pid: int | None = None  # of its last worker
     started_at: float = 0.0
+    idle: float = 0.0  # seconds since then in which it waited for its turn, or had no worker
+    waits_since: float = 0.0  # while it waits for its turn
     updated_at: float = 0.0
     step: int = 0
     total: int = 0
@@ -121,6 +123,17 @@ class RunState:
         return self.losses[-1][1] if self.losses else None
 
     @property
+    def learns(self) -> str:
+        """What is trained and saved: an adapter, or the model where all of its weights are."""
+        whole = "trainable" in self.loaded and self.loaded["trainable"] == self.loaded.get("parameters")
+        return "model" if whole else "adapter"
+
+    @property
+    def ran(self) -> float:
+        """Seconds that it has worked so far."""
+        return self.updated_at - self.started_at - self.idle
+
+    @property
     def resumes(self) -> int:
         """How often it was taken up again."""
         return len(self.resumed_at)
@@ -144,7 +157,9 @@ class RunState:
 
     def fold(self, event: Event) -> None:
         """Take in one event. Unknown kinds and missing facts are passed over: old viewers read new runs."""
-        self.updated_at = event.get("time", self.updated_at)
+        before, self.updated_at = self.updated_at, event.get("time", self.updated_at)
+        if self.status == "waiting" or (event["kind"] == "started" and self.started_at):
+            self.idle += self.updated_at - before
         match event["kind"]:
             case "step":
                 self.fold_all([event])
@@ -153,7 +168,8 @@ class RunState:
             case "resumed":
                 self._fold_resumed(event["step"])
             case "queued":
-                self.status = "waiting"
+                if self.status != "waiting":
+                    self.status, self.waits_since = "waiting", self.updated_at
                 self.behind, self.ahead = event.get("behind", ""), event.get("ahead", 0)
             case "phase":
                 self.status = "running"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 
 from engine import dataset, doctor, runs, space, sweeps
@@ -61,7 +60,7 @@ def most_runs(plan: Recipe) -> int | None:
     asked = plan.sweep.runs
     if plan.sweep.method != "grid":
         return asked
-    whole = plan.sweep.seeds * math.prod(len(space.candidates(over)) for over in plan.sweep.over.values())
+    whole = plan.sweep.seeds * (space.count(plan.sweep) or 1)
     return min(whole, asked or whole)
 
 

@@ -25,6 +25,7 @@ Event kinds, with what each carries beside `kind`, `seq` and `time`:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -242,6 +243,14 @@ def interval(trial: Trial, objective: str) -> Interval | None:
     return None
 
 
+def figure(trial: Trial, objective: str) -> str:
+    """A trial's value with its 95% interval, if known: 0.8120 [0.780, 0.840]; "" where it has none."""
+    if trial.value is None:
+        return ""
+    reach = interval(trial, objective)
+    return f"{trial.value:.4f}" + (f" [{reach[0]:.3f}, {reach[1]:.3f}]" if reach else "")
+
+
 def best_on_all_data(sweep: Sweep) -> Recipe:
     """The recipe with the best setting, to be trained on every row. Raises UserError where none is known.
 
@@ -273,6 +282,18 @@ def under_way(state: SweepState) -> Run | None:
     return next((run for run in map(run_of, reversed(names)) if runs.is_alive(run)), None)
 
 
+def live() -> Sweep | None:
+    """The newest sweep that has a worker."""
+    return next((sweep for sweep in list_sweeps() if runs.is_alive(sweep)), None)
+
+
+def of(run: Run) -> Sweep | None:
+    """The sweep that a run is one of; None of a run of its own."""
+    said = json.dumps({"run": run.name})[1:-1].encode()  # sought as bytes: to fold all sweeps takes its time
+    known = (sweep for sweep in list_sweeps() if sweep.events.is_file())
+    return next((sweep for sweep in known if said in sweep.events.read_bytes()), None)
+
+
 def short(names: Sequence[str]) -> list[str]:
     """Keys by their last part, where no two share it: learning_rate."""
     last = [key.rpartition(".")[2] for key in names]
@@ -295,14 +316,3 @@ def tenths(curve: dict[int, float], total: int) -> dict[int, float]:
             share = (at - a) / (b - a) if b > a else 0.0
             found[tenth] = curve[a] + share * (curve[b] - curve[a])
     return found
-
-
-def worked(events: Iterable[Event]) -> float:
-    """Seconds that a run has worked: without waiting for its turn, and without the time between its lives."""
-    seconds, last, counts = 0.0, 0.0, False
-    for event in events:
-        now = event.get("time", last)
-        if counts and event["kind"] != "started":
-            seconds += now - last
-        last, counts = now, event["kind"] != "queued"
-    return seconds

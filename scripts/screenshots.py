@@ -1,15 +1,17 @@
 """The pictures of the documentation, drawn by the app itself on a real run of the tour's recipe.
 
     make screenshots     (or: python scripts/screenshots.py)     trains, writes docs/pictures/*.svg
+    python scripts/screenshots.py sweep                          those of a sweep alone
 
 Nothing is staged: rows, losses and answers are those of the run. Runs go to a folder that is thrown away.
-It takes twice as long as the tour (benchmarks/tour.py).
+It takes twice as long as the tour (benchmarks/tour.py), and a sweep of eight short runs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any
 from textual.pilot import Pilot
 from textual.widgets import Checkbox, Input
 
+from engine import recipe
 from tui.app import IftTui
 from tui.screens.choose import PickScreen
 from tui.screens.compare import CompareScreen
@@ -28,11 +31,14 @@ from tui.screens.forecast import ForecastScreen
 from tui.screens.form import FormScreen
 from tui.screens.home import HomeScreen
 from tui.screens.inspect import InspectScreen
+from tui.screens.messages import RunBegun
 from tui.screens.model import ModelScreen
 from tui.screens.recipe import RecipeScreen
 from tui.screens.report import ReportScreen
 from tui.screens.results import ResultsScreen
 from tui.screens.source import SourceScreen
+from tui.screens.sweep import SweepScreen
+from tui.screens.sweep_plan import SweepPlanScreen
 from tui.screens.template import TemplateScreen
 from tui.screens.train import TrainScreen
 from tui.screens.vote import VoteScreen
@@ -40,7 +46,7 @@ from tui.screens.vote import VoteScreen
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 NAMES = (
     "welcome", "tour", "model", "data", "inspect", "source", "template", "report", "recipe", "memory",
-    "train", "compare", "vote", "evaluation", "home", "results", "export",
+    "train", "compare", "vote", "evaluation", "home", "results", "export", "sweep-plan", "sweep",
 )  # fmt: skip
 """In the order in which they are drawn."""
 
@@ -59,7 +65,8 @@ def main() -> None:
         # Neither runs, nor models, nor paths of this machine stand in the pictures.
         os.environ.update(IFT_TUI_HOME=folder, HF_HOME=folder, HF_HUB_OFFLINE="1")
         os.chdir(folder)
-        asyncio.run(walk())
+        for part in sys.argv[1:] or PARTS:
+            asyncio.run(PARTS[part]())
 
 
 async def walk() -> None:
@@ -131,6 +138,41 @@ async def leaving(pilot: Pilot[Any]) -> None:
     await pilot.press("e")
     await reach(pilot, ExportScreen)
     await draw(pilot, "export")
+
+
+async def sweep() -> None:
+    """Eight short runs of the tour's recipe, laid out on the screen and looked at when they have ended."""
+    plan = recipe.changed(
+        recipe.load("first-steps"),
+        train={"steps": 24, "batch_size": 8, "warmup_steps": 2, "eval_every": 4, "probe": False},
+        evaluate={"rows": 24, "samples": 0, "at_end": 0},
+    )
+    file = Path("short.toml")
+    file.write_text(recipe.dumps(plan.model_copy(update={"name": "short"})), "utf-8")
+    app = IftTui()
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: "New run" in keys(app))
+        app.post_message(RunBegun(str(file)))
+        await reach(pilot, ModelScreen)
+        await pilot.press("enter")
+        await reach(pilot, DataScreen)
+        await until(pilot, lambda: "digest" in text(app, "#facts"))
+        await pilot.press("enter")
+        await reach(pilot, RecipeScreen)
+        await pilot.press("f3")
+        await reach(pilot, SweepPlanScreen)
+        app.screen.query_one("#sweep-runs Input", Input).value = "8"
+        app.screen.query_one("#sweep-prune Checkbox", Checkbox).value = False
+        await until(pilot, lambda: "At most 8 runs" in text(app, "#sums"))
+        await draw(pilot, "sweep-plan")
+        await pilot.press("ctrl+n")
+        await reach(pilot, SweepScreen)
+        await until(pilot, lambda: "finished" in text(app, "#sweep-status"))
+        await pilot.press("up")
+        await draw(pilot, "sweep")
+
+
+PARTS = {"walk": walk, "sweep": sweep}
 
 
 async def beside(

@@ -71,10 +71,12 @@ from tui.screens.report import ReportScreen
 from tui.screens.run_ledger import RunLedgerScreen
 from tui.screens.source import SourceScreen
 from tui.screens.sweep import SweepScreen
+from tui.screens.sweep_plan import SweepPlanScreen
 from tui.screens.template import TemplateScreen
 from tui.screens.train import TrainScreen
 from tui.screens.vote import VoteScreen
 from tui.screens.write import WriteScreen
+from tui.widgets.knob import KnobRow
 
 
 @dataclass
@@ -241,6 +243,25 @@ async def sweep(on: Set) -> None:
     await on.press("escape")
     screen.refuse(on.dose.text("refused"))
     await on.press("enter")
+
+
+async def sweep_plan(on: Set) -> None:
+    plan = plan_of(on.dose)
+    over = {
+        "model.id": {"values": [on.dose.text("a"), on.dose.text("b")]},
+        on.dose.text("no key"): {"values": [1]},
+        "lora.rank": {"values": [8, 16]},
+    }
+    document = plan.model_dump(mode="json", exclude_none=True)
+    screen = SweepPlanScreen(recipe.parse({**document, "sweep": {"runs": 4, "over": over}}))
+    await on.open(screen)
+    await on.settle(on.shows("#sums", "runs"))
+    for key in ("lora.rank", "other-keys"):
+        row = next(row for row in screen.query(KnobRow) if row.knob.key == key)
+        row.query_one(Input).value = on.dose.text("8 .. of")
+        await on.settle(lambda: bool(screen.form.wrong))
+    screen.refuse(on.dose.text("refused"))
+    await on.settle()
 
 
 async def model(on: Set) -> None:
@@ -730,7 +751,7 @@ SCENES: dict[str, Callable[[Set], Any]] = {
     "keeping": keeping, "ledger": ledger, "manner": manner, "model": model, "notes": notes, "recipe": recipe_,
     "remarking": remarking_, "report": report, "run_ledger": run_ledger, "source": source,
     "template": template, "train": train, "vote": vote, "write": write, "export": export, "results": results,
-    "tidying": tidying, "sweep": sweep,
+    "tidying": tidying, "sweep": sweep, "sweep_plan": sweep_plan,
 }  # fmt: skip
 """By the file in tui/screens."""
 

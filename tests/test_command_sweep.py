@@ -9,7 +9,7 @@ import pytest
 from test_space import swept
 from test_sweeps import made, recorded, trial
 
-from engine import recipe, runs, sweeps
+from engine import recipe, runs, steering, sweeps, tried
 from engine.schema import Recipe
 from tui import __main__ as front
 
@@ -40,7 +40,7 @@ def test_a_sweep_is_shown_with_its_best(plan: Recipe, capsys: pytest.CaptureFixt
     assert lines[3].split()[:4] == ["2", "16", "0.0002", "2.5500"] and lines[3].endswith("complete")
     assert lines[4].split() == ["3", "24", "0.0003", "-", "pruned"]
     assert lines[5] == "best so far: trial 2, rank = 16, learning_rate = 0.0002"
-    assert lines[6] == "  validation loss 2.5500 [1.9147, 3.1853], the mean of 2 seeds"
+    assert lines[6] == "  validation loss 2.5500 [1.915, 3.185], the mean of 2 seeds"
     assert lines[7] == "importance (of 8 complete trials): learning_rate 75%, rank 25%"
     assert lines[-1] == "next: ift-tui sweep 20300102-120000-run --train-best"
     assert max(map(len, lines)) <= 80
@@ -87,6 +87,28 @@ def test_what_makes_no_sense_is_refused(
     assert "is not running" in refused(capsys, "sweep", "last", "--stop")
     assert "no complete trial" in refused(capsys, "sweep", "last", "--train-best")
     assert "greater than or equal to 1" in refused(capsys, "sweep", "last", "--runs", "0")
+
+
+def test_what_is_tried_is_said_on_the_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = list[Recipe]()
+
+    def start(plan: Recipe) -> sweeps.Sweep:
+        begun.append(plan)
+        return made(recorded(), plan)
+
+    monkeypatch.setattr(steering, "start", start)
+    words = ["--over", "lora.rank=8, 16", "--over", "lora.alpha = 1x, 2x"]
+    assert front.main(["sweep", "first-steps", *words, "--runs", "4", "--detach"]) == 0
+    (plan,) = begun
+    assert plan.sweep is not None and plan.sweep.runs == 4
+    assert tried.said(plan) == "rank 8, 16 · alpha 1x, 2x" and plan.name == "first-steps"
+    capsys.readouterr()
+    assert "goes on for ever; set runs or hours" in refused(capsys, "sweep", "first-steps", *words)
+    assert "write KEY=VALUES" in refused(capsys, "sweep", "first-steps", "--over", "lora.rank")
+    assert "is no range" in refused(capsys, "sweep", "first-steps", "--over", "lora.rank=8 ..")
+    assert "goes with a recipe" in refused(capsys, "sweep", "last", "--over", "lora.rank=8")
 
 
 def test_no_sweep_yet_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -307,7 +307,7 @@ SAID = [
     ({"kind": "evaluated", "step": 9, "loss": 0.5, "right": 41, "answered": 50},
      "step 9  validation loss 0.500, 41 of 50 answers right"),
     ({"kind": "kept_best", "step": 9, "stopped_early": True},
-     "the adapter is that of step 9, the best by validation loss; it stopped early"),
+     "what is saved is that of step 9, the best by validation loss; it stopped early"),
 ]  # fmt: skip
 
 
@@ -378,7 +378,7 @@ def test_ctrl_c_stops_a_run_that_was_started_here(running: Run) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=LONGEST_WAIT)
     assert process.returncode == 0
-    assert err.startswith("saving and stopping; the adapter so far is kept")
+    assert err.startswith("saving and stopping; what was learned is kept")
     assert out.splitlines()[-2].startswith("stopped at step ")
     assert out.splitlines()[-1] == f"go on: ift-tui resume {running.name}"
 

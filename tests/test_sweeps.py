@@ -99,8 +99,10 @@ def test_losses_are_compared_at_tenths_of_the_way() -> None:
 
 
 def test_a_run_works_neither_in_the_line_nor_between_its_lives() -> None:
-    kinds = [("started", 0), ("queued", 5), ("phase", 100), ("step", 110), ("started", 500), ("step", 520)]
-    assert sweeps.worked({"kind": kind, "time": at} for kind, at in kinds) == 5 + 10 + 20
+    kinds = [("started", 2), ("queued", 7), ("queued", 50), ("phase", 102), ("rendered", 112),
+             ("started", 500), ("rendered", 520)]  # fmt: skip
+    state = fold({"kind": kind, "time": at, "phase": "load"} for kind, at in kinds)
+    assert state.ran == 5 + 10 + 20 and state.waits_since == 7 and fold([]).ran == 0
 
 
 def test_enough_is_said_by_runs_or_hours() -> None:
@@ -118,6 +120,9 @@ def test_a_sweep_is_found_enlarged_and_known_to_be_dead() -> None:
     assert sweeps.find("last") == sweeps.find("20300102") == found and sweeps.list_sweeps() == [found]
     with pytest.raises(UserError, match="no such sweep"):
         sweeps.find("nowhere")
+    (name,) = found.state().trials[0].runs
+    assert sweeps.of(sweeps.run_of(name)) == found
+    assert sweeps.of(sweeps.run_of(name[:-1])) is sweeps.of(sweeps.run_of(found.name)) is None
     state = found.state()
     assert state.status == "crashed" and "--resume" in state.mend
     before = found.recipe()

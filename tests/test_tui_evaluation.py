@@ -124,11 +124,24 @@ def test_forgetting_is_a_sentence_in_plain_words() -> None:
 
 def test_what_is_asked_of_the_worker_is_checked_before() -> None:
     fields = {
-        "part": "test", "rows": "20", "checkpoints": "100, 50", "average": True, "forgetting": False,
-        "likelihood": True,
+        "part": "test", "rows": "20", "checkpoints": "100, 50", "beside": "", "average": True,
+        "forgetting": False, "likelihood": True,
     }  # fmt: skip
     asked = "--part test --rows 20 --checkpoint 100 --checkpoint 50 --average --no-general"
     assert words(fields, [50, 100]) == asked.split()
+    two = {**fields, "checkpoints": "", "beside": "first, second@50"}
+    assert words(two, []) == [
+        "--part",
+        "test",
+        "--rows",
+        "20",
+        "--with",
+        "first",
+        "--with",
+        "second@50",
+        "--average",
+        "--no-general",
+    ]
     for wrong in ({"part": "tset"}, {"rows": "0"}, {"checkpoints": "70"}, {"checkpoints": ""}):
         with pytest.raises(UserError, match=r"part|rows|checkpoints|average"):
             words({**fields, **wrong}, [50, 100])

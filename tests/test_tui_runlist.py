@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from test_space import swept
 from test_sweeps import made, recorded, trial
 from test_tui_walk import on, text
-from textual.widgets import DataTable, Input
+from textual.widgets import DataTable, Input, OptionList
 from tui_stage import Stage, record, step_events, until
 
 from engine import contrast, listing, recipe, remarks, runs
@@ -17,8 +18,10 @@ from engine.errors import UserError
 from engine.remarks import Remarks
 from tui import __main__ as front
 from tui.feed import RunsFeed
+from tui.screens.choose import AskScreen, PickScreen
 from tui.screens.form import FormScreen
 from tui.screens.home import HomeScreen
+from tui.screens.model import ModelScreen
 from tui.screens.remarking import ContrastScreen
 
 FIRST = "20300102-120001-a-01"
@@ -40,7 +43,7 @@ def three() -> None:
 
 async def test_runs_are_found_sorted_and_all_shown_again() -> None:
     three()
-    remarks.write(runs.find("lamps"), Remarks(("bright",), "the [good] one"))
+    remarks.write(runs.find("lamps"), Remarks(("bright-as-day",), "the [good] one"))
     app = Stage().app()
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.screen.focused is not None)
@@ -52,7 +55,7 @@ async def test_runs_are_found_sorted_and_all_shown_again() -> None:
         await pilot.press("slash", *"bri")
         await until(pilot, lambda: names(app) == ["lamps"])
         assert str(app.screen.query_one("#runs").border_title) == "Runs · 1 of 3"
-        assert str(app.screen.query_one("#runs").border_subtitle) == r"#bright the \[good] one"
+        assert str(app.screen.query_one("#runs").border_subtitle) == r"#bright-as-day the \[good] one"
         await pilot.press(*"ck")
         await until(pilot, lambda: "No run is like that" in text(app, "#welcome"))
         await pilot.press("escape")
@@ -110,6 +113,38 @@ async def test_runs_of_a_sweep_are_folded_under_it_and_found_there() -> None:
         assert names(app) == ["▾ run", "  a-01", "lamps"]
         await pilot.press("space", "slash", *"a-01")
         await until(pilot, lambda: names(app) == ["▾ run", "  a-01"])
+
+
+async def test_a_run_begins_from_a_recipe_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.toml").write_text(
+        '# For [lamps].\nname = "mine"\n[[data.sources]]\npath = "builtin:reviews"\n'
+    )
+    (tmp_path / "other.toml").write_text("[tool.ruff]\nline-length = 110\n")
+    (tmp_path / "torn.toml").write_text("name = ")
+    monkeypatch.chdir(tmp_path)
+    app = Stage().app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for keys, wanted in ((["enter"], "mine"), (["e", "n", "s", "e", "m", "enter"], "ensemble")):
+            await until(pilot, on(app, HomeScreen))
+            await pilot.press("N")
+            await until(pilot, on(app, PickScreen))
+            listed = app.screen.query_one(OptionList)
+            assert str(listed.get_option_at_index(0).prompt) == "mine.toml: For [lamps]."
+            assert listed.option_count == len(recipe.bundled()) + 2
+            await pilot.press(*keys)
+            await until(pilot, on(app, ModelScreen))
+            assert app._draft is not None and app._draft.recipe.name == wanted
+            await pilot.press("escape")
+        await until(pilot, on(app, HomeScreen))
+        await pilot.press("N")
+        await until(pilot, on(app, PickScreen))
+        await pilot.press(*"another", "enter")
+        await until(pilot, on(app, AskScreen))
+        await pilot.press(*"torn.toml", "enter")
+        await until(pilot, lambda: any("not valid TOML" in note.message for note in app._notifications))
+        assert isinstance(app.screen, HomeScreen)
 
 
 def test_remarks_are_whole_or_absent_and_refused_where_too_long() -> None:

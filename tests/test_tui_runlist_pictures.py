@@ -9,7 +9,7 @@ from pictures import picture  # noqa: F401 - a fixture
 from test_sweeps import trial
 from test_tui_runlist import three
 from test_tui_sweep import a_sweep, to_sweep
-from test_tui_walk import on
+from test_tui_walk import at_recipe, on, text
 from textual.pilot import Pilot
 from textual.widgets import DataTable
 from tui_stage import NOW, Stage, until
@@ -17,6 +17,7 @@ from tui_stage import NOW, Stage, until
 from engine import remarks, runs
 from engine.remarks import Remarks
 from tui.screens.remarking import ContrastScreen
+from tui.screens.sweep_plan import SweepPlanScreen
 
 
 def learned(number: int, value: float | None, state: str = "complete") -> list[dict[str, Any]]:
@@ -64,6 +65,18 @@ def test_two_recipes_side_by_side(picture: Any) -> None:  # noqa: F811
         await pilot.press("down")
 
     three()
+    picture(Stage().app(), scene)
+
+
+def test_sweep_laid_out(picture: Any) -> None:  # noqa: F811
+    async def scene(app: Any, pilot: Pilot[Any]) -> None:
+        await at_recipe(app, pilot)
+        await pilot.press("f3")
+        await until(pilot, on(app, SweepPlanScreen))
+        await until(pilot, lambda: "At most" in text(app, "#sums"))
+        await pilot.press("down", "x")
+        await until(pilot, lambda: "behind each of the factors" in text(app, "#sums"))
+
     picture(Stage().app(), scene)
 
 

@@ -122,6 +122,25 @@ def test_a_sweep_that_is_stopped_leaves_its_run_alone() -> None:
         worker.communicate()
 
 
+def test_seeds_are_averaged_and_hours_end_it_though_runs_are_left() -> None:
+    second = "20300102-120001-a-01-2"
+    seeds = [*trial(1, state="")[:2], {"kind": "run", "number": 1, "seed": 1, "run": second}]
+    over = {"lora.rank": [8, 16], "train.learning_rate": {"low": 1e-4, "high": 1e-3}}
+    sweep = made(recorded(seeds), swept(over, runs=20, seeds=2, hours=0.05))
+    first, other = ran(name_of(1), whole(100)), ran(second, whole(200))
+    sweeps.launch(sweep)
+    until(lambda: not runs.is_alive(sweep), sweep)
+    state = sweep.state()
+    assert (state.status, state.reason) == ("finished", "its 0.05 hours are used"), runs.log_tail(sweep)
+    losses = [run.state().evaluations[-1].loss for run in (first, other)]
+    (one,) = state.trials
+    assert one.values == losses and one.value == pytest.approx(sum(losses) / 2)
+    assert one.seconds == len(whole(100)) + len(whole(200)) - 2 > 0.05 * 3600
+    low, high = sweeps.interval(one, "validation loss") or (0.0, 0.0)
+    assert low < min(losses) < max(losses) < high  # of two seeds it is wide
+    assert sweeps.best(state, "validation loss") is one and len(runs.list_runs()) == 2
+
+
 def test_three_failures_in_a_row_end_it_with_the_last_ones_sentence() -> None:
     sweep = made(recorded(), swept({"lora.rank": [2000, 3000, 4000, 5000]}, method="grid"))
     sweeps.launch(sweep)

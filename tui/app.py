@@ -26,7 +26,7 @@ from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
-from engine import turns
+from engine import sweeps, turns
 from engine.errors import RunFailed, UserError
 from engine.runs import Run
 from tui import settings, small, unexpected
@@ -162,7 +162,10 @@ class IftTui(App[None]):
         self._load_ahead()
         self._settle_keys()
         run = turns.live()
-        if run is not None:
+        sweep = sweeps.live() if run is None else sweeps.of(run)
+        if sweep is not None:
+            self._open_sweep(sweep)
+        elif run is not None:
             self._open_run(run)
 
     @work(group="ahead")
@@ -308,11 +311,13 @@ class IftTui(App[None]):
 
     # --- runs ---
 
-    def on_start_asked(self, _: StartAsked) -> None:
+    def on_start_asked(self, message: StartAsked) -> None:
         if self._draft is not None:
             plan = self._draft.planned
-            begin_it = self._start if plan.sweep is None else self._start_or_sweep
-            begin_it(plan)
+            if plan.sweep is None:
+                self._start(plan)
+            else:
+                self._start_or_sweep(plan, message.sweep)
 
     def on_recipe_ready(self, message: RecipeReady) -> None:
         self._start(message.recipe)
@@ -330,9 +335,9 @@ class IftTui(App[None]):
                 self.notify(clean(said), markup=False)
 
     @work(group="start")
-    async def _start_or_sweep(self, plan: Recipe) -> None:
-        """A recipe with [sweep] is many runs: that is asked for, and how many."""
-        wanted = await begin.sweep(self, plan)
+    async def _start_or_sweep(self, plan: Recipe, sure: bool) -> None:
+        """A recipe with [sweep] is many runs: that is asked for, and how many, unless it was said already."""
+        wanted = sure or await begin.sweep(self, plan)
         if wanted is False:
             self._start(plan)
         elif isinstance(screen := self.screen, StepScreen) and not wanted:
@@ -422,7 +427,7 @@ class IftTui(App[None]):
 
         if isinstance(self.screen, CompareScreen):
             self.pop_screen()  # its model leaves memory before another copy is loaded
-        self.push_screen(EvaluationScreen(message.run, self.edges))
+        self.push_screen(EvaluationScreen(message.run, self.edges, message.other))
 
     def on_results_asked(self, message: ResultsAsked) -> None:
         from tui.screens.results import ResultsScreen
@@ -450,8 +455,8 @@ class IftTui(App[None]):
         return self._tour is not None if action == "hide_tour" else True
 
     async def action_quit(self) -> None:
-        run = turns.live()
-        said = f"{run.name} goes on; ift-tui opens it again" if run is not None else ""
+        live = sweeps.live() or turns.live()
+        said = f"{live.name} goes on; ift-tui opens it again" if live is not None else ""
         self.exit(message=Text(clean(said)) if said else None)
 
     def action_help(self) -> None:

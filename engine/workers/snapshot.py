@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
 
 from engine.workers import checkpoints, randomness
 
@@ -57,6 +58,9 @@ def load_weights(path: Path, model: Any) -> None:
         set_peft_model_state_dict(model, saved)
         return
     saved, weights = load_file(path / checkpoints.WHOLE), dict(model.named_parameters())
+    if not weights.keys() <= saved.keys():
+        # transformers writes the experts of a mixture one by one, by the names of the layers they once were.
+        saved = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).state_dict()
     if any(name not in saved or saved[name].shape != weight.shape for name, weight in weights.items()):
         raise RuntimeError(f"{path.name} holds another model than the recipe's")
     with torch.no_grad():

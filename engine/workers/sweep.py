@@ -26,7 +26,7 @@ from engine.events import Tail
 from engine.objective import Judged
 from engine.runs import Run
 from engine.schema import Recipe
-from engine.state import RunState
+from engine.state import RunState, fold
 from engine.sweep_plan import Sweep as Plan
 from engine.sweeps import Sweep, SweepState, Trial
 from engine.workers.io import StopFlag, Stopped, keep_printing
@@ -258,7 +258,7 @@ class Conductor:
 
 
 def _seconds(run: str) -> float:
-    return sweeps.worked(Tail(sweeps.run_of(run).events).read())
+    return fold(Tail(sweeps.run_of(run).events).read()).ran
 
 
 def _short_name(plan: Recipe, trial: Trial, seed: int, seeds: int) -> str:

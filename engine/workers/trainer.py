@@ -64,6 +64,10 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
     """Of the micro-batches of the step under way."""
     norm = 0.0
     lr_scheduler: Any
+    current_gradient_accumulation_steps = 1
+    """Micro-batches of the step under way, by which TRL weighs the loss of a mixture's router. transformers
+    sets it once its loop has begun, and the probe comes before.
+    """
 
     def training_step(self, model: Any, inputs: dict[str, Any], *rest: Any, **named: Any) -> Any:
         self.course.tokens += inputs["size"].tokens

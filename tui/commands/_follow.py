@@ -95,7 +95,7 @@ class Lines:
                 )
             case "kept_best":
                 early = "; it stopped early" if event.get("stopped_early") else ""
-                return f"the adapter is that of step {event['step']}, the best by validation loss{early}"
+                return f"what is saved is that of step {event['step']}, the best by validation loss{early}"
             case "warned":
                 return f"warning: {'; '.join(filter(None, (event.get('text'), event.get('mend'))))}"
         return None
@@ -143,7 +143,7 @@ def follow(run: Run, as_json: bool, stop_on_interrupt: bool, from_now: bool = Fa
                 return 130
             if pressed() and not asked:
                 asked = True
-                what = "saving and stopping; the adapter so far is kept" if now.step else "stopping"
+                what = "saving and stopping; what was learned is kept" if now.step else "stopping"
                 _print.warn(f"{what} (Ctrl-C again leaves the run alone)")
             if asked and not stopping:
                 stopping = runs.stop(run)
@@ -189,7 +189,7 @@ def _last_word(run: Run, state: RunState, as_json: bool) -> int:
     if not as_json:
         if said := reading.sentence(state):
             _print.say(said)
-        seconds = _print.duration(state.updated_at - state.started_at)
+        seconds = _print.duration(state.ran)
         _print.say(f"{ended(run, state)} ({seconds})")
         if state.status == "stopped":
             _print.say(f"go on: ift-tui resume {run.name}")

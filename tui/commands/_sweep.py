@@ -33,7 +33,7 @@ def show(sweep: Sweep, as_json: bool) -> None:
     if found := sweeps.best(state, plan.objective):
         setting = {names.get(key, key): value for key, value in found.setting.items()}
         _print.say(f"best so far: trial {found.number}, {said(setting)}")
-        _print.say(f"  {plan.objective} {figure(found, plan.objective)}{_of_seeds(found)}")
+        _print.say(f"  {plan.objective} {sweeps.figure(found, plan.objective)}{_of_seeds(found)}")
     if state.importance:
         shares = ", ".join(f"{names.get(key, key)} {share:.0%}" for key, share in state.importance.items())
         _print.say(f"importance (of {state.importance_of} complete trials): {shares}")
@@ -51,7 +51,7 @@ def table(plan: Plan, state: SweepState) -> str:
         [
             str(trial.number),
             *(_value(trial.setting.get(key)) for key in plan.over),
-            figure(trial, plan.objective),
+            sweeps.figure(trial, plan.objective) or "-",
             _state(trial),
         ]
         for trial in state.trials
@@ -109,14 +109,6 @@ def said(setting: dict[str, Any]) -> str:
     return ", ".join(f"{key} = {_value(value)}" for key, value in setting.items())
 
 
-def figure(trial: Trial, objective: str) -> str:
-    """A trial's value with its 95% interval, where one is known: 0.812 [0.780, 0.840]."""
-    if trial.value is None:
-        return "-"
-    reach = sweeps.interval(trial, objective)
-    return f"{trial.value:.4f}" + (f" [{reach[0]:.4f}, {reach[1]:.4f}]" if reach else "")
-
-
 def _of_seeds(trial: Trial) -> str:
     return f", the mean of {len(trial.values)} seeds" if len(trial.values) > 1 else ", of one seed"
 
@@ -158,7 +150,7 @@ def _line(plan: Plan, state: SweepState, event: Event) -> str | None:
         case {"kind": "given_up", "reason": reason}:
             return f"  given up: {reason}"
         case {"kind": "ended", "number": number, "state": "complete"}:
-            return f"  {plan.objective} {figure(state.trials[number - 1], plan.objective)}"
+            return f"  {plan.objective} {sweeps.figure(state.trials[number - 1], plan.objective)}"
         case {"kind": "ended", "state": str(how), "reason": reason}:
             return f"  {how}: {reason}"
     return None

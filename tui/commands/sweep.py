@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from engine import doctor, recipe, runs, steering, sweeps, turns
+from engine import doctor, recipe, runs, steering, sweeps, tried, turns
 from engine.errors import RunFailed, UserError
 from engine.schema import Recipe
 from engine.sweeps import Sweep
@@ -22,6 +22,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--runs", type=int, metavar="N", help="how many runs in all; more than before enlarges it"
     )
     parser.add_argument("--hours", type=float, metavar="H", help="how many hours of training in all")
+    parser.add_argument(
+        "--over",
+        action="append",
+        default=[],
+        metavar="KEY=VALUES",
+        help='what is tried of a key, e.g. "lora.rank=8, 16" or "train.learning_rate=1e-4 .. 1e-3 log"',
+    )
     deed = parser.add_mutually_exclusive_group()
     deed.add_argument("--resume", action="store_true", help="go on where it was stopped or killed")
     deed.add_argument(
@@ -37,6 +44,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if arguments.stop_run and not arguments.stop:
         raise UserError("--stop-run goes with --stop; `ift-tui stop RUN` stops a single run")
+    if arguments.over and not _is_recipe(arguments.what):
+        raise UserError("--over goes with a recipe: what a sweep tries is settled when it is started")
     named = not (arguments.resume or arguments.stop or arguments.train_best)
     if named and _is_recipe(arguments.what):
         return _start(arguments)
@@ -67,9 +76,24 @@ def _budget(arguments: argparse.Namespace) -> dict[str, float]:
 
 def _start(arguments: argparse.Namespace) -> int:
     plan = recipe.load(arguments.what)
-    if plan.sweep and (budget := _budget(arguments)):
+    budget = _budget(arguments)
+    if arguments.over:
+        plan = _with(plan, arguments.over, budget)
+    elif plan.sweep and budget:
         plan = recipe.changed(plan, sweep=budget)
     return _launched(steering.start(plan), arguments)
+
+
+def _with(plan: Recipe, over: list[str], budget: dict[str, float]) -> Recipe:
+    """The recipe with more keys to try, or others. Raises UserError."""
+    document = plan.model_dump(mode="json", exclude_none=True)
+    sweep = document.setdefault("sweep", {"over": {}})
+    for one in over:
+        key, equals, line = one.partition("=")
+        if not equals:
+            raise UserError(f'--over {one}: write KEY=VALUES, e.g. --over "lora.rank=8, 16"')
+        sweep["over"][key.strip()] = tried.read(key.strip(), line)
+    return recipe.parse({**document, "sweep": {**sweep, **budget}}, "--over")
 
 
 def _launch(sweep: Sweep, arguments: argparse.Namespace) -> int:

@@ -26,10 +26,12 @@ class Listing:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table. within: it stands under its sweep; unfolded: of a sweep, its runs are shown."""
+    """A line of the table. within: the name of the sweep that it stands under; unfolded: of a sweep, its runs
+    are shown.
+    """
 
     line: Line
-    within: bool = False
+    within: str = ""
     unfolded: bool = False
 
     @property
@@ -58,5 +60,5 @@ def rows(known: Sequence[RunLine], swept: Sequence[SweepLine], how: Listing) -> 
         unfolded = one.sweep.path in how.unfolded or not itself
         found.append(Row(one, unfolded=unfolded))
         if unfolded:
-            found += [Row(run, within=True) for run in listing.ordered(below[one.sweep.path], how.by)]
+            found += [Row(run, within=one.name) for run in listing.ordered(below[one.sweep.path], how.by)]
     return tuple(found)

@@ -37,8 +37,8 @@ async def sweep(app: App[Any], plan: Recipe) -> bool | None:
     assert plan.sweep is not None
     runs, hours = steering.most_runs(plan), plan.sweep.hours
     most = f"At most {runs:,} runs" if runs is not None else "Runs"
-    ends = f"after {hours:g} hours of training none is begun" if hours else "sweep.hours sets no limit"
-    question = f"{most}, one after another; {ends}"
+    ends = f"; none begins after {hours:g} hours" if hours else ""
+    question = f"{most}, one after another{ends}"
     answer = await app.push_screen_wait(ChooseScreen(question, [SWEEP, ONCE, NOT_NOW]))
     return {SWEEP: True, ONCE: False}.get(answer or NOT_NOW)
 

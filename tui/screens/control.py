@@ -46,9 +46,7 @@ async def stop(screen: StepScreen, run: Run, edges: Edges, state: RunState) -> N
     else:
         question, explanation = ("Take it out of the line?" if waits(state) else "Stop it?"), LEAVE
     if await screen.app.push_screen_wait(ConfirmScreen(question, explanation)) and edges.stop(run):
-        screen.notify(
-            "stopping: the step under way ends, then the adapter is saved" if trains(state) else "stopping"
-        )
+        screen.notify("stopping: the step under way ends, then all is saved" if trains(state) else "stopping")
 
 
 async def ask(

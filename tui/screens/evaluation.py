@@ -52,8 +52,8 @@ class EvaluationScreen(StepScreen):
         "difference comes with the interval that holds 95% of its resamples: where that leaves 0 out it is "
         "sure, else it may be chance. A point is one row in a hundred.\n\n"
         "Beneath stand the rows, those that gained most first; enter opens one with both answers, end goes "
-        "to those that lost. n measures anew, with checkpoints beside if you like; escape ends that within "
-        "a token and keeps what was finished. o opens another saved evaluation.\n\n"
+        "to those that lost. n measures anew, with checkpoints or other runs beside if you like; escape ends "
+        "that within a token and keeps what was finished. o opens another saved evaluation.\n\n"
         "`ift-tui eval RUN` does the same; --saved --to FILE writes a report (.md, .csv, .json)."
     )
 
@@ -71,7 +71,8 @@ class EvaluationScreen(StepScreen):
         Binding("escape", "cancel_or_back", "Back", id="compare.back", tooltip="End measuring, or leave"),
     ]
 
-    def __init__(self, run: Run, edges: Edges) -> None:
+    def __init__(self, run: Run, edges: Edges, other: Run | None = None) -> None:
+        """other: a run that is to be measured beside it; what is measured is then asked at once."""
         super().__init__()
         self._run = run
         self._edges = edges
@@ -80,6 +81,7 @@ class EvaluationScreen(StepScreen):
         self._worker: Dialogue | None = None
         self._hears = False
         self._ending = False
+        self._other = other
 
     def body(self) -> ComposeResult:
         with Container(id="evaluation"):
@@ -99,6 +101,8 @@ class EvaluationScreen(StepScreen):
         self.query_one("#evaluation-rows").display = False
         self.query_one("#evaluation-page").focus()
         self._open(None)
+        if self._other is not None:
+            self.call_after_refresh(self.action_measure)
 
     async def on_unmount(self) -> None:
         if self._worker is not None:
@@ -180,6 +184,7 @@ class EvaluationScreen(StepScreen):
             Field("part", "test", "test, validation or train"),
             Field("rows", str(rows), "of each set, at most"),
             Field("checkpoints", "", there),
+            Field("beside", self._other.name if self._other else "", "names of runs of the same base"),
             Field("average", False, "all these adapters averaged too"),
             Field("forgetting", True, "general instructions and texts too"),
             Field("likelihood", True, "of each choice, if there are any"),
@@ -188,6 +193,8 @@ class EvaluationScreen(StepScreen):
         def wrong(fields: Fields) -> str:
             try:
                 words(fields, steps)
+                for name in named(fields):
+                    beside.named(self._run, name)
             except UserError as error:
                 return str(error)
             return ""
@@ -241,6 +248,11 @@ def told(message: dict[str, Any]) -> str:
     return f"{phase} …" if phase else "done"
 
 
+def named(fields: Fields) -> list[str]:
+    """The runs that are to be measured beside this one."""
+    return str(fields["beside"]).replace(",", " ").split()
+
+
 def words(fields: Fields, steps: list[int]) -> list[str]:
     """The worker's arguments. Raises UserError, naming the field."""
     if fields["part"] not in ("test", "validation", "train"):
@@ -251,10 +263,11 @@ def words(fields: Fields, steps: list[int]) -> list[str]:
     for step in chosen:
         if not step.isdecimal() or int(step) not in steps:
             raise UserError(f"checkpoints: there is none of step {step}")
-    if fields["average"] and not chosen:
-        raise UserError("average: needs two adapters or more; name a checkpoint too")
+    if fields["average"] and not chosen and not named(fields):
+        raise UserError("average: needs two adapters or more; name a checkpoint or a run too")
     asked = ["--part", fields["part"], "--rows", fields["rows"]]
     asked += [word for step in chosen for word in ("--checkpoint", step)]
+    asked += [word for name in named(fields) for word in ("--with", name)]
     asked += ["--average"] if fields["average"] else []
     asked += [] if fields["forgetting"] else ["--no-general"]
     return asked + ([] if fields["likelihood"] else ["--no-likelihood"])

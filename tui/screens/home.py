@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
+from engine.errors import RunFailed, UserError
 from tui.feed import RunLine, SweepLine
 from tui.safe import clean
 from tui.screens import remarking, tidying
-from tui.screens.choose import PickScreen
+from tui.screens.choose import AskScreen, PickScreen
 from tui.screens.listing import LISTING, ListingScreen
 from tui.screens.messages import (
     CompareAsked,
@@ -39,17 +41,18 @@ class HomeScreen(ListingScreen):
         "Every run stands here, newest first, with what it has come to. A run goes on by itself: "
         "you may close this program, or lose the connection, and find it again here.\n\n"
         "Enter opens the run under the cursor. n starts a new one: model, data, recipe, then training; "
-        "N starts it from one of the recipes that come with the program. "
+        "N starts it from a recipe: a file of yours, or one of those that come with the program. "
         "A crashed run is one whose worker ended without a last word; open it to see the end of its log. "
-        "r takes up a run that was stopped, has failed or crashed, at its newest whole checkpoint.\n\n"
+        "r takes up a run that was stopped, has failed or crashed, at its newest whole checkpoint; a sweep "
+        "where it stood.\n\n"
         "One run trains at a time. The others wait in a line: K and J (or shift with the arrow keys) move "
         "the run under the cursor in it, x takes it out.\n\n"
         "/ searches: by name, model, tag (#good), note and the paths of the data; s sorts by date, name, "
         "state, validation loss or right answers; e gives the run under the cursor tags and a note. d on one "
         "run and then on another shows in which settings they differ. The runs of a sweep are folded under "
         "it: space unfolds them, enter opens the sweep.\n\n"
-        "f7 shows what came out of a run, and exports it. a puts one into the archive, whole; A brings one "
-        "back. D removes one for good, once you have typed its name."
+        "f7 shows what came out of a run, and exports it. a puts a run or a sweep into the archive, whole; A "
+        "brings one back. D removes one for good, once you have typed its name."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -69,7 +72,7 @@ class HomeScreen(ListingScreen):
             "From a recipe",
             id="home.recipe",
             show=False,
-            tooltip="Start a new run from one of the recipes that come with the program",
+            tooltip="Start a new run from a recipe: a file, or one that comes with the program",
         ),
         Binding("c", "compare", "Compare", id="home.compare", tooltip="Compare base and tuned"),
         Binding(
@@ -104,7 +107,7 @@ class HomeScreen(ListingScreen):
             "From the archive",
             id="home.unarchive",
             show=False,
-            tooltip="Bring a run back from the archive",
+            tooltip="Bring a run or a sweep back from the archive",
         ),
         Binding("D", "delete", "Delete", id="home.delete", show=False, tooltip="Delete it for good"),
         Binding("e", "remark", "Tags, note", id="home.remark", show=False, tooltip="Give it tags and a note"),
@@ -130,12 +133,14 @@ class HomeScreen(ListingScreen):
             return line is not None
         if action in ("compare", "evaluation", "results"):
             return line is not None and line.saved
+        if action == "resume" and isinstance(self.line, SweepLine):
+            return self.line.status in ("stopped", "failed", "crashed")
         if action == "resume":
             return line is not None and line.resumable
         if action in ("move", "take_out"):
             return line is not None and line.status == "waiting"
         if action in ("archive", "delete"):
-            return line is not None and line.status not in ALIVE
+            return self.line is not None and self.line.status not in ALIVE
         return super().check_action(action, parameters)
 
     def on_data_table_row_selected(self, _: DataTable.RowSelected) -> None:
@@ -191,9 +196,20 @@ class HomeScreen(ListingScreen):
             self.post_message(ResultsAsked(line.run))
 
     def action_resume(self) -> None:
-        line = self.run_line
-        if line is not None:
-            self.post_message(ResumeAsked(line.run))
+        match self.line:
+            case RunLine() as line:
+                self.post_message(ResumeAsked(line.run))
+            case SweepLine() as line:
+                self._resume_sweep(line)
+
+    @work(group="line")
+    async def _resume_sweep(self, line: SweepLine) -> None:
+        try:
+            await asyncio.to_thread(self.edges.resume_sweep, line.sweep)
+        except (UserError, RunFailed) as error:
+            self.refuse(str(error))
+        else:
+            self.post_message(SweepOpened(line.sweep))
 
     @work(group="line")
     async def action_move(self, by: int) -> None:
@@ -209,8 +225,14 @@ class HomeScreen(ListingScreen):
 
     @work(group="keep")
     async def action_archive(self) -> None:
-        line = self.run_line
-        if line is not None and await tidying.archive(self, line):
+        match self.line:
+            case RunLine() as line:
+                done = await tidying.archive(self, line)
+            case SweepLine() as line:
+                done = await tidying.archive_sweep(self, line)
+            case _:
+                return
+        if done:
             self.follow()
 
     @work(group="keep")
@@ -220,21 +242,37 @@ class HomeScreen(ListingScreen):
 
     @work(group="keep")
     async def action_delete(self) -> None:
-        line = self.run_line
-        if line is not None and await tidying.delete(self, line):
+        match self.line:
+            case RunLine() as line:
+                done = await tidying.delete(self, line)
+            case SweepLine() as line:
+                done = await tidying.delete_sweep(self, line)
+            case _:
+                return
+        if done:
             self.follow()
 
     def action_new(self) -> None:
         self.post_message(RunBegun(GUIDED))
 
-    def action_recipe(self) -> None:
+    @work(group="recipe")
+    async def action_recipe(self) -> None:
+        """A recipe of this folder, one that comes with the program, or any file."""
         from engine import recipe
 
-        bundled = recipe.bundled()
-
-        def begin(number: int | None) -> None:
-            if number is not None:
-                self.post_message(RunBegun(bundled[number].stem))
-
-        said = [f"{path.stem}: {recipe.purpose(path)}" for path in bundled]
-        self.app.push_screen(PickScreen("Start from which recipe?", said), begin)
+        own = await asyncio.to_thread(recipe.beside, Path.cwd())
+        known = [*own, *recipe.bundled()]
+        said = [f"{file.name}: {recipe.purpose(file)}" for file in own]
+        said += [f"{file.stem}: {recipe.purpose(file)}" for file in known[len(own) :]]
+        number = await self.app.push_screen_wait(
+            PickScreen("Start from which recipe?", [*said, "another file …"])
+        )
+        if number is None:
+            return
+        if number < len(known):
+            chosen = str(known[number]) if number < len(own) else known[number].stem
+        else:
+            asked = AskScreen("The recipe's file", "", "opens it")
+            if not (chosen := (await self.app.push_screen_wait(asked) or "").strip()):
+                return
+        self.post_message(RunBegun(chosen))

@@ -12,7 +12,9 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import DataTable, Input
 
+from engine import listing
 from engine.listing import ORDERS
+from engine.remarks import Remarks
 from engine.runs import Run
 from tui.feed import Edges, Listing, Row, RunLine, RunsFeed, SweepLine, SweepsFeed
 from tui.feed.listing import rows
@@ -23,6 +25,9 @@ from tui.widgets.quiet import Quiet
 from tui.widgets.run_table import RunTable
 
 SECONDS_BETWEEN_LOOKS = 1.0
+
+MANY = 12
+"""Runs from which on one would rather search them than look through."""
 
 LISTING = [
     Binding("slash", "search", "Search", id="home.search", show=False, tooltip="Search the runs"),
@@ -84,8 +89,8 @@ class ListingScreen(StepScreen):
     def body(self) -> ComposeResult:
         with Vertical(id="runs", classes="panel") as panel:
             panel.border_title = "Runs"
-            yield Quiet("looking for runs …", id="welcome")
             yield OneLine(placeholder="words of name, model, note or data; #tag", id="search")
+            yield Quiet("looking for runs …", id="welcome")
             yield RunTable()
 
     def on_mount(self) -> None:
@@ -133,13 +138,13 @@ class ListingScreen(StepScreen):
         """On the frame: how many were found, what a person has written about the run under the cursor."""
         panel, line = self.query_one("#runs"), self.line
         known = len(self._lines)
-        title = f"Runs · {sum(isinstance(row.line, RunLine) for row in self._rows)} of {known}"
-        hint = "enter opens a run" if self._rows else ""
-        if line is not None and (said := about(line)):
-            hint = said
-        elif self._how.search:
+        found = sum(listing.found(one, self._how.search) for one in self._lines)  # in folded sweeps too
+        title = f"Runs · {found} of {known}"
+        hint = about(line) if line is not None else ""
+        if self._how.search and isinstance(line, RunLine) and line.remarks == Remarks():
             hint = "esc shows all runs"
-        framed = title if self._how.search else "Runs", hint
+        plain = f"Runs · {known} · / searches, s sorts" if known > MANY else "Runs"
+        framed = title if self._how.search else plain, hint
         if framed != self._framed:  # to set it paints the panel anew
             self._framed = framed
             panel.border_title, panel.border_subtitle = map(Content, framed)
@@ -218,8 +223,10 @@ class ListingScreen(StepScreen):
 
 
 def about(line: RunLine | SweepLine) -> str:
-    """Its tags and its note on one line; of a sweep, how its runs are reached."""
+    """Its tags and its note on one line, else the whole name by which commands know it; of a sweep, how its
+    runs are reached.
+    """
     if isinstance(line, SweepLine):
         return "enter opens the sweep · space unfolds its runs"
     said = [*(f"#{tag}" for tag in line.remarks.tags), line.remarks.note]
-    return clean(" ".join(filter(None, said)), newlines=False)
+    return clean(" ".join(filter(None, said)) or line.folder, newlines=False)

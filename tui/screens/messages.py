@@ -66,7 +66,9 @@ class RecipeChanged(Message):
 
 @dataclass
 class StartAsked(Message):
-    """The draft should become a run."""
+    """The draft should become a run. sweep: it was said already that its sweep is meant."""
+
+    sweep: bool = False
 
 
 @dataclass
@@ -87,7 +89,10 @@ class CompareAsked(Message):
 
 @dataclass
 class EvaluationAsked(Message):
+    """other: a run that is to be measured beside it."""
+
     run: Run
+    other: Run | None = None
 
 
 @dataclass

@@ -12,7 +12,7 @@ from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.widgets import Input
 
-from engine import recipe
+from engine import recipe, tried
 from engine.errors import UserError
 from engine.fit import Fit
 from engine.memory import Rows
@@ -40,7 +40,7 @@ class RecipeScreen(StepScreen):
         "and what is wrong as soon as something is. All others keep the recipe's values.\n\n"
         "Tab and the arrow keys move between fields. ctrl+n (or ctrl+s) starts the run; it goes on by itself "
         "and may be left at any time. ctrl+o writes the recipe to a file: the command shown then does "
-        "the same run without a screen."
+        "the same run without a screen. f3 tries settings in many runs, a sweep, and says which is best."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -48,6 +48,9 @@ class RecipeScreen(StepScreen):
         Binding("ctrl+o", "save", "Save as", id="recipe.save", tooltip="Write the recipe to a file"),
         Binding(
             "f2", "forecast", "Memory", id="recipe.forecast", tooltip="Show the memory forecast by terms"
+        ),
+        Binding(
+            "f3", "sweep", "Sweep", id="recipe.sweep", tooltip="Try settings in many runs: a sweep over them"
         ),
         Binding(
             "enter",
@@ -138,19 +141,22 @@ class RecipeScreen(StepScreen):
         ready = not self._wrong and not self._starting
         if action == "start":
             return ready and self.draft is not None and not self.draft.problem
-        return ready if action == "save" else True
+        return ready if action in ("save", "sweep") else True
 
     def on_input_submitted(self, _: Input.Submitted) -> None:
         self.focus_next()
 
     def action_start(self) -> None:
+        self._start()
+
+    def _start(self, sweep: bool = False) -> None:
         if self.draft is not None and self.draft.untrainable:
             self.refuse(self.draft.untrainable)
             return
         self._starting = True
-        self.query_one("#sums", Quiet).show("starting the run …")
+        self.query_one("#sums", Quiet).show("starting the sweep …" if sweep else "starting the run …")
         self.refresh_bindings()
-        self.post_message(StartAsked())
+        self.post_message(StartAsked(sweep))
 
     @property
     def _rows(self) -> Rows:
@@ -186,6 +192,27 @@ class RecipeScreen(StepScreen):
         settled = (self._edges.settle(one, self._rows)[0] for one in (self._plan, plan))
         steps, then = (one.total_steps(scan["rows"]) for one in settled)
         return float(measured["eta"] * steps / then)
+
+    def action_sweep(self) -> None:
+        from tui.screens.sweep_plan import SweepPlanScreen
+        from tui.widgets.sweep_form import begun
+
+        def keep(answer: tuple[Recipe, bool] | None) -> None:
+            if answer is None:
+                return
+            plan, start = answer
+            if plan != self._plan:
+                self._plan, self._saved = plan, None
+                self.post_message(RecipeChanged(plan))
+            if start:
+                self._start(sweep=True)
+
+        try:
+            plan = begun(self._plan)
+        except UserError as error:
+            self.refuse(str(error).removeprefix("recipe: "))
+        else:
+            self.open_beside(SweepPlanScreen(plan, self._seconds()), keep)
 
     def action_save(self) -> None:
         def write(path: str | None) -> None:
@@ -241,6 +268,24 @@ def pace(plan: Recipe) -> dict[str, Any]:
     return {**document, "train": {key: document["train"][key] for key in kept}}
 
 
+def way(plan: Recipe) -> str:
+    """How the weights are held, and what is trained otherwise than by a plain adapter, in a few words."""
+    lora = plan.lora
+    if plan.train.method == "full":
+        held = "all weights, in 32 bits"
+    else:
+        held = "4-bit" if plan.model.load_in_4bit else "16-bit"
+    variants = (
+        (lora.dora, "DoRA"),
+        (lora.rank_stabilised, "rank-stabilised"),
+        (lora.init == "loftq", "LoftQ"),
+        (lora.plus_ratio != 1, f"LoRA+ {lora.plus_ratio:g}"),
+        (bool(plan.train.neftune), f"NEFTune {plan.train.neftune:g}"),
+        (bool(plan.model.adapter), "goes on with an adapter"),
+    )
+    return " · ".join([held, *(name for there, name in variants if there)])
+
+
 def summary(
     draft: Draft, settled: Settled, memory: Content, saved: Path | None, seconds: float | None = None
 ) -> Content:
@@ -266,13 +311,15 @@ def summary(
     does = "train" if plan.sweep is None else "sweep"
     command = f"ift-tui {does} {shlex.quote(str(saved or plan.name + '.toml'))}"
     note = "" if saved else "  (^o writes it)"
-    bits = "4-bit" if plan.model.load_in_4bit else "16-bit"
+    sized = Content(f"{size} · {clean(plan.model.id, newlines=False)} · {way(plan)}")
+    if plan.sweep is not None:  # in the place of what the run trains on: there is no room for both
+        sized = Content.assemble(("sweep over ", "$text-accent"), clean(tried.said(plan), newlines=False))
     return Content("\n").join(
         [
             *(Content.styled(f"‼ {sentence}", "$text-error") for sentence in spoiling),
             Content.styled(length + passes, "bold"),
             memory,
-            Content(f"{size} · {clean(plan.model.id, newlines=False)} · {bits}"),
+            sized,
             Content.assemble(
                 ("without a screen: ", "$foreground-muted"),
                 (clean(command, newlines=False), "$text-accent"),

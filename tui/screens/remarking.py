@@ -62,7 +62,10 @@ async def contrast(screen: StepScreen, first: Run, second: Run) -> None:
     except UserError as error:
         screen.refuse(str(error))
         return
-    screen.app.push_screen(ContrastScreen(contrast.between(one, other), first.name, second.name))
+    names = [run.name for run in (first, second)]
+    if one.name != other.name:  # without the date, which would be all that fits
+        names = [one.name, other.name]
+    screen.app.push_screen(ContrastScreen(contrast.between(one, other), *names))
 
 
 class ContrastScreen(StepScreen):

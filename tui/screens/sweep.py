@@ -44,8 +44,8 @@ class SweepScreen(StepScreen):
         "setting. Pruned trials were given up: they lay above the middle of the others. Beneath it the "
         "validation losses of all trials lie over each other, and the bars say how much each setting has "
         "mattered.\n\n"
-        "Enter opens the run of a trial. Space marks one: c then asks both of them beside the base in chat, "
-        "and f6 measures the one under the cursor. s stops the sweep, r goes on with it, m lets it make more "
+        "Enter opens the run of a trial. Space marks one: on another, c then asks both of them beside the "
+        "base in chat, and f6 measures both. s stops the sweep, r goes on with it, m lets it make more "
         "runs, b trains the best setting once more on all data."
     )
 
@@ -120,6 +120,9 @@ class SweepScreen(StepScreen):
         while True:
             try:
                 shot = await asyncio.to_thread(self._feed.poll)
+            except FileNotFoundError:
+                self.refuse(f"{self._sweep.name} was archived or deleted elsewhere; escape leads back")
+                return
             except (UserError, OSError) as error:
                 self.refuse(str(error))
                 return
@@ -207,13 +210,18 @@ class SweepScreen(StepScreen):
         run = made(trial) if trial else None
         if run is None or trial is None or self._shot is None:
             return
-        marked = next((one for one in self._shot.state.trials if one.number == self._marked), None)
-        other = made(marked) if marked and marked.number != trial.number else None
-        self.post_message(CompareAsked(run, other=other))
+        self.post_message(CompareAsked(run, other=self._other))
+
+    @property
+    def _other(self) -> Run | None:
+        """The run of the marked trial, where that is another one than the one under the cursor."""
+        trials = self._shot.state.trials if self._shot else []
+        marked = next((one for one in trials if one.number == self._marked), None)
+        return made(marked) if marked and marked is not self._trial else None
 
     def action_evaluation(self) -> None:
         if self._trial and (run := made(self._trial)):
-            self.post_message(EvaluationAsked(run))
+            self.post_message(EvaluationAsked(run, self._other))
 
     def action_results(self) -> None:
         if self._trial and (run := made(self._trial)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,6 +22,10 @@ BLOCK = 1000
 """Characters of what comes, after which a line's end begins a block of its own: what is whole is not wrapped
 again with each token, so that a long answer comes as fast as a short one.
 """
+
+STAMP = re.compile(r"^\d{8}-\d{6}-")
+"""Date and time before a run's name."""
+
 
 NOTHING = "Answers stand here: type a question below, or ctrl+t asks one that was held out of training."
 
@@ -166,6 +171,7 @@ def titles(column: Mapping[str, Any], model: str, four_bit: bool, run: str) -> t
         f"{name} · step {step} · {digest}",
         f"{name} · {digest}",
         f"{name} · {column['digest'][:8]}",
+        f"{STAMP.sub('', name)} · {column['digest'][:8]}",
         column["digest"][:8],
     )
 

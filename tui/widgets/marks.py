@@ -26,7 +26,7 @@ PHASE = {
     "baseline": "measuring the base model's own loss",
     "train": "training",
     "evaluate": "evaluating on the validation rows",
-    "save": "saving the adapter",
+    "save": "saving what was learned",
     "measure": "counting right answers of base and tuned",
 }
 

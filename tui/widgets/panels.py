@@ -24,7 +24,8 @@ def progress_lines(snapshot: Snapshot, now: float, width: int) -> list[Content]:
     """Step, losses, rates, counts and where the time went; the most needed first, for a small screen."""
     state = snapshot.state
     last = state.evaluations[-1] if state.evaluations else None
-    ran = (now if snapshot.alive else state.updated_at) - state.started_at
+    since = state.waits_since if state.status == "waiting" else state.started_at + state.idle
+    ran = (now if snapshot.alive else state.updated_at) - since
     pairs = [
         ("Step", f"{state.step:,} / {state.total:,}" if state.total else "–"),
         ("Loss", figure(state.loss)),
@@ -78,9 +79,9 @@ def now_doing(snapshot: Snapshot) -> str:
     state = snapshot.state
     match state.status:
         case "finished":
-            return f"after {state.step:,} steps; the adapter is saved"
+            return f"after {state.step:,} steps; the {state.learns} is saved"
         case "stopped":
-            return f"at step {state.step:,}; the adapter is saved" if state.saved else state.reason
+            return f"at step {state.step:,}; the {state.learns} is saved" if state.saved else state.reason
         case "waiting":
             return f"for its turn behind {clean(state.behind, newlines=False)}; {place_in_line(state.ahead)}"
         case "failed" | "crashed":
@@ -130,7 +131,7 @@ def notes(state: RunState) -> list[Content]:
         )
     if state.kept_best:
         early = "; it stopped early" if state.kept_best.get("stopped_early") else ""
-        best = f"the adapter is that of step {state.kept_best['step']:,}, the best by validation loss"
+        best = f"the {state.learns} is that of step {state.kept_best['step']:,}, the best by validation loss"
         lines.append(("·", best + early, ""))
     return [Content.styled(f"{sign} {clean(text)}", style) for sign, text, style in lines]
 

@@ -65,6 +65,11 @@ class PickRow(Horizontal):
             chosen = Content.styled(f"{clean(found, newlines=False)} (found)", "$foreground-muted")
         self._value.show(Content.assemble(("▾ ", "$text-accent"), chosen))
 
+    def tell(self, says: str) -> None:
+        """What the chosen value does."""
+        self._says = says
+        self.query_one(".knob-says", Quiet).show(says)
+
     def complain(self, sentence: str) -> None:
         """Show what is wrong, or where nothing is, what the field does."""
         self.set_class(bool(sentence), "-wrong")

@@ -19,7 +19,7 @@ from tui.widgets.marks import status_mark
 
 Justify = Literal["left", "right"]
 
-COLUMNS = {"Run": 12, "Model": 12, "Status": 12, "Step": 9, "Result": 10, "Started": 10}
+COLUMNS = {"Run": 16, "Model": 8, "Status": 12, "Step": 9, "Result": 10, "Started": 10}
 RIGHT = {"Step", "Result", "Started"}
 WIDEST_NAME = 64
 
@@ -58,8 +58,8 @@ class RunTable(DataTable[Text]):
     def on_resize(self, event: events.Resize) -> None:
         """Names take the room that a wider terminal has."""
         spare = event.size.width - sum(COLUMNS.values()) - 2 * len(COLUMNS)
-        for name in ("Run", "Model"):
-            width = min(WIDEST_NAME, COLUMNS[name] + max(0, spare // 2))
+        for name, share in (("Run", 2), ("Model", 1)):
+            width = min(WIDEST_NAME, COLUMNS[name] + max(0, spare * share // 3))
             self.columns[ColumnKey(name)].width = width
         self.clear()
         self._fill(self._shown)
@@ -82,14 +82,16 @@ class RunTable(DataTable[Text]):
         self._shown = shown
 
     def _fill(self, rows: dict[str, list[str]]) -> None:
-        keys = list(self._shown)
-        held = keys[self.cursor_row] if self.cursor_row < len(keys) else None
+        keys, at = list(self._shown), self.cursor_row
+        held = keys[at] if at < len(keys) else None
         self.clear()
         for key, row in rows.items():
             named = (self._named(key, row[0]), *row[1:])
             self.add_row(*map(self._text, COLUMNS, named), key=key)
         if held in rows:
             self.move_cursor(row=list(rows).index(held))
+        elif rows:  # it has gone: the next one has its place
+            self.move_cursor(row=min(at, len(rows) - 1))
 
     def _amend(self, rows: dict[str, list[str]]) -> None:
         for key, row in rows.items():
@@ -99,10 +101,15 @@ class RunTable(DataTable[Text]):
                     self.update_cell(key, name, self._text(name, words))
 
     def _named(self, key: str, name: str) -> str:
-        """The name with as many tags as fit behind it: where there is no room, none is cut."""
+        """The name with as many tags as fit behind it: where there is no room, none is cut. Of a name that is
+        too long itself the middle is left out: names of a series differ at their ends.
+        """
+        room = self.columns[ColumnKey("Run")].width
+        if cell_len(name) == len(name) > room:
+            return f"{name[: room - room // 2 - 1]}…{name[-(room // 2) :]}"
         for tag in self._tags.get(key, ()):
             longer = f"{name} #{clean(tag, newlines=False)}"
-            if cell_len(longer) > self.columns[ColumnKey("Run")].width:
+            if cell_len(longer) > room:
                 break
             name = longer
         return name
@@ -119,7 +126,8 @@ class RunTable(DataTable[Text]):
 def cells(row: Row, now: float, by: Order = "date", marked: bool = False) -> list[str]:
     """A run's or a sweep's figures, aligned, in the order of the columns."""
     line = row.line
-    name = f"{MARKED} {line.name}" if marked else line.name
+    name = of_sweep(line.name, row.within) if row.within else line.name
+    name = f"{MARKED} {name}" if marked else name
     if isinstance(line, SweepLine):
         sign = "▾" if row.unfolded else "▸"
         made = f"{len(line.runs)}/{line.wanted} runs" if line.wanted else f"{len(line.runs)} runs"
@@ -155,6 +163,15 @@ def result(line: RunLine | SweepLine, by: Order = "date") -> str:
     return "–" if line.loss is None else f"loss {line.loss:.2f}"
 
 
+def of_sweep(name: str, sweep: str) -> str:
+    """What a run of a sweep is called under it: trial 4, seed 2; its own name where it has another one."""
+    prefix = f"{sweep[:54]}-"
+    trial, _, seed = name.removeprefix(prefix).partition("-")
+    if not (name.startswith(prefix) and trial.isdecimal() and (seed or "1").isdecimal()):
+        return name
+    return f"trial {int(trial)}" + (f", seed {seed}" if seed else "")
+
+
 def model_name(model_id: str) -> str:
-    """A model's id without the folders before its name, where it is a path."""
-    return model_id.rpartition("/")[2] if model_id.startswith(("/", "~", ".")) else model_id
+    """A model's id without what stands before its name: folders, the owner on the hub, builtin."""
+    return model_id.rpartition("/")[2].removeprefix("builtin:")

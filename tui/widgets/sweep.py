@@ -17,7 +17,7 @@ from engine.sweeps import SweepState, Trial
 from tui.feed import SweepShot
 from tui.safe import clean
 from tui.widgets.figures import duration, left, right
-from tui.widgets.marks import PHASE, status_mark
+from tui.widgets.marks import status_mark
 
 OUTCOMES: dict[sweeps.Outcome, str] = {
     "running": "●",
@@ -26,6 +26,11 @@ OUTCOMES: dict[sweeps.Outcome, str] = {
     "failed": "✗",
 }
 MARKED = "◆"
+STATE = 1
+"""The column of words; all others are figures."""
+NUMBER_WIDTH, STATE_WIDTH, INTERVAL_WIDTH = 4, 12, 21
+"""Cells of "◆ 12", "■ unfinished" and "0.8120 [0.780, 0.840]"."""
+VALUE_WIDTH = 7
 WIDEST = 16
 """Cells of a setting's column."""
 
@@ -50,30 +55,50 @@ class TrialTable(DataTable[Text]):
         self._heads: list[str] = []
 
     def show(self, shot: SweepShot, marked: int = 0) -> None:
-        """marked: the number of the trial that another is to be compared with."""
-        heads = ["", *sweeps.short(list(shot.plan.over)), shot.plan.objective, "state"]
+        """marked: the number of the trial that another is to be compared with.
+
+        At first the cursor stands on the trial under way, or where none is on the best one; from the last
+        trial it goes on to the next one.
+        """
+        judged_by = "loss" if shot.plan.objective == sweeps.LOSS else shot.plan.objective
+        heads = ["", "state", judged_by, *sweeps.short(list(shot.plan.over))]
         rows = [cells(shot, trial, marked) for trial in shot.state.trials]
+        before, last = len(self._shown), self.cursor_row == len(self._shown) - 1
         if heads != self._heads:
             self._heads, self._shown = heads, []
             self.clear(columns=True)
             for number, head in enumerate(heads):
-                self.add_column(_cell(head, 0 < number < len(heads) - 1), key=str(number))
-        last = len(heads) - 1
+                self.add_column(_cell(head, number), width=_width(shot, number), key=str(number))
         for number, row in enumerate(rows):
             if number >= len(self._shown):
-                self.add_row(*(_cell(words, at < last) for at, words in enumerate(row)), key=str(number))
+                self.add_row(*(_cell(words, at) for at, words in enumerate(row)), key=str(number))
             elif row != self._shown[number]:
                 for at, words in enumerate(row):
-                    self.update_cell(str(number), str(at), _cell(words, at < last), update_width=True)
+                    self.update_cell(str(number), str(at), _cell(words, at), update_width=True)
         self._shown = rows
+        if not before and rows:
+            best = None if shot.alive else sweeps.best(shot.state, shot.plan.objective)
+            self.move_cursor(row=best.number - 1 if best else len(rows) - 1)
+        elif last and len(rows) > before:
+            self.move_cursor(row=len(rows) - 1)
 
 
-def _cell(words: str, figures: bool) -> Text:
-    return Text(words, no_wrap=True, overflow="ellipsis", justify="right" if figures else "left")
+def _width(shot: SweepShot, column: int) -> int | None:
+    """Of what will stand in a column whose words change as the runs go on: nothing moves then."""
+    if column <= STATE:
+        return (NUMBER_WIDTH, STATE_WIDTH)[column]
+    plan = shot.plan
+    if column == STATE + 1 and (plan.seeds > 1 or plan.objective in sweeps.SHARES):
+        return max(len(plan.objective), INTERVAL_WIDTH)
+    return VALUE_WIDTH if column == STATE + 1 and plan.objective == sweeps.LOSS else None
+
+
+def _cell(words: str, column: int) -> Text:
+    return Text(words, no_wrap=True, overflow="ellipsis", justify="left" if column == STATE else "right")
 
 
 def cells(shot: SweepShot, trial: Trial, marked: int = 0) -> list[str]:
-    """Number, settings, value with its interval, state."""
+    """Number, state, value with its interval, settings: where there are many keys, these are what is cut."""
     objective = shot.plan.objective
     best = sweeps.best(shot.state, objective)
     number = f"{MARKED} {trial.number}" if trial.number == marked else str(trial.number)
@@ -83,9 +108,9 @@ def cells(shot: SweepShot, trial: Trial, marked: int = 0) -> list[str]:
         state = under_way(shot, trial)
     return [
         number,
-        *(clean(value(trial.setting.get(key)), newlines=False)[:WIDEST] for key in shot.plan.over),
-        measured(trial, objective),
         f"{OUTCOMES[trial.state]} {clean(state, newlines=False)}",
+        sweeps.figure(trial, objective) or "–",
+        *(clean(value(trial.setting.get(key)), newlines=False)[:WIDEST] for key in shot.plan.over),
     ]
 
 
@@ -95,16 +120,8 @@ def under_way(shot: SweepShot, trial: Trial) -> str:
         return "unfinished" if not shot.alive else "running"
     now = shot.now
     if now.status == "waiting":
-        return "waits for the device"
-    return f"{now.step:,}/{now.total:,}" if now.total else PHASE.get(now.phase, now.phase)
-
-
-def measured(trial: Trial, objective: str) -> str:
-    """A trial's value with its 95% interval, where one is known."""
-    if trial.value is None:
-        return "–"
-    reach = sweeps.interval(trial, objective)
-    return f"{trial.value:.4f}" + (f" [{reach[0]:.3f}, {reach[1]:.3f}]" if reach else "")
+        return "waits"
+    return f"{now.step:,}/{now.total:,}" if now.total else now.phase or "starts"
 
 
 def value(given: Any) -> str:
@@ -119,13 +136,14 @@ def status_line(shot: SweepShot) -> Content:
     plan, state = shot.plan, shot.state
     made = f"{state.runs} of {plan.runs} runs" if plan.runs else f"{state.runs} runs"
     hours = f" of {plan.hours:g} h" if plan.hours else ""
-    done = f"{made} · {duration(state.seconds)} of training{hours} · {plan.method}"
+    trained = f" · {duration(state.seconds)} of training{hours}" if state.seconds else ""
+    done = f"{made}{trained} · {plan.method}"
     status: Status = state.status
     return Content.assemble(status_mark(status), "  ", (done, "$foreground-muted"))
 
 
 def standing(shot: SweepShot) -> Content:
-    """The best so far with its interval, or why the sweep has ended, a line each."""
+    """Why the sweep has ended, where it has, and the best so far with its interval."""
     plan, state = shot.plan, shot.state
     lines = []
     if state.reason and state.status in ("failed", "crashed"):
@@ -139,17 +157,16 @@ def standing(shot: SweepShot) -> Content:
         names = dict(zip(plan.over, sweeps.short(list(plan.over)), strict=True))
         settings = ", ".join(f"{names.get(key, key)} {value(given)}" for key, given in best.setting.items())
         seeds = "of one seed" if len(best.values) < 2 else f"the mean of {len(best.values)} seeds"
-        said = f"{plan.objective} {measured(best, plan.objective)}, {seeds}"
+        figure = f"{plan.objective} {sweeps.figure(best, plan.objective)}, {seeds}"
         shown = clean(settings, newlines=False)
-        lines.append(Content.assemble(f"Best so far: trial {best.number}, ", (shown, "bold")))
-        lines.append(Content(said))
+        lines.append(Content.assemble(f"Best: trial {best.number}, {figure}: ", (shown, "bold")))
     return Content("\n").join(lines)
 
 
 def importance(state: SweepState, over: Sequence[str], width: int) -> Content:
     """How much each setting has mattered, as bars."""
     if not state.importance:
-        return Content.styled("said from eight complete trials on", "$foreground-muted")
+        return Content.styled("shown once eight trials are complete", "$foreground-muted")
     names = dict(zip(over, sweeps.short(list(over)), strict=True))
     shown = [(clean(names.get(key, key), newlines=False), share) for key, share in state.importance.items()]
     name_room = min(max(len(name) for name, _ in shown), max(6, width // 2))
