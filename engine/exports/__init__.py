@@ -50,7 +50,7 @@ class Export:
 
     @property
     def status(self) -> Status:
-        """What the file says, which another program may have written: a word that is not known is no check."""
+        """What the file says, which somebody else may have written: a word that is not known is no check."""
         said = self.facts.get("status")
         return said if said in STATUSES else "not checked"
 

@@ -26,7 +26,6 @@ again with each token, so that a long answer comes as fast as a short one.
 STAMP = re.compile(r"^\d{8}-\d{6}-")
 """Date and time before a run's name."""
 
-
 NOTHING = "Answers stand here: type a question below, or ctrl+t asks one that was held out of training."
 
 
