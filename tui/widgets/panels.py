@@ -104,7 +104,8 @@ def outcome(state: RunState, width: int) -> Content:
         lines.append(Content.assemble(gained(state), ("c", "bold $text-accent"), " compares base and tuned."))
     said = notes(state)
     shown = said[-NOTES_IN_SIGHT:]
-    more = Content.assemble(("  w", "bold $text-accent"), f": all {len(said)} notes")
+    whole = f": all {len(said)} notes" if len(said) > 1 else ": in full"
+    more = Content.assemble(("  w", "bold $text-accent"), whole)
     for note in shown:
         last = note is shown[-1] and (len(said) > len(shown) or note.cell_length > width)
         room = width - (more.cell_length if last else 0)
