@@ -19,6 +19,9 @@ MOST_KEPT = 2_000
 class LineView(ScrollView, can_focus=True):
     """Shows lines that are already as wide as it is; a sequence may make each one when it is asked for."""
 
+    # How wide lines are must not depend on whether they, being that wide, need a scrollbar.
+    DEFAULT_CSS = "LineView { scrollbar-gutter: stable; }"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "ctrl+d", "page(1)", "A page down", id="lines.down", show=False, tooltip="Scroll a page down"

@@ -47,7 +47,7 @@ def sizes(scanned: dict[str, Any], width: int) -> Iterator[Content]:
     """Samples, tokens and trained tokens, by source and together."""
     sources = scanned["report"]["sources"]
     names = [_name(source["path"]) for source in sources]
-    wide = min(width - 42, max(map(cell_len, ["together", *names])))
+    wide = max(8, min(width - 42, max(map(cell_len, ["together", *names]))))
     rows = [(name, source["samples"], source) for name, source in zip(names, sources, strict=True)]
     if len(rows) != 1:
         rows.append(("together", scanned["rows"], scanned))
