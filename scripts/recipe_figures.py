@@ -118,6 +118,8 @@ def differences(
             compared([row["tuned"][one] for row in before], [row["tuned"][one] for row in after], one)
             for one in (figure, "loss")
         ]
+        if [row["tuned"]["tokens"] for row in before] != [row["tuned"]["tokens"] for row in after]:
+            gained[1] = "of other tokens"  # another loss: its two means say nothing about each other
         lines.append(f"| {variant}: {says} | {_means(before, figure)} | {' | '.join(gained)} |")
     left = [name for name in variants if name not in there]
     if left:
