@@ -1,7 +1,7 @@
 """Writes Chinese reviews with their sentiment: recipes/datasets/chinese-reviews/{train,test}.csv.
 
-Good and bad reviews have the same sentences and differ in one word. The training rows say that word in
-one way, the test rows in others of the same meaning: whoever knows no synonyms cannot tell them apart.
+Good and bad reviews remark on the same things and differ in one word of each remark. The training rows say
+that word in one way; the test rows say it in others, which only synonyms bring into the training.
 """
 
 from __future__ import annotations
@@ -22,24 +22,22 @@ PRODUCTS = (
     "椅子", "桌子", "台灯", "水壶", "书包", "外套", "雨伞", "枕头", "毯子", "闹钟", "耳机", "键盘", "风扇",
     "箱子",
 )  # fmt: skip
-PARTS = ("做工", "颜色", "包装", "手感", "设计", "质量")
 
 Groups = tuple[tuple[str, ...], ...]
 
-# A sentence, and the words that make it bad and good. The first word of a group stands in the training rows,
-# the others in the test rows; they are groups of recipes/words/synonyms.toml.
-SENTENCES: Mapping[str, tuple[Groups, Groups]] = {
-    "{product}很{word}。": (
+# What a review says, and the words that make it bad and good. The first word of a group stands in the
+# training rows, the others in the test rows; they are groups of recipes/words/synonyms.toml.
+REMARKS: Mapping[str, tuple[Groups, Groups]] = {
+    "很{word}": (
         (("难看", "丑陋"), ("奇怪", "古怪")),
         (("漂亮", "好看", "美观"), ("结实", "牢固", "坚固"), ("舒服", "舒适")),
     ),
-    "收到{product}很{word}。": ((("失望", "沮丧"), ("生气", "恼火")), (("高兴", "开心", "快乐"),)),
-    "我{word}它的{part}。": (
-        (("讨厌", "厌恶"), ("批评", "指责")),
-        (("喜欢", "喜爱"), ("称赞", "赞扬", "夸奖")),
+    "我{word}": (
+        (("失望", "沮丧"), ("生气", "恼火"), ("讨厌", "厌恶")),
+        (("高兴", "开心", "快乐"), ("喜欢", "喜爱")),
     ),
-    "{product}发货{word}。": ((("缓慢", "迟缓"),), (("迅速", "快速"),)),
-    "买{product}时客服{word}。": (
+    "发货{word}": ((("缓慢", "迟缓"),), (("迅速", "快速"),)),
+    "客服{word}": (
         (("粗鲁", "粗暴"), ("马虎", "粗心"), ("冷淡", "冷漠")),
         (("热情", "热心"), ("真诚", "诚恳"), ("仔细", "细心")),
     ),
@@ -47,13 +45,13 @@ SENTENCES: Mapping[str, tuple[Groups, Groups]] = {
 
 
 def row(rng: random.Random, reworded: bool) -> dict[str, object]:
-    """One sentence; reworded: with another word than the training rows have."""
+    """A product and three remarks of one mind; reworded: with other words than the training rows have."""
     label = rng.randint(0, 1)
-    sentence = rng.choice(list(SENTENCES))
-    first, *others = rng.choice(SENTENCES[sentence][label])
-    word = rng.choice(others) if reworded else first
-    text = sentence.format(product=rng.choice(PRODUCTS), part=rng.choice(PARTS), word=word)
-    return {"review": text, "label": label}
+    said = []
+    for remark in rng.sample(list(REMARKS), 3):
+        first, *others = rng.choice(REMARKS[remark][label])
+        said.append(remark.format(word=rng.choice(others) if reworded else first))
+    return {"review": f"{rng.choice(PRODUCTS)}：{'，'.join(said)}。", "label": label}
 
 
 def main() -> None:

@@ -44,12 +44,12 @@ def row(rng: random.Random) -> dict[str, object]:
     hero, other = rng.sample(WORDS["person"], 2)
     things = rng.choice(THINGS)
     words = {"hero": hero, "other": other}
-    count = rng.randint(2, 9)
+    count = rng.randint(2, HIGHEST)
     said = [f"{hero} has {count} {things}."]
     steps = []
     for _ in range(rng.choice((2, 2, 3))):
         more = count < 3 or (count < HIGHEST and rng.random() < 0.5)
-        n = rng.randint(1, min(9, HIGHEST - count if more else count - 1))
+        n = rng.randint(1, HIGHEST - count if more else count - 1)
         after = count + n if more else count - n
         told = words | {"n": str(n), "place": rng.choice(WORDS["room"])}
         line = rng.choice(MORE if more else FEWER).format(**told)
