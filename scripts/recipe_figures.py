@@ -51,9 +51,9 @@ def figures(run: Run, measured: Evaluation) -> list[str]:
 
 
 def _told(facts: dict[str, Any]) -> str:
-    """Differences by figure, the first that there is."""
-    figure = next(figure for figure in ("right", "rougeL", "loss") if figure in facts)
-    return f"{figure} {evals.difference(facts[figure], figure)}"
+    """Differences by figure, those that there are: members that answer alike may differ in their loss."""
+    named = [figure for figure in ("right", "rougeL", "loss") if figure in facts]
+    return "; ".join(f"{figure} {evals.difference(facts[figure], figure)}" for figure in named)
 
 
 def forgetting(measured: Evaluation) -> list[str]:
