@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import random
 from collections.abc import Mapping
 from pathlib import Path
 
-from scripts.shop_reviews import write_table
+from scripts.shop_reviews import write_made
 from scripts.words import ARTICLE, PARTS, WORDS, fill, tidy
 
 SEED = 31
@@ -50,11 +49,7 @@ def row(rng: random.Random) -> dict[str, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=FILE)
-    out = parser.parse_args().out
-    rng = random.Random(SEED)
-    write_table(out, COLUMNS, [row(rng) for _ in range(ROWS)])
+    write_made(row, ROWS, SEED, COLUMNS, FILE, __doc__)
 
 
 if __name__ == "__main__":

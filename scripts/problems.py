@@ -1,4 +1,4 @@
-"""Writes small arithmetic problems in words with their steps: recipes/datasets/problems/problems.csv."""
+"""Writes small problems of counting in words with their steps: recipes/datasets/problems/problems.csv."""
 
 from __future__ import annotations
 
@@ -13,26 +13,15 @@ SEED = 13
 ROWS = 1900
 FILE = Path("recipes/datasets/problems/problems.csv")
 COLUMNS = ("question", "reasoning", "answer")
-HIGHEST = 19
+HIGHEST = 9
 
-THINGS = {
-    "key": "keys", "box": "boxes", "book": "books", "ring": "rings", "map": "maps", "bell": "bells",
-    "drum": "drums", "rope": "ropes", "lantern": "lanterns", "button": "buttons", "ball": "balls",
-    "stone": "stones",
-}  # fmt: skip
+THINGS = (
+    "keys", "boxes", "books", "rings", "maps", "bells", "drums", "ropes", "lanterns", "buttons", "balls",
+    "stones",
+)  # fmt: skip
 
-MORE = (
-    "{other} brings {n} {things}.",
-    "Then {n} {things} come from {other}.",
-    "{hero} buys {n} {things}.",
-    "{hero} finds {n} {things} in the {place}.",
-)
-FEWER = (
-    "{hero} gives {n} {things} to {other}.",
-    "{other} takes {n} {things}.",
-    "Then {n} {things} are sold.",
-    "{hero} loses {n} {things} in the {place}.",
-)
+MORE = ("{hero} buys 1.", "{hero} finds 1 in the {place}.", "{other} brings 1.", "1 comes from {other}.")
+FEWER = ("{hero} loses 1 in the {place}.", "{hero} gives 1 to {other}.", "{other} takes 1.", "1 is sold.")
 QUESTIONS = (
     "How many {things} does {hero} have now?",
     "How many {things} are there in the end?",
@@ -41,29 +30,20 @@ QUESTIONS = (
 
 
 def row(rng: random.Random) -> dict[str, object]:
-    """A problem of two or three steps whose numbers stay between 1 and HIGHEST."""
+    """A problem of two to four steps of one, whose numbers stay between 1 and HIGHEST."""
     hero, other = rng.sample(WORDS["person"], 2)
-    one = rng.choice(list(THINGS))
-    words = {"hero": hero, "other": other}
-    count = rng.randint(2, 9)
-    said = [f"{hero} has {count} {THINGS[one]}."]
+    things = rng.choice(THINGS)
+    count = rng.randint(2, HIGHEST - 1)
+    said = [f"{hero} has {count} {things}."]
     steps = []
-    for _ in range(rng.choice((2, 2, 3))):
-        more = count < 3 or (count < HIGHEST - 1 and rng.random() < 0.5)
-        n = rng.randint(1, min(9, HIGHEST - count if more else count - 1))
-        after = count + n if more else count - n
-        told = words | {
-            "n": str(n),
-            "things": one if n == 1 else THINGS[one],
-            "place": rng.choice(WORDS["room"]),
-        }
-        line = rng.choice(MORE if more else FEWER).format(**told)
-        said.append(
-            line.replace("come from", "comes from").replace("are sold", "is sold") if n == 1 else line
-        )
-        steps.append(f"{count} and {n} make {after}." if more else f"{count} less {n} is {after}.")
+    for _ in range(rng.choice((2, 3, 4))):
+        more = count == 1 or (count < HIGHEST and rng.random() < 0.5)
+        line = rng.choice(MORE if more else FEWER)
+        said.append(line.format(hero=hero, other=other, place=rng.choice(WORDS["room"])))
+        after = count + 1 if more else count - 1
+        steps.append(f"{count} and 1 make {after}." if more else f"{count} less 1 is {after}.")
         count = after
-    asked = rng.choice(QUESTIONS).format(hero=hero, things=THINGS[one])
+    asked = rng.choice(QUESTIONS).format(hero=hero, things=things)
     return {"question": " ".join([*said, asked]), "reasoning": " ".join(steps), "answer": count}
 
 

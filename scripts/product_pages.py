@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import random
 from pathlib import Path
 
-from scripts.shop_reviews import write_table
+from scripts.shop_reviews import write_made
 from scripts.words import fill, product_facts, tidy
 
 SEED = 17
@@ -31,11 +30,7 @@ def row(rng: random.Random) -> dict[str, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=FILE)
-    out = parser.parse_args().out
-    rng = random.Random(SEED)
-    write_table(out, COLUMNS, [row(rng) for _ in range(ROWS)])
+    write_made(row, ROWS, SEED, COLUMNS, FILE, __doc__)
 
 
 if __name__ == "__main__":

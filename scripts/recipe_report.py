@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from engine import RECIPES, asking, evals, fit, memory, recipe, runs
+from engine import RECIPES, evals, fit, memory, recipe, runs
 from engine.errors import UserError
 from engine.evals import Evaluation
-from engine.events import Tail
 from engine.footprint import Device, Plan
 from engine.runs import Run
+from engine.schema import Recipe
 from engine.shapes import Shapes
 from engine.state import RunState
 from scripts import presets, recipe_figures
+from tui.commands.train import changed
 
 ROOT = RECIPES.parent
 PAGES = ROOT / "docs" / "recipes"
+PLAN = Path(__file__).with_name("recipe_reports.toml")
 SHOWN = 3
 """Rows of each set whose answers stand in a page."""
 LONGEST, LINES = 400, 8
@@ -47,10 +52,14 @@ def index() -> str:
 
 def commands(of: str, name: str, plan: Measuring, root: str) -> tuple[list[str], list[str]]:
     """How a run of this name is trained and measured, as words of `ift-tui`."""
-    sets = [f"name={name}"] if name != of else []
-    sets += [each.replace("{root}", root) for each in plan.get("set", ())]
-    train = ["train", of, *(word for each in sets for word in ("--set", each))]
+    train = ["train", of, *(word for each in _settings(of, name, plan, root) for word in ("--set", each))]
     return train, ["eval", plan.get("measured", name), *plan.get("eval", ())]
+
+
+def _settings(of: str, name: str, plan: Measuring, root: str) -> list[str]:
+    """What is changed of a bundled recipe for a run of this name, as `--set` takes it."""
+    own = [f"name={name}"] if name != of else []
+    return own + [each.replace("{root}", root) for each in plan.get("set", ())]
 
 
 def links(name: str) -> list[str]:
@@ -58,12 +67,38 @@ def links(name: str) -> list[str]:
     return [link.name for link in recipe.links(recipe.load(name))]
 
 
+@cache
+def plans() -> dict[str, Measuring]:
+    """What is trained and measured, by recipe."""
+    return tomllib.loads(PLAN.read_text("utf-8"))
+
+
+@cache
+def expected() -> dict[str, Recipe]:
+    """The recipe of every run that is asked for, by the run's name: of chains and variants too."""
+    asked: dict[str, Recipe] = {}
+    for of, plan in plans().items():
+        own = [(variant, changes) for variant, changes in _variants(plan) if "of" not in changes]
+        for name, one in [(of, plan), *own]:
+            whole = changed(recipe.load(of), _settings(of, name, one, str(ROOT)))
+            asked |= {link.name: link for link in recipe.links(whole)}
+    return asked
+
+
 def trained(name: str) -> Run | None:
-    """The newest run of this name that was trained to its end."""
+    """The newest run of this name that was trained to its end by the recipe as it is, told nothing else."""
+    wanted = _alone(expected()[name])
     for run in runs.list_runs():
-        if run.recipe().name == name and run.state().status == "finished":
+        own, state = run.recipe(), run.state()
+        if own.name == name and _alone(own) == wanted and state.status == "finished" and not state.told:
             return run
     return None
+
+
+def _alone(plan: Recipe) -> Recipe:
+    """A recipe without the names of other runs, which are others each time a chain is started."""
+    model = plan.model.model_copy(update={"adapter": ""})
+    return plan.model_copy(update={"after": "", "then": (), "model": model})
 
 
 def found(name: str) -> tuple[Run, Evaluation] | None:
@@ -176,14 +211,9 @@ def ledger(run: Run) -> Iterator[dict[str, Any]]:
 
 
 def course(run: Run) -> list[str]:
-    """Validation loss, and right answers where they were counted, at each evaluation; what it was told."""
+    """Validation loss, and right answers where they were counted, at each evaluation."""
     state = run.state()
-    lines = _evaluations(state) or [f"{state.step:,} steps, with no row set aside to measure it by."]
-    for event in Tail(run.events).read():
-        if event["kind"] == "told":
-            said = asking.told(event["step"], event["what"], event.get("value"))
-            lines += ["", f"While it ran it was told: {said}."]
-    return lines
+    return _evaluations(state) or [f"{state.step:,} steps, with no row set aside to measure it by."]
 
 
 def _evaluations(state: RunState) -> list[str]:

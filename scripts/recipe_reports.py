@@ -3,7 +3,7 @@
     make recipes    (or: python -m scripts.recipe_reports [NAME ...] [--home FOLDER] [--written])
 
 Every figure is read from the files of a run; the words are the recipe's own head. Runs stand in a home of
-their own, and one that is there already under its name is not trained again: what was broken off goes on.
+their own, and one that was trained by the same recipe is not trained again: what was broken off goes on.
 """
 
 from __future__ import annotations
@@ -12,14 +12,11 @@ import argparse
 import os
 import subprocess
 import sys
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 from scripts import recipe_report
 from scripts.recipe_report import PAGES, ROOT, Measuring, commands, found, links, trained
-
-PLAN = Path(__file__).with_suffix(".toml")
 
 
 def main() -> None:
@@ -30,16 +27,15 @@ def main() -> None:
     asked = parser.parse_args()
     os.environ["IFT_TUI_HOME"] = str(asked.home.resolve())
     asked.home.mkdir(parents=True, exist_ok=True)
-    plans = tomllib.loads(PLAN.read_text("utf-8"))
-    for name in asked.names or plans:
-        plan = plans[name]
+    for name in asked.names or recipe_report.plans():
+        plan = recipe_report.plans()[name]
         if not asked.written:
             made(name, name, plan)
             for variant, changes in plan.get("variants", {}).items():
                 if "of" not in changes:
                     made(name, variant, {**plan, "measured": variant, **changes})
         if found(plan.get("measured", name)) is None:
-            print(f"{name}: no run that was trained and measured; left as it is")
+            print(f"{name}: no run that was trained by this recipe and measured; its page is left as it is")
             continue
         PAGES.mkdir(exist_ok=True)
         (PAGES / f"{name}.md").write_text(recipe_report.page(name, plan), "utf-8")

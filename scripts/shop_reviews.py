@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from scripts.reviews import PLANS, REMARKS, VERDICTS, joined, with_lists
@@ -64,6 +64,25 @@ def write_table(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, 
         writer = csv.DictWriter(file, list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def write_made(
+    row: Callable[[random.Random], Mapping[str, object]],
+    rows: int,
+    seed: int,
+    columns: Iterable[str],
+    file: Path,
+    says: str | None,
+) -> None:
+    """The command of a script that makes each row by itself: so many of them to --out.
+
+    says: what --help tells.
+    """
+    parser = argparse.ArgumentParser(description=says)
+    parser.add_argument("--out", type=Path, default=file)
+    out = parser.parse_args().out
+    rng = random.Random(seed)
+    write_table(out, columns, [row(rng) for _ in range(rows)])
 
 
 def main() -> None:
