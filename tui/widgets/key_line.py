@@ -114,7 +114,7 @@ class KeyLine(Widget):
     def _point_at(self, key: Key | None) -> None:
         if key != self._under:
             self._under = key
-            self.tooltip = key.tooltip if key else None
+            self.tooltip = Content(key.tooltip) if key else None
             self.refresh()
 
     def on_click(self, event: events.Click) -> None:
