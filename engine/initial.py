@@ -14,6 +14,8 @@ from engine.schema import PREVIOUS, Recipe
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
+KEPT = "first"
+"""Folder of a run with the first weights of its adapter, where no seed gives them again."""
 
 SHAPE = {"rank": "r", "alpha": "lora_alpha", "rank_stabilised": "use_rslora", "dora": "use_dora"}
 """Keys of [lora], and what PEFT calls them."""

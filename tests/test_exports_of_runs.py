@@ -77,6 +77,18 @@ def test_the_adapter_that_a_run_went_on_from_lies_beside_its_script(home: Path, 
         first.write(saved, models.MODELS / "tiny", tmp_path)
 
 
+def test_loftqs_first_weights_are_those_that_the_run_kept(home: Path, tmp_path: Path) -> None:
+    from engine.workers.adapters import Saved
+    from engine.workers.exporting import first
+
+    run = runs.create(recipe.changed(recipe.load("first-steps"), lora={"init": "loftq"}))
+    kept = run.path / initial.KEPT
+    kept.mkdir()
+    (kept / initial.WEIGHTS).write_bytes(b"begun")
+    assert first.write(Saved(run, 1, run.adapter, "", {"r": 16}, {}), models.MODELS / "tiny", tmp_path)
+    assert (tmp_path / script.START / initial.WEIGHTS).read_bytes() == b"begun"
+
+
 FULL = ({"model": {"load_in_4bit": False}, "train": METHOD}, "all weights")
 DORA = ({"lora": {"dora": True}}, "DoRA learns")
 LOFTQ = ({"lora": {"init": "loftq"}}, "makes up for")

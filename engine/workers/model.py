@@ -115,6 +115,21 @@ def _begin(model: Any, recipe: Recipe) -> None:
             ) from None
 
 
+def keep_first(run: Run, recipe: Recipe, model: Any) -> None:
+    """Keep LoftQ's first weights in the run, for its script: on other cores they would be rounded otherwise.
+
+    Raises OSError.
+    """
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    if recipe.lora.init == "loftq":
+        first = {name: weight.contiguous() for name, weight in get_peft_model_state_dict(model).items()}
+        durable.folder(
+            run.path / initial.KEPT, lambda path: save_file(first, path / initial.WEIGHTS, {"format": "pt"})
+        )
+
+
 def write_environment(run: Run, recipe: Recipe, model: Any, digest: str, reasoning: bool) -> None:
     """What the run was made with: `quantization` is how the comparison loads the same weights, `reasoning`
     whether it leaves room for a thought, and the rest is what taking it up again compares.

@@ -136,6 +136,8 @@ def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> 
     data = Dataset.from_file(str(training)).select_columns(rows.TRAINED)
     model, tokenizer = loading.load(recipe, plan, log, weights_follow=came_from is not None)
     patiently(lambda: loading.write_environment(run, recipe, model, digest, reasoning), log, stop)
+    if came_from is None:
+        patiently(lambda: loading.keep_first(run, recipe, model), log, stop)
     step = checkpoints.step_of(came_from) if came_from else 0
     course = _course(run, plan.total_steps(len(data)), made, came_from)
     save, trainable = loading.saver(model, recipe, chat), loading.trainable(model)
