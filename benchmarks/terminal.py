@@ -51,7 +51,7 @@ class Smallest(App):
 Smallest().run()
 """
 HOME = b"guided"
-RUNS = b"opens a run"
+RUNS = b"New run"
 SELDOM = "¤".encode()
 """A letter that no model answers with."""
 STEPS_A_SECOND = 4.0
