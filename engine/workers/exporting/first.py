@@ -36,7 +36,7 @@ def write(one: Saved, base: Path, out: Path) -> bool:
     kept = source or one.run.path / initial.KEPT
     if (kept / initial.WEIGHTS).is_file():
         shutil.copyfile(kept / initial.WEIGHTS, folder / initial.WEIGHTS)
-    else:  # thrown away to make room: the same but for the last bits
+    else:  # a run that has not kept them: worked out again, the same but for the last bits
         save_file(_begun(one, base), folder / initial.WEIGHTS, {"format": "pt"})
     config = {**one.config, "base_model_name_or_path": adapter.base_name(one)}
     (folder / initial.CONFIG).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
