@@ -150,6 +150,8 @@ class IftTui(App[None]):
         markup: bool = True,
     ) -> None:
         said = f"{SIGNS[severity]}{message}"
+        if any((one.message, one.severity) == (said, severity) for one in self._notifications):
+            return  # it stands there already
         super().notify(said, title=title, severity=severity, timeout=timeout, markup=False)
 
     def on_resize(self) -> None:

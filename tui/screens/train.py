@@ -27,6 +27,9 @@ from tui.widgets.train_panes import TrainPanes
 
 SECONDS_BETWEEN_LOOKS = 0.25
 
+SECONDS_FOR_FIRST_LOOK = 0.2
+"""To read a run before its screen is laid out: one that takes longer is shown empty until then."""
+
 ENDED_BADLY = ("failed", "crashed")
 
 
@@ -125,21 +128,29 @@ class TrainScreen(WatchingScreen):
         missing = "the run came to no end; r resumes it" if failed else ""
         return Progress(frozenset(done), frozenset(wanting), missing)
 
-    def on_mount(self) -> None:
-        self.query_one("#outcome").display = False
-        self._follow()
+    async def on_mount(self) -> None:
+        first = asyncio.create_task(asyncio.to_thread(self._feed.poll))
+        await asyncio.wait({first}, timeout=SECONDS_FOR_FIRST_LOOK)
+        if first.done() and (snapshot := first.result()) is not None:
+            self._latest = snapshot
+            self.snapshot = snapshot
+        else:
+            self.query_one("#outcome").display = False
+        self._follow(first)
 
     @property
     def followed(self) -> Run:
         return self._run
 
     @work(exclusive=True)
-    async def _follow(self) -> None:
+    async def _follow(self, first: asyncio.Task[Snapshot | None]) -> None:
+        look = first
         while True:
-            snapshot = await asyncio.to_thread(self._feed.poll)
-            if snapshot is not None:
+            snapshot = await look
+            if snapshot is not None and snapshot is not self._latest:
                 self.post_message(self.SnapshotTaken(snapshot))
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+            look = asyncio.create_task(asyncio.to_thread(self._feed.poll))
 
     def on_train_screen_snapshot_taken(self, message: SnapshotTaken) -> None:
         if not self.stands:
@@ -164,7 +175,7 @@ class TrainScreen(WatchingScreen):
         if not self.stands:
             return
         state = self.snapshot.state
-        ending = outcome(state, self.size.width - 4)
+        ending = outcome(state, self.app.size.width - 4)
         self._paint_status()
         self.query_one("#reading", Quiet).show(Content.styled(clean(reading.sentence(state)), "bold"))
         self.query_one("#outcome").display = bool(ending)
@@ -172,7 +183,7 @@ class TrainScreen(WatchingScreen):
         self.panes.show(self.snapshot, self.look, self._edges.clock())
 
     def _paint_status(self) -> None:
-        width = self.size.width - 4
+        width = self.app.size.width - 4  # the screen's own is not known before it is laid out
         if not self._held:
             self.query_one("#status", Quiet).show(status_line(self.snapshot, width))
             return

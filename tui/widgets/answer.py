@@ -8,7 +8,9 @@ from typing import Any
 
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
 from textual.message import Message
+from textual.reactive import Reactive
 
 from engine import transcripts
 from engine.transcripts import Conversation, Exchange
@@ -31,6 +33,9 @@ NOTHING = "Answers stand here: type a question below, or ctrl+t asks one that wa
 
 class AnswerColumn(VerticalScroll):
     """Draws its side of the conversation. Tokens are gathered and painted a few times a second."""
+
+    # Its text grows with each token; its place on the screen stays.
+    virtual_size = Reactive(Size(0, 0))
 
     class Scrolled(Message):
         """It shows another part of its text."""

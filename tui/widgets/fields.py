@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textual.geometry import Size
+from textual.reactive import Reactive
 from textual.widgets import Input
 
 from tui.safe import clean, typed
@@ -9,6 +11,9 @@ from tui.safe import clean, typed
 
 class OneLine(Input):
     """One line; compact, as all of them are here."""
+
+    # Textual lays the whole screen out with each letter; a field is as large as its place, whatever stands in it.
+    virtual_size = Reactive(Size(0, 0))
 
     def __init__(
         self,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from textual import events
+from collections.abc import Sequence
+
 from textual.content import Content
 
 from engine.state import RunState
@@ -18,34 +19,31 @@ class LossPlot(Lines):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._state, self._view = RunState(), View()
-        self._other: RunState | None = None
         self._drawn: object = None
+        self._curves: Sequence[Content] = ()
 
     def show_run(self, state: RunState, other: RunState | None, view: View) -> None:
-        self._state, self._other, self._view = state, other, view
-        self._draw()
+        self.show(lambda width, height: self._drawn_as(state, other, view, width, height))
 
-    def on_resize(self, _: events.Resize) -> None:
-        self._draw()
-
-    def _draw(self) -> None:
-        state, other, width, height = self._state, self._other, *self.size
-        first, last = curves.steps_in_sight(state, self._view)
+    def _drawn_as(
+        self, state: RunState, other: RunState | None, view: View, width: int, height: int
+    ) -> Sequence[Content]:
+        first, last = curves.steps_in_sight(state, view)
         # Of a long run many steps fall into one dot: it is drawn anew when there is something to see.
         stride = max(1, (last - first) // max(1, 8 * width))
         beside = other and (id(other.losses.values), len(other.losses))
         drawn = (
             len(state.losses) // stride, first, last, state.over, len(state.evaluations), state.base_loss,
-            len(state.troubles), len(state.resumed_at), beside, self._view, width, height,
+            len(state.troubles), len(state.resumed_at), beside, view, width, height,
         )  # fmt: skip
-        if drawn == self._drawn or not width or not height:
-            return
-        self._drawn = drawn
-        if not state.losses:
-            self.show([Content.styled("the curve begins with the first step", "$foreground-muted")])
-        else:
-            self.show(curves.draw(state, other, self._view, width, height))
+        if drawn != self._drawn and width and height:
+            self._drawn = drawn
+            self._curves = (
+                curves.draw(state, other, view, width, height)
+                if state.losses
+                else [Content.styled("the curve begins with the first step", "$foreground-muted")]
+            )
+        return self._curves
 
 
 def legend(state: RunState, other: str, view: View) -> Content:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from textual.content import Content
+from textual.geometry import Size
+from textual.reactive import Reactive
 from textual.widgets import Static
 
 
 class Quiet(Static):
     """Text that is set often and changes rarely. Never takes markup from a string."""
+
+    # Textual lays the screen out once more after a widget has got another size; nothing here depends on it.
+    virtual_size = Reactive(Size(0, 0))
 
     def __init__(self, text: Content | str = "", *, id: str | None = None, classes: str = "") -> None:
         super().__init__(_content(text), id=id, classes=classes, markup=False)

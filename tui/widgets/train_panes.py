@@ -104,11 +104,13 @@ class TrainPanes(Container):
     def show(self, snapshot: Snapshot, look: Look, now: float) -> None:
         self._show_loss(snapshot, look.view)
         state = snapshot.state
-        progress = self.query_one("#progress-facts", Lines)
-        progress.show(progress_lines(snapshot, now, progress.size.width))
-        facts = self.query_one("#memory-facts", Lines)
+        self.query_one("#progress-facts", Lines).show(
+            lambda width, height: progress_lines(snapshot, now, width)
+        )
         self._entitle("memory", f"3 {memory.summed(snapshot.gpus)}")
-        facts.show(memory.memory_lines(snapshot, facts.size.width, look.gpu))
+        self.query_one("#memory-facts", Lines).show(
+            lambda width, height: memory.memory_lines(snapshot, width, look.gpu)
+        )
         panel = self.query_one("#samples")
         if panel.display:
             self._entitle("samples", f"4 {samples.title(state, look.prompt, look.step)}")
