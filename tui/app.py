@@ -32,6 +32,7 @@ from engine.runs import Run
 from tui import settings, small, unexpected
 from tui.changes import Shown
 from tui.feed import Dialogue, Edges, RowsFeed
+from tui.keys import hidden, shown
 from tui.safe import clean
 from tui.screens import begin
 from tui.screens.help import HelpScreen, key_table
@@ -82,16 +83,18 @@ class IftTui(App[None]):
     VERTICAL_BREAKPOINTS = [(TALL, "-tall")]  # noqa: RUF012
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="Explain this screen"),
-        Binding(
-            "ctrl+l",
-            "hide_tour",
-            "Hide the tour",
-            id="app.tour",
-            show=False,
-            tooltip="Hide the tour, or show it again",
+        *shown(
+            "app",
+            ("question_mark,f1", "help", "Help", "help", "Explain this screen"),
         ),
-        Binding("q,ctrl+q", "quit", "Quit", id="app.quit", tooltip="Quit; a live run goes on"),
+        *hidden(
+            "app",
+            ("ctrl+l", "hide_tour", "Hide the tour", "tour", "Hide the tour, or show it again"),
+        ),
+        *shown(
+            "app",
+            ("q,ctrl+q", "quit", "Quit", "quit", "Quit; a live run goes on"),
+        ),
     ]
 
     def __init__(self, edges: Edges | None = None) -> None:

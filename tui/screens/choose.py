@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
+from tui.keys import hidden, shown
 from tui.safe import clean
 from tui.widgets.fields import OneLine
 from tui.widgets.quiet import Quiet
@@ -21,7 +22,10 @@ class ChooseScreen(ModalScreen[str | None]):
     """Pick one of a few; escape picks none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", id="choose.cancel", tooltip="Cancel, and choose none"),
+        *shown(
+            "choose",
+            ("escape", "dismiss(None)", "Cancel", "cancel", "Cancel, and choose none"),
+        ),
     ]
 
     def __init__(self, question: str, answers: list[str]) -> None:
@@ -44,26 +48,16 @@ class PickScreen(ModalScreen[int | None]):
     """Pick one of many: what is typed narrows the list; escape picks none. Answers with its number."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", id="pick.cancel", tooltip="Cancel, and choose none"),
-        Binding(
-            "down", "move('cursor_down')", "Next", id="pick.down", show=False, tooltip="Go down the list"
+        *shown(
+            "pick",
+            ("escape", "dismiss(None)", "Cancel", "cancel", "Cancel, and choose none"),
         ),
-        Binding("up", "move('cursor_up')", "Before", id="pick.up", show=False, tooltip="Go up the list"),
-        Binding(
-            "pagedown",
-            "move('page_down')",
-            "Further down",
-            id="pick.page_down",
-            show=False,
-            tooltip="Go further down the list",
-        ),
-        Binding(
-            "pageup",
-            "move('page_up')",
-            "Further up",
-            id="pick.page_up",
-            show=False,
-            tooltip="Go further up the list",
+        *hidden(
+            "pick",
+            ("down", "move('cursor_down')", "Next", "down", "Go down the list"),
+            ("up", "move('cursor_up')", "Before", "up", "Go up the list"),
+            ("pagedown", "move('page_down')", "Further down", "page_down", "Go further down the list"),
+            ("pageup", "move('page_up')", "Further up", "page_up", "Go further up the list"),
         ),
     ]
 
@@ -116,7 +110,10 @@ class AskScreen(ModalScreen[str | None]):
     """Type one line; escape types none. `check` says what is wrong with it, "" where nothing is."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", id="ask.cancel", tooltip="Cancel, and type none"),
+        *shown(
+            "ask",
+            ("escape", "dismiss(None)", "Cancel", "cancel", "Cancel, and type none"),
+        ),
     ]
 
     def __init__(
@@ -166,8 +163,11 @@ class ConfirmScreen(ModalScreen[bool]):
     """Yes or no; enter and y say yes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,y", "dismiss(True)", "Yes", id="confirm.yes", tooltip="Say yes"),
-        Binding("escape,n", "dismiss(False)", "No", id="confirm.no", tooltip="Say no"),
+        *shown(
+            "confirm",
+            ("enter,y", "dismiss(True)", "Yes", "yes", "Say yes"),
+            ("escape,n", "dismiss(False)", "No", "no", "Say no"),
+        ),
     ]
 
     def __init__(self, question: str, explanation: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual import work
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Input
 
@@ -18,6 +18,7 @@ from engine.schema import Recipe
 from engine.transcripts import Conversation, Exchange, Message
 from tui.feed import Dialogue, RowsFeed
 from tui.feed.ballots import HeldOut
+from tui.keys import hidden, shown
 from tui.safe import clean
 from tui.screens import columns, keeping, manner
 from tui.screens.choose import PickScreen
@@ -25,13 +26,6 @@ from tui.screens.messages import EvaluationAsked
 from tui.screens.talk import TalkScreen
 from tui.widgets.answer import AnswerColumn, kind
 from tui.widgets.figures import place_of
-
-
-def _more(key: str, action: str, does: str, tooltip: str) -> Binding:
-    """A key for which the footer has no room; help and the palette list it."""
-    return Binding(
-        key, action, does, id=f"compare.{does.lower().replace(' ', '_')}", tooltip=tooltip, show=False
-    )
 
 
 class CompareScreen(TalkScreen):
@@ -50,20 +44,26 @@ class CompareScreen(TalkScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+t", "held_out(1)", "Test row", id="compare.next", tooltip="Ask the next test row"),
-        _more("ctrl+r", "held_out(-1)", "Row before", "Ask the test row before"),
-        Binding("ctrl+n", "restart", "New", id="compare.new", tooltip="Begin a new conversation"),
-        Binding("f2", "manner", "Settings", id="compare.manner", tooltip="Change settings, prompt, examples"),
-        Binding("f3", "columns", "Columns", id="compare.columns", tooltip="Add or close a column"),
-        Binding("f5", "vote", "Vote", id="compare.vote", tooltip="Vote blind on which answer is better"),
-        _more("f4", "correct", "Correct", "Write a better answer, as a row to train on"),
-        _more("f6", "evaluate", "Evaluate", "Measure on many held-out rows"),
-        _more("ctrl+y", "retry", "Retry", "Ask the last question again"),
-        _more("ctrl+z", "undo", "Undo", "Take the last question back"),
-        _more("up", "edit", "Edit", "Edit the last question"),
-        _more("ctrl+s", "save", "Save", "Save the conversation"),
-        Binding("escape", "cancel_or_back", "Back", id="compare.back", tooltip="Stop the answer, or leave"),
-    ]  # fmt: skip
+        *shown(
+            "compare",
+            ("ctrl+t", "held_out(1)", "Test row", "next", "Ask the next test row"),
+            ("ctrl+n", "restart", "New", "new", "Begin a new conversation"),
+            ("f2", "manner", "Settings", "manner", "Change settings, prompt, examples"),
+            ("f3", "columns", "Columns", "columns", "Add or close a column"),
+            ("f5", "vote", "Vote", "vote", "Vote blind on which answer is better"),
+            ("escape", "cancel_or_back", "Back", "back", "Stop the answer, or leave"),
+        ),
+        *hidden(
+            "compare",
+            ("ctrl+r", "held_out(-1)", "Row before", "row_before", "Ask the test row before"),
+            ("f4", "correct", "Correct", "correct", "Write a better answer, as a row to train on"),
+            ("f6", "evaluate", "Evaluate", "evaluate", "Measure on many held-out rows"),
+            ("ctrl+y", "retry", "Retry", "retry", "Ask the last question again"),
+            ("ctrl+z", "undo", "Undo", "undo", "Take the last question back"),
+            ("up", "edit", "Edit", "edit", "Edit the last question"),
+            ("ctrl+s", "save", "Save", "save", "Save the conversation"),
+        ),
+    ]
 
     def __init__(
         self,

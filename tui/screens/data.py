@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, SelectionList
@@ -17,6 +17,7 @@ from engine.errors import RunFailed
 from engine.schema import Source
 from tui.draft import Draft, bundled_sources, source_at
 from tui.feed import RowsFeed
+from tui.keys import hidden, shown
 from tui.safe import clean
 from tui.screens.choose import ConfirmScreen, PickScreen
 from tui.screens.messages import DataChosen, DataLeft, SourcesChosen
@@ -44,28 +45,19 @@ class DataScreen(PagingScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+n", "next", "Next", id="data.next", tooltip="Take these rows; on to the recipe"),
-        Binding(
-            "enter", "next", "Next", id="data.enter", show=False, tooltip="Take these rows; on to the recipe"
+        *shown(
+            "data",
+            ("ctrl+n", "next", "Next", "next", "Take these rows; on to the recipe"),
+            ("slash", "type", "File", "type", "Type a file, a folder or a hub id"),
+            ("m", "mapping", "Mapping", "mapping", "Choose how a set is read: format, columns"),
+            ("i", "inspect", "Inspect", "inspect", "Inspect the row in four forms"),
+            ("l", "ledger", "Ledger", "ledger", "List rows left out or changed, by reason"),
+            ("r", "report", "Report", "report", "Report lengths, answers, languages, warnings"),
         ),
-        Binding("slash", "type", "File", id="data.type", tooltip="Type a file, a folder or a hub id"),
-        Binding(
-            "m", "mapping", "Mapping", id="data.mapping", tooltip="Choose how a set is read: format, columns"
-        ),
-        Binding(
-            "p",
-            "template",
-            "Template",
-            id="data.template",
-            show=False,
-            tooltip="Choose or write a prompt template",
-        ),
-        Binding("i", "inspect", "Inspect", id="data.inspect", tooltip="Inspect the row in four forms"),
-        Binding(
-            "l", "ledger", "Ledger", id="data.ledger", tooltip="List rows left out or changed, by reason"
-        ),
-        Binding(
-            "r", "report", "Report", id="data.report", tooltip="Report lengths, answers, languages, warnings"
+        *hidden(
+            "data",
+            ("enter", "next", "Next", "enter", "Take these rows; on to the recipe"),
+            ("p", "template", "Template", "template", "Choose or write a prompt template"),
         ),
     ]
 

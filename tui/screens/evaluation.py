@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from textual import events, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import DataTable
@@ -18,6 +18,7 @@ from engine.errors import RunFailed, UserError
 from engine.evals import Evaluation
 from engine.runs import Run
 from tui.feed import Dialogue, Edges
+from tui.keys import hidden, shown
 from tui.safe import clean
 from tui.screens.choose import PickScreen
 from tui.screens.form import Field, Fields, FormScreen
@@ -58,17 +59,19 @@ class EvaluationScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "measure", "Measure", id="evaluation.new", tooltip="Measure on held-out rows"),
-        Binding("o", "open", "Open", id="evaluation.open", tooltip="Open another saved evaluation"),
-        Binding(
-            "tab",
-            "app.focus_next",
-            "Figures/rows",
-            id="evaluation.other",
-            show=False,
-            tooltip="Go from the figures to the rows, and back",
+        *shown(
+            "evaluation",
+            ("n", "measure", "Measure", "new", "Measure on held-out rows"),
+            ("o", "open", "Open", "open", "Open another saved evaluation"),
         ),
-        Binding("escape", "cancel_or_back", "Back", id="compare.back", tooltip="End measuring, or leave"),
+        *shown(
+            "compare",
+            ("escape", "cancel_or_back", "Back", "back", "End measuring, or leave"),
+        ),
+        *hidden(
+            "evaluation",
+            ("tab", "app.focus_next", "Figures/rows", "other", "Go from the figures to the rows, and back"),
+        ),
     ]
 
     def __init__(self, run: Run, edges: Edges, other: Run | None = None) -> None:

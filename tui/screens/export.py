@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import SelectionList
@@ -21,6 +21,7 @@ from engine.exports.sizes import ROOM
 from engine.runs import Run
 from tui.feed import Dialogue, Edges
 from tui.feed.exports import Choice, Options, choices, finished, free, how_to_run
+from tui.keys import hidden, shown
 from tui.safe import clean
 from tui.screens.choose import ConfirmScreen
 from tui.screens.form import Field, Fields, FormScreen
@@ -67,25 +68,19 @@ class ExportScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "e",
+        *shown(
             "export",
-            "Export",
-            id="export.make",
-            tooltip="Make what is ticked, or the one under the cursor",
+            ("e", "export", "Export", "make", "Make what is ticked, or the one under the cursor"),
+            ("o", "options", "Options", "options", "Change prompts, number type, places"),
         ),
-        Binding(
-            "o", "options", "Options", id="export.options", tooltip="Change prompts, number type, places"
+        *shown(
+            "compare",
+            ("escape", "cancel_or_back", "Back", "back", "End exporting, or leave"),
         ),
-        Binding(
-            "tab",
-            "app.focus_next",
-            "Other panel",
-            id="export.other",
-            show=False,
-            tooltip="Go from the kinds to what is known of one, and back",
+        *hidden(
+            "export",
+            ("tab", "app.focus_next", "Other panel", "other", "Go to what is known of one, and back"),
         ),
-        Binding("escape", "cancel_or_back", "Back", id="compare.back", tooltip="End exporting, or leave"),
     ]
 
     def __init__(self, run: Run, edges: Edges) -> None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 
@@ -17,6 +17,7 @@ from engine.schema import Recipe
 from engine.shapes import Unknown
 from tui.feed import Edges
 from tui.feed.probe import probe
+from tui.keys import shown
 from tui.safe import clean
 from tui.screens.step import StepScreen
 from tui.widgets.forecast import page, probed
@@ -44,7 +45,10 @@ class ForecastScreen(StepScreen):
         "same, with --probe what is measured."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "probe", "Probe", id="forecast.probe", tooltip="Measure on the longest rows"),
+        *shown(
+            "forecast",
+            ("p", "probe", "Probe", "probe", "Measure on the longest rows"),
+        ),
     ]
 
     def __init__(self, edges: Edges, plan: Recipe, found: Fit | Unknown) -> None:

@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Checkbox, Input, Label
 
+from tui.keys import hidden, shown
 from tui.safe import clean
 from tui.widgets.fields import OneLine
 from tui.widgets.quiet import Quiet
@@ -37,18 +38,15 @@ class FormScreen(ModalScreen[Fields | None]):
     """Enter takes it, escape leaves all as it was. `check` says what is wrong, "" where nothing is."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", id="form.cancel", tooltip="Cancel, and change nothing"),
-        Binding("enter", "take", "Take", id="form.take", priority=True, tooltip="Take what the fields hold"),
-        Binding(
-            "down", "app.focus_next", "Next field", id="form.down", show=False, tooltip="Go to the next field"
+        *shown(
+            "form",
+            ("escape", "dismiss(None)", "Cancel", "cancel", "Cancel, and change nothing"),
         ),
-        Binding(
-            "up",
-            "app.focus_previous",
-            "Field before",
-            id="form.up",
-            show=False,
-            tooltip="Go to the field before",
+        Binding("enter", "take", "Take", id="form.take", priority=True, tooltip="Take what the fields hold"),
+        *hidden(
+            "form",
+            ("down", "app.focus_next", "Next field", "down", "Go to the next field"),
+            ("up", "app.focus_previous", "Field before", "up", "Go to the field before"),
         ),
     ]
 

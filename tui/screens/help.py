@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import ActiveBinding, Binding, BindingType
+from textual.binding import ActiveBinding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tui.keys import shown
 from tui.safe import clean
 
 KEY_WIDTH = 16
@@ -20,8 +21,9 @@ class HelpScreen(ModalScreen[None]):
     """Shows sentences and keys; any of its keys closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "escape,question_mark,f1,enter,q", "dismiss", "Close", id="help.close", tooltip="Close the help"
+        *shown(
+            "help",
+            ("escape,question_mark,f1,enter,q", "dismiss", "Close", "close", "Close the help"),
         ),
     ]
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual import work
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import DataTable
 
 from engine.errors import RunFailed, UserError
 from tui.feed import RunLine, SweepLine
+from tui.keys import hidden, shown
 from tui.safe import clean
 from tui.screens import remarking, tidying
 from tui.screens.choose import AskScreen, PickScreen
@@ -56,68 +57,27 @@ class HomeScreen(ListingScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("t", "tour", "Tour", id="home.tour", tooltip="Take the tour: all of it in three minutes"),
-        Binding(
-            "enter",
-            "first",
-            "First run",
-            id="home.first",
-            key_display="enter",
-            tooltip="Start the first run by yourself",
+        *shown(
+            "home",
+            ("t", "tour", "Tour", "tour", "Take the tour: all of it in three minutes"),
+            ("enter", "first", "First run", "first", "Start the first run by yourself"),
+            ("n", "new", "New run", "new", "Start a new run"),
+            ("c", "compare", "Compare", "compare", "Compare base and tuned"),
+            ("f6", "evaluation", "Evaluation", "evaluation", "Evaluate base against tuned on held-out rows"),
+            ("f7", "results", "Results", "results", "See all that came out of it, and export it"),
+            ("r", "resume", "Resume", "resume", "Resume at the newest checkpoint"),
+            ("K,shift+up", "move(-1)", "Sooner", "sooner", "Let it train earlier"),
+            ("J,shift+down", "move(1)", "Later", "later", "Let it train later"),
+            ("x,delete", "take_out", "Take out", "out", "Take it out of the line"),
         ),
-        Binding("n", "new", "New run", id="home.new", tooltip="Start a new run"),
-        Binding(
-            "N",
-            "recipe",
-            "From a recipe",
-            id="home.recipe",
-            show=False,
-            tooltip="Start a new run from a recipe: a file, or one that comes with the program",
-        ),
-        Binding("c", "compare", "Compare", id="home.compare", tooltip="Compare base and tuned"),
-        Binding(
-            "f6",
-            "evaluation",
-            "Evaluation",
-            id="home.evaluation",
-            tooltip="Evaluate base against tuned on held-out rows",
-        ),
-        Binding(
-            "f7",
-            "results",
-            "Results",
-            id="home.results",
-            tooltip="See all that came out of it, and export it",
-        ),
-        Binding("r", "resume", "Resume", id="home.resume", tooltip="Resume at the newest checkpoint"),
-        Binding("K,shift+up", "move(-1)", "Sooner", id="home.sooner", tooltip="Let it train earlier"),
-        Binding("J,shift+down", "move(1)", "Later", id="home.later", tooltip="Let it train later"),
-        Binding("x,delete", "take_out", "Take out", id="home.out", tooltip="Take it out of the line"),
-        Binding(
-            "a",
-            "archive",
-            "Archive",
-            id="home.archive",
-            show=False,
-            tooltip="Archive it: out of the list, whole",
-        ),
-        Binding(
-            "A",
-            "unarchive",
-            "From the archive",
-            id="home.unarchive",
-            show=False,
-            tooltip="Bring a run or a sweep back from the archive",
-        ),
-        Binding("D", "delete", "Delete", id="home.delete", show=False, tooltip="Delete it for good"),
-        Binding("e", "remark", "Tags, note", id="home.remark", show=False, tooltip="Give it tags and a note"),
-        Binding(
-            "d",
-            "contrast",
-            "Differ",
-            id="home.contrast",
-            show=False,
-            tooltip="Mark it, or show in which settings it differs from the marked one",
+        *hidden(
+            "home",
+            ("N", "recipe", "From a recipe", "recipe", "Start a new run from a recipe file or a bundled one"),
+            ("a", "archive", "Archive", "archive", "Archive it: out of the list, whole"),
+            ("A", "unarchive", "Bring back", "unarchive", "Bring a run or a sweep back from the archive"),
+            ("D", "delete", "Delete", "delete", "Delete it for good"),
+            ("e", "remark", "Tags, note", "remark", "Give it tags and a note"),
+            ("d", "contrast", "Differ", "contrast", "Mark it, or show how it differs from the marked one"),
         ),
         *LISTING,
     ]

@@ -6,10 +6,11 @@ import asyncio
 from typing import Any, ClassVar
 
 from textual import work
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from engine.errors import RunFailed
 from tui.feed import RowsFeed
+from tui.keys import hidden, shown
 from tui.safe import clean
 from tui.screens.choose import AskScreen
 from tui.screens.paging import PagingScreen, Place
@@ -21,34 +22,29 @@ class HuntScreen(PagingScreen):
     """Goes from find to find as PagingScreen goes from row to row."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "seek", "Search", id="hunt.seek", tooltip="Look for a text in the rows"),
-        Binding("n", "again(1)", "Next match", id="hunt.next", show=False, tooltip="Go to the next match"),
-        Binding(
-            "N", "again(-1)", "Match before", id="hunt.before", show=False, tooltip="Go to the match before"
+        *shown(
+            "hunt",
+            ("slash", "seek", "Search", "seek", "Look for a text in the rows"),
         ),
-        Binding(
-            "right_square_bracket",
-            "found(1)",
-            "Next finding",
-            id="hunt.found",
-            tooltip="Go to the next row with a finding",
-            show=False,
-        ),
-        Binding(
-            "left_square_bracket",
-            "found(-1)",
-            "Finding before",
-            id="hunt.found_before",
-            show=False,
-            tooltip="Go to the row before with a finding",
-        ),
-        Binding(
-            "x,backspace",
-            "all_rows",
-            "All rows again",
-            id="hunt.all",
-            show=False,
-            tooltip="Go through all rows again",
+        *hidden(
+            "hunt",
+            ("n", "again(1)", "Next match", "next", "Go to the next match"),
+            ("N", "again(-1)", "Match before", "before", "Go to the match before"),
+            (
+                "right_square_bracket",
+                "found(1)",
+                "Next finding",
+                "found",
+                "Go to the next row with a finding",
+            ),
+            (
+                "left_square_bracket",
+                "found(-1)",
+                "Finding before",
+                "found_before",
+                "Go to the row before with a finding",
+            ),
+            ("x,backspace", "all_rows", "All rows again", "all", "Go through all rows again"),
         ),
     ]
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, get_args
 
 from textual import events, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container
 from textual.content import Content
 from textual.widgets import OptionList
@@ -17,6 +17,7 @@ from engine import recipe
 from engine.errors import RunFailed, UserError
 from engine.schema import Recipe, TrainOn
 from tui.feed import RowsFeed
+from tui.keys import hidden, shown
 from tui.safe import clean
 from tui.screens.choose import AskScreen, PickScreen
 from tui.screens.hunt import HuntScreen
@@ -65,30 +66,21 @@ class InspectScreen(HuntScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(
-            Binding(
-                str(number),
-                f"form('{form}')",
-                form,
-                id=f"inspect.{form}",
-                show=False,
-                tooltip=f"Show the row as {form}",
-            )
-            for number, form in enumerate(FORMS, 1)
+        *shown(
+            "inspect",
+            ("space", "next_form", "Form", "form", "Show the next form: source, turns, text, tokens"),
+            ("f", "facts", "Facts", "facts", "Show figures of all rows, and back"),
+            ("c", "template", "Template", "template", "Render with another chat template"),
+            ("k", "masking", "Mask", "masking", "Choose what is trained"),
+            ("m", "length", "Length", "length", "Set the longest row, in tokens"),
         ),
-        Binding(
-            "space",
-            "next_form",
-            "Form",
-            id="inspect.form",
-            tooltip="Show the next form: source, turns, text, tokens",
+        *hidden(
+            "inspect",
+            *(
+                (str(number), f"form('{form}')", form, form, f"Show the row as {form}")
+                for number, form in enumerate(FORMS, 1)
+            ),
         ),
-        Binding("f", "facts", "Facts", id="inspect.facts", tooltip="Show figures of all rows, and back"),
-        Binding(
-            "c", "template", "Template", id="inspect.template", tooltip="Render with another chat template"
-        ),
-        Binding("k", "masking", "Mask", id="inspect.masking", tooltip="Choose what is trained"),
-        Binding("m", "length", "Length", id="inspect.length", tooltip="Set the longest row, in tokens"),
     ]
 
     def __init__(self, rows: RowsFeed, plan: Recipe, place: Place) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 
 from engine.evals import Evaluation
+from tui.keys import hidden, shown
 from tui.screens.panes import PanesScreen
 from tui.widgets.answer import spoken
 from tui.widgets.evaluation import MOST_ROWS, gain
@@ -30,23 +31,15 @@ class JudgedScreen(PanesScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right", "turn(1)", "Next row", id="judged.after", tooltip="Go to the next row"),
-        Binding("left", "turn(-1)", "Row before", id="judged.before", tooltip="Go to the row before"),
-        Binding(
-            "home",
-            "turn(-1000000)",
-            "Greatest gain",
-            id="judged.first",
-            show=False,
-            tooltip="Go to the greatest gain",
+        *shown(
+            "judged",
+            ("right", "turn(1)", "Next row", "after", "Go to the next row"),
+            ("left", "turn(-1)", "Row before", "before", "Go to the row before"),
         ),
-        Binding(
-            "end",
-            "turn(1000000)",
-            "Greatest loss",
-            id="judged.last",
-            show=False,
-            tooltip="Go to the greatest loss",
+        *hidden(
+            "judged",
+            ("home", "turn(-1000000)", "Greatest gain", "first", "Go to the greatest gain"),
+            ("end", "turn(1000000)", "Greatest loss", "last", "Go to the greatest loss"),
         ),
     ]
 

@@ -17,6 +17,7 @@ from engine import jsonl, private, transcripts
 from engine.errors import UserError
 from engine.runs import Run
 from engine.transcripts import Conversation
+from tui.keys import shown
 from tui.safe import clean
 from tui.screens.step import StepScreen
 from tui.widgets.lines_field import ManyLines
@@ -36,7 +37,10 @@ class CorrectScreen(ModalScreen[str | None]):
             priority=True,
             tooltip="Keep the answer as a row to train on",
         ),
-        Binding("escape", "dismiss(None)", "Cancel", id="correct.cancel", tooltip="Cancel, and keep nothing"),
+        *shown(
+            "correct",
+            ("escape", "dismiss(None)", "Cancel", "cancel", "Cancel, and keep nothing"),
+        ),
     ]
 
     def __init__(self, column: str, question: str, answer: str) -> None:

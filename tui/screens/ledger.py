@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import DataTable
@@ -13,6 +13,7 @@ from textual.widgets import DataTable
 from engine import recipe
 from tui.draft import Draft
 from tui.feed import RowsFeed
+from tui.keys import shown
 from tui.safe import clean
 from tui.screens.choose import PickScreen
 from tui.screens.messages import RecipeChanged
@@ -34,7 +35,10 @@ class LedgerScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "policy", "Policy", id="ledger.policy", tooltip="Choose what is done with such rows"),
+        *shown(
+            "ledger",
+            ("p", "policy", "Policy", "policy", "Choose what is done with such rows"),
+        ),
     ]
 
     def __init__(self, rows: RowsFeed) -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import DataTable, Input
@@ -18,6 +17,7 @@ from engine.remarks import Remarks
 from engine.runs import Run
 from tui.feed import Edges, Listing, Row, RunLine, RunsFeed, SweepLine, SweepsFeed
 from tui.feed.listing import rows
+from tui.keys import hidden
 from tui.safe import clean
 from tui.screens.step import StepScreen
 from tui.widgets.fields import OneLine
@@ -30,24 +30,16 @@ MANY = 12
 """Runs from which on one would rather search them than look through."""
 
 LISTING = [
-    Binding("slash", "search", "Search", id="home.search", show=False, tooltip="Search the runs"),
-    Binding(
-        "s",
-        "sort",
-        "Sort",
-        id="home.sort",
-        show=False,
-        tooltip="Sort by date, name, state, validation loss or right answers",
+    *hidden(
+        "home",
+        ("slash", "search", "Search", "search", "Search the runs"),
+        ("s", "sort", "Sort", "sort", "Sort by date, name, state, validation loss or right answers"),
+        ("space", "unfold", "Unfold", "unfold", "Unfold the runs of the sweep, or fold them"),
     ),
-    Binding(
-        "space",
-        "unfold",
-        "Unfold",
-        id="home.unfold",
-        show=False,
-        tooltip="Unfold the runs of the sweep, or fold them",
+    *hidden(
+        "step",
+        ("escape", "back", "All runs", "back", "Go back"),
     ),
-    Binding("escape", "back", "All runs", id="step.back", show=False, tooltip="Go back"),
 ]
 """For the subclass to put behind its own keys: they stand in help, not in the footer."""
 

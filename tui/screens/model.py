@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, OptionList
 
 from engine.errors import UserError
 from tui.draft import Draft
 from tui.feed import Edges
+from tui.keys import shown
 from tui.safe import clean
 from tui.screens.messages import ModelChosen
 from tui.screens.step import StepScreen
@@ -46,8 +47,11 @@ class ModelScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+n", "next", "Next", id="model.next", tooltip="Take this model; on to the data"),
-        Binding("slash", "type", "Other", id="model.type", tooltip="Type a folder or a hub id"),
+        *shown(
+            "model",
+            ("ctrl+n", "next", "Next", "next", "Take this model; on to the data"),
+            ("slash", "type", "Other", "type", "Type a folder or a hub id"),
+        ),
     ]
 
     def __init__(self, edges: Edges, draft: Draft) -> None:

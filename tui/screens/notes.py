@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 
+from tui.keys import shown
 from tui.safe import clean
 from tui.widgets.quiet import Quiet
 
@@ -19,7 +20,10 @@ class NotesScreen(ModalScreen[None]):
     """The arrow keys scroll it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,w,enter,q", "dismiss", "Close", id="notes.close", tooltip="Close the page"),
+        *shown(
+            "notes",
+            ("escape,w,enter,q", "dismiss", "Close", "close", "Close the page"),
+        ),
     ]
 
     def __init__(self, notes: Sequence[Content], title: str = "Notes") -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
+from tui.keys import hidden
 from tui.screens.choose import AskScreen
 from tui.screens.step import StepScreen
 
@@ -26,28 +27,16 @@ class PagingScreen(StepScreen):
     """Goes from row to row; a subclass asks for the row and shows it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "t", "part", "Part", id="rows.part", show=False, tooltip="Show train, validation or test rows"
+        *hidden(
+            "rows",
+            ("t", "part", "Part", "part", "Show train, validation or test rows"),
+            ("g", "go", "Go to row", "go", "Go to a row by its number"),
+            ("v", "variant", "Variant", "variant", "Show the row's next wording or piece"),
+            ("left", "turn(-1)", "The row before", "before", "Go to the row before"),
+            ("right", "turn(1)", "The next row", "after", "Go to the next row"),
+            ("pageup", "turn(-10)", "Ten rows back", "back", "Go ten rows back"),
+            ("pagedown", "turn(10)", "Ten rows on", "on", "Go ten rows on"),
         ),
-        Binding("g", "go", "Go to row", id="rows.go", show=False, tooltip="Go to a row by its number"),
-        Binding(
-            "v",
-            "variant",
-            "Variant",
-            id="rows.variant",
-            show=False,
-            tooltip="Show the row's next wording or piece",
-        ),
-        Binding(
-            "left", "turn(-1)", "The row before", id="rows.before", show=False, tooltip="Go to the row before"
-        ),
-        Binding(
-            "right", "turn(1)", "The next row", id="rows.after", show=False, tooltip="Go to the next row"
-        ),
-        Binding(
-            "pageup", "turn(-10)", "Ten rows back", id="rows.back", show=False, tooltip="Go ten rows back"
-        ),
-        Binding("pagedown", "turn(10)", "Ten rows on", id="rows.on", show=False, tooltip="Go ten rows on"),
     ]
 
     def __init__(self, place: Place | None = None) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
+from tui.keys import hidden
 from tui.screens.step import StepScreen
 from tui.widgets.pane import Pane
 from tui.widgets.prose import View
@@ -16,26 +17,13 @@ class PanesScreen(StepScreen):
     """A subclass composes and paints the panes; those in a row scroll together."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "f7",
-            "plain",
-            "Plain text",
-            id="panes.plain",
-            show=False,
-            tooltip="Show the exact text, or Markdown drawn",
-        ),
-        Binding("up", "scroll(-1)", "Scroll up", id="panes.up", show=False),
-        Binding("down", "scroll(1)", "Scroll down", id="panes.down", show=False),
-        Binding(
-            "pageup", "scroll(-8)", "A page up", id="panes.page_up", show=False, tooltip="Scroll a page up"
-        ),
-        Binding(
-            "pagedown",
-            "scroll(8)",
-            "A page down",
-            id="panes.page_down",
-            show=False,
-            tooltip="Scroll a page down",
+        *hidden(
+            "panes",
+            ("f7", "plain", "Plain text", "plain", "Show the exact text, or Markdown drawn"),
+            ("up", "scroll(-1)", "Scroll up", "up", "Scroll up"),
+            ("down", "scroll(1)", "Scroll down", "down", "Scroll down"),
+            ("pageup", "scroll(-8)", "A page up", "page_up", "Scroll a page up"),
+            ("pagedown", "scroll(8)", "A page down", "page_down", "Scroll a page down"),
         ),
     ]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.widgets import Input
@@ -20,6 +20,7 @@ from engine.schema import Recipe, Settled
 from engine.shapes import Unknown
 from tui.draft import Draft
 from tui.feed import Edges
+from tui.keys import hidden, shown
 from tui.safe import clean
 from tui.screens.choose import AskScreen
 from tui.screens.messages import RecipeChanged, StartAsked
@@ -44,21 +45,16 @@ class RecipeScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+n,ctrl+s", "start", "Start", id="recipe.start", tooltip="Start the training"),
-        Binding("ctrl+o", "save", "Save as", id="recipe.save", tooltip="Write the recipe to a file"),
-        Binding(
-            "f2", "forecast", "Memory", id="recipe.forecast", tooltip="Show the memory forecast by terms"
+        *shown(
+            "recipe",
+            ("ctrl+n,ctrl+s", "start", "Start", "start", "Start the training"),
+            ("ctrl+o", "save", "Save as", "save", "Write the recipe to a file"),
+            ("f2", "forecast", "Memory", "forecast", "Show the memory forecast by terms"),
+            ("f3", "sweep", "Sweep", "sweep", "Try settings in many runs: a sweep over them"),
         ),
-        Binding(
-            "f3", "sweep", "Sweep", id="recipe.sweep", tooltip="Try settings in many runs: a sweep over them"
-        ),
-        Binding(
-            "enter",
-            "app.focus_next",
-            "Next field",
-            id="recipe.down",
-            show=False,
-            tooltip="Go to the next field",
+        *hidden(
+            "recipe",
+            ("enter", "app.focus_next", "Next field", "down", "Go to the next field"),
         ),
     ]
 

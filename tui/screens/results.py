@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual import events, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
 
@@ -17,6 +17,7 @@ from engine.runs import Run
 from tui.feed import RESUMABLE, Edges
 from tui.feed.exports import how_to_run
 from tui.feed.results import Results, gathered
+from tui.keys import hidden, shown
 from tui.safe import clean
 from tui.screens.choose import ConfirmScreen, PickScreen
 from tui.screens.messages import CompareAsked, EvaluationAsked, ExportAsked
@@ -47,32 +48,18 @@ class ResultsScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("e", "export", "Export", id="results.export", tooltip="Export it for use elsewhere"),
-        Binding("o", "open", "Open", id="results.open", tooltip="Open an export, with the lines that run it"),
-        Binding("c", "compare", "Compare", id="results.compare", tooltip="Compare base and tuned"),
-        Binding("f5", "vote", "Vote", id="results.vote", tooltip="Vote blind on which answer is better"),
-        Binding(
-            "f6",
-            "evaluation",
-            "Evaluation",
-            id="results.evaluation",
-            tooltip="Evaluate base against tuned on held-out rows",
+        *shown(
+            "results",
+            ("e", "export", "Export", "export", "Export it for use elsewhere"),
+            ("o", "open", "Open", "open", "Open an export, with the lines that run it"),
+            ("c", "compare", "Compare", "compare", "Compare base and tuned"),
+            ("f5", "vote", "Vote", "vote", "Vote blind on which answer is better"),
+            ("f6", "evaluation", "Evaluation", "evaluation", "Evaluate base against tuned on held-out rows"),
         ),
-        Binding(
-            "x",
-            "drop",
-            "Drop checkpoints",
-            id="results.drop",
-            show=False,
-            tooltip="Remove the checkpoints, and keep the adapter",
-        ),
-        Binding(
-            "tab",
-            "app.focus_next",
-            "Other panel",
-            id="results.other",
-            show=False,
-            tooltip="Go from the figures to the samples, and back",
+        *hidden(
+            "results",
+            ("x", "drop", "Drop checkpoints", "drop", "Remove the checkpoints, and keep the adapter"),
+            ("tab", "app.focus_next", "Other panel", "other", "Go from the figures to the samples, and back"),
         ),
     ]
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container
 from textual.content import Content
 from textual.widgets import Input
@@ -15,6 +15,7 @@ from textual.widgets import Input
 from engine.errors import RunFailed
 from engine.schema import Recipe, Source
 from tui.feed import RowsFeed
+from tui.keys import shown
 from tui.screens.choose import PickScreen
 from tui.screens.step import StepScreen
 from tui.widgets.pick import PickRow
@@ -40,8 +41,11 @@ class SourceScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+n,ctrl+s", "take", "Take", id="source.take", tooltip="Read the set so"),
-        Binding("p", "templates", "Template", id="source.templates", tooltip="Choose or write a template"),
+        *shown(
+            "source",
+            ("ctrl+n,ctrl+s", "take", "Take", "take", "Read the set so"),
+            ("p", "templates", "Template", "templates", "Choose or write a template"),
+        ),
     ]
 
     def __init__(self, rows: RowsFeed, plan: Recipe, index: int) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import ActiveBinding, Binding, BindingType
+from textual.binding import ActiveBinding, BindingType
 from textual.keys import key_to_character
 from textual.reactive import reactive
 from textual.screen import Screen
 
+from tui.keys import shown
 from tui.safe import clean
 from tui.widgets.coach import Coach
 from tui.widgets.key_line import KeyLine
@@ -35,7 +36,10 @@ class StepScreen(Screen[Any]):
     AUTO_FOCUS = ""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", id="step.back", tooltip="Go back"),
+        *shown(
+            "step",
+            ("escape", "back", "Back", "back", "Go back"),
+        ),
     ]
 
     draft: reactive[Draft | None] = reactive(None)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import DataTable
@@ -17,6 +17,7 @@ from engine.errors import RunFailed, UserError
 from engine.runs import Run
 from engine.sweeps import Sweep, Trial
 from tui.feed import Edges, SweepFeed, SweepShot
+from tui.keys import hidden, shown
 from tui.safe import clean
 from tui.screens.choose import AskScreen, ChooseScreen, PickScreen
 from tui.screens.messages import CompareAsked, EvaluationAsked, RecipeReady, ResultsAsked, RunOpened
@@ -50,34 +51,19 @@ class SweepScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "stop", "Stop", id="sweep.stop", tooltip="Stop the sweep"),
-        Binding("r", "resume", "Go on", id="sweep.resume", tooltip="Go on with the sweep"),
-        Binding("m", "enlarge", "More runs", id="sweep.enlarge", tooltip="Let it make more runs"),
-        Binding("b", "best", "Train best", id="sweep.best", tooltip="Train the best setting on all data"),
-        Binding("c", "compare", "Compare", id="sweep.compare", tooltip="Compare the trial in chat"),
-        Binding(
-            "space",
-            "mark",
-            "Mark",
-            id="sweep.mark",
-            show=False,
-            tooltip="Mark the trial, to compare another one with it",
+        *shown(
+            "sweep",
+            ("s", "stop", "Stop", "stop", "Stop the sweep"),
+            ("r", "resume", "Go on", "resume", "Go on with the sweep"),
+            ("m", "enlarge", "More runs", "enlarge", "Let it make more runs"),
+            ("b", "best", "Train best", "best", "Train the best setting on all data"),
+            ("c", "compare", "Compare", "compare", "Compare the trial in chat"),
         ),
-        Binding(
-            "f6",
-            "evaluation",
-            "Evaluation",
-            id="sweep.evaluation",
-            show=False,
-            tooltip="Evaluate the trial's run on held-out rows",
-        ),
-        Binding(
-            "f7",
-            "results",
-            "Results",
-            id="sweep.results",
-            show=False,
-            tooltip="See all that came out of the trial's run",
+        *hidden(
+            "sweep",
+            ("space", "mark", "Mark", "mark", "Mark the trial, to compare another one with it"),
+            ("f6", "evaluation", "Evaluation", "evaluation", "Evaluate the trial's run on held-out rows"),
+            ("f7", "results", "Results", "results", "See all that came out of the trial's run"),
         ),
     ]
 

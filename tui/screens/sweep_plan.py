@@ -8,13 +8,14 @@ from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
 
 from engine import space, steering
 from engine.errors import UserError
 from engine.schema import Recipe
+from tui.keys import shown
 from tui.safe import clean
 from tui.screens.choose import PickScreen
 from tui.screens.step import StepScreen
@@ -46,7 +47,10 @@ class SweepPlanScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+n,ctrl+s", "start", "Start the sweep", id="plan.start", tooltip="Start the sweep"),
+        *shown(
+            "plan",
+            ("ctrl+n,ctrl+s", "start", "Start the sweep", "start", "Start the sweep"),
+        ),
     ]
 
     def __init__(self, plan: Recipe, seconds: float | None = None) -> None:

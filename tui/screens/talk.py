@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from textual import events, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input
@@ -20,6 +20,7 @@ from engine.errors import RunFailed
 from engine.runs import Run
 from engine.transcripts import Conversation, Exchange, Message
 from tui.feed import Dialogue, RowsFeed
+from tui.keys import hidden
 from tui.safe import clean
 from tui.screens.manner import Manner
 from tui.screens.step import StepScreen
@@ -42,22 +43,11 @@ class TalkScreen(StepScreen):
     STEP = 6
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "f7",
-            "plain",
-            "Plain text",
-            id="talk.plain",
-            tooltip="Show the exact text, or Markdown drawn",
-            show=False,
-        ),
-        Binding("f8", "unfold", "Reasoning", id="talk.unfold", tooltip="Show or fold reasoning", show=False),
-        Binding(
-            "f9",
-            "together",
-            "Scroll together",
-            id="talk.together",
-            tooltip="Scroll all columns, or one",
-            show=False,
+        *hidden(
+            "talk",
+            ("f7", "plain", "Plain text", "plain", "Show the exact text, or Markdown drawn"),
+            ("f8", "unfold", "Reasoning", "unfold", "Show or fold reasoning"),
+            ("f9", "together", "Scroll together", "together", "Scroll all columns, or one"),
         ),
     ]
 

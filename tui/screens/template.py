@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.widgets import SelectionList
 
@@ -17,6 +17,7 @@ from engine import runs
 from engine.errors import RunFailed
 from engine.schema import Source
 from tui.feed import RowsFeed
+from tui.keys import shown
 from tui.safe import clean
 from tui.screens.step import StepScreen
 from tui.widgets.quiet import Quiet
@@ -39,9 +40,12 @@ class TemplateScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+n,ctrl+s", "take", "Take", id="template.take", tooltip="Read the set through these"),
-        Binding("n", "write", "New", id="template.new", tooltip="Write a new template"),
-        Binding("e", "write(True)", "Like this", id="template.like", tooltip="Write one that begins as this"),
+        *shown(
+            "template",
+            ("ctrl+n,ctrl+s", "take", "Take", "take", "Read the set through these"),
+            ("n", "write", "New", "new", "Write a new template"),
+            ("e", "write(True)", "Like this", "like", "Write one that begins as this"),
+        ),
     ]
 
     def __init__(self, rows: RowsFeed, source: Source, columns: Sequence[str]) -> None:

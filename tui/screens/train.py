@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar
 
-from textual import work
+from textual import events, on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
 
 from engine import reading, runs
 from engine.runs import Run
 from tui.feed import RESUMABLE, Edges, RunFeed, Snapshot
+from tui.keys import hidden, shown
 from tui.safe import clean
 from tui.screens import control
 from tui.screens.choose import PickScreen
@@ -53,46 +54,23 @@ class TrainScreen(WatchingScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "compare", "Compare", id="train.compare", tooltip="Compare base and tuned"),
-        Binding(
-            "f6",
-            "evaluation",
-            "Evaluation",
-            id="train.evaluation",
-            tooltip="Evaluate base against tuned on held-out rows",
+        *shown(
+            "train",
+            ("c", "compare", "Compare", "compare", "Compare base and tuned"),
+            ("f6", "evaluation", "Evaluation", "evaluation", "Evaluate base against tuned on held-out rows"),
+            ("f7", "results", "Results", "results", "See all that came out of it, and export it"),
+            ("r", "resume", "Resume", "resume", "Resume at the newest checkpoint"),
+            ("s", "stop", "Stop", "stop", "Save the adapter and stop"),
+            ("k", "checkpoint", "Checkpoint", "checkpoint", "Save a checkpoint and go on"),
+            ("o", "control", "Control", "control", "Tell the run something: stop, rate, steps"),
+            ("l", "log", "Log", "log", "Show or hide worker.log"),
         ),
-        Binding(
-            "f7",
-            "results",
-            "Results",
-            id="train.results",
-            tooltip="See all that came out of it, and export it",
-        ),
-        Binding("r", "resume", "Resume", id="train.resume", tooltip="Resume at the newest checkpoint"),
-        Binding("s", "stop", "Stop", id="train.stop", tooltip="Save the adapter and stop"),
-        Binding(
-            "k", "checkpoint", "Checkpoint", id="train.checkpoint", tooltip="Save a checkpoint and go on"
-        ),
-        Binding(
-            "o", "control", "Control", id="train.control", tooltip="Tell the run something: stop, rate, steps"
-        ),
-        Binding("l", "log", "Log", id="train.log", tooltip="Show or hide worker.log"),
-        Binding(
-            "p", "pause", "Pause", id="train.pause", show=False, tooltip="Hold the view; the run goes on"
-        ),
-        Binding(
-            "v",
-            "overlay",
-            "Another run",
-            id="train.overlay",
-            show=False,
-            tooltip="Lay another run's loss beside it",
-        ),
-        Binding(
-            "w", "notes", "Notes", id="train.notes", show=False, tooltip="Show all warnings and notes in full"
-        ),
-        Binding(
-            "e", "ledger", "Ledger", id="train.ledger", show=False, tooltip="List rows not used as they stand"
+        *hidden(
+            "train",
+            ("p", "pause", "Pause", "pause", "Hold the view; the run goes on"),
+            ("v", "overlay", "Another run", "overlay", "Lay another run's loss beside it"),
+            ("w", "notes", "Notes", "notes", "Show all warnings and notes in full"),
+            ("e", "ledger", "Ledger", "ledger", "List rows not used as they stand"),
         ),
         *WATCHING,
     ]
@@ -128,7 +106,8 @@ class TrainScreen(WatchingScreen):
         missing = "the run came to no end; r resumes it" if failed else ""
         return Progress(frozenset(done), frozenset(wanting), missing)
 
-    async def on_mount(self) -> None:
+    @on(events.Mount)
+    async def _look_first(self) -> None:
         first = asyncio.create_task(asyncio.to_thread(self._feed.poll))
         await asyncio.wait({first}, timeout=SECONDS_FOR_FIRST_LOOK)
         if first.done() and (snapshot := first.result()) is not None:

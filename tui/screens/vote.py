@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 
@@ -19,6 +19,7 @@ from engine.runs import Run
 from engine.votes import Pair, Verdict, Vote
 from tui.feed import Dialogue, RowsFeed
 from tui.feed.ballots import Ballot, Ballots, HeldOut, Shuffle, shuffled
+from tui.keys import hidden, shown
 from tui.safe import clean
 from tui.screens.choose import AskScreen
 from tui.screens.panes import PanesScreen
@@ -47,16 +48,20 @@ class VoteScreen(PanesScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,1", "cast('left')", "Left", id="vote.left", tooltip="Prefer the left answer"),
-        Binding("right,2", "cast('right')", "Right", id="vote.right", tooltip="Prefer the right answer"),
-        Binding("t", "cast('tie')", "Tie", id="vote.tie", tooltip="Call it a tie: both are as good"),
-        Binding("b", "cast('both bad')", "Both bad", id="vote.bad", tooltip="Call both bad: neither will do"),
-        Binding(
-            "enter,space", "next", "Next", id="vote.next", key_display="enter", tooltip="Go to the next row"
+        *shown(
+            "vote",
+            ("left,1", "cast('left')", "Left", "left", "Prefer the left answer"),
+            ("right,2", "cast('right')", "Right", "right", "Prefer the right answer"),
+            ("t", "cast('tie')", "Tie", "tie", "Call it a tie: both are as good"),
+            ("b", "cast('both bad')", "Both bad", "bad", "Call both bad: neither will do"),
+            ("enter,space", "next", "Next", "next", "Go to the next row"),
+            ("s", "skip", "Skip", "skip", "Pass this row over"),
+            ("p", "type", "Ask", "type", "Ask a question of your own"),
         ),
-        Binding("s", "skip", "Skip", id="vote.skip", tooltip="Pass this row over"),
-        Binding("p", "type", "Ask", id="vote.type", tooltip="Ask a question of your own"),
-        Binding("r", "reference", "Reference", id="vote.reference", show=False, tooltip="Show the reference"),
+        *hidden(
+            "vote",
+            ("r", "reference", "Reference", "reference", "Show the reference"),
+        ),
     ]
 
     def __init__(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from textual import events, work
-from textual.binding import Binding
 from textual.reactive import reactive
 
 from tui.feed import Snapshot
+from tui.keys import hidden
 from tui.screens.choose import AskScreen, ChooseScreen
 from tui.screens.step import StepScreen
 from tui.widgets import curves, memory, samples
@@ -18,7 +18,8 @@ from tui.widgets.train_panes import NAMES, PANELS, Look, TrainPanes
 FEWEST_STEPS = 10
 """That the plot can be zoomed to."""
 
-LOOKS = (
+WATCHING = hidden(
+    "train",
     *(
         (str(number), f"enlarge('{panel}')", name, panel, f"Enlarge {name}, and back")
         for number, (panel, name) in enumerate(zip(PANELS, NAMES, strict=True), 1)
@@ -51,12 +52,6 @@ LOOKS = (
     ("n", "prompt", "Next prompt", "prompt", "Show the samples of the next prompt"),
     ("u", "gpu", "GPU", "gpu", "Show the memory of the next GPU"),
 )
-"""Key, action, name, id, what it does."""
-
-WATCHING = [
-    Binding(key, action, name, id=f"train.{id}", show=False, tooltip=says)
-    for key, action, name, id, says in LOOKS
-]
 """For a subclass to put behind its own keys: they stand in help, not in the footer."""
 
 

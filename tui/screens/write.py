@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Label, TextArea
@@ -20,6 +20,7 @@ from engine.errors import RunFailed, UserError
 from engine.schema import Source
 from engine.templates import Template, Wording
 from tui.feed import RowsFeed
+from tui.keys import shown
 from tui.safe import clean
 from tui.screens.choose import AskScreen, ConfirmScreen, PickScreen
 from tui.screens.step import StepScreen
@@ -47,10 +48,11 @@ class WriteScreen(StepScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s,ctrl+n", "save", "Save", id="write.save", tooltip="Save the template and take it"),
-        Binding("ctrl+t", "column", "Column", id="write.column", tooltip="Put a column at the cursor"),
-        Binding(
-            "ctrl+g", "wording", "Wording", id="write.wording", tooltip="Go to the next wording, or a new one"
+        *shown(
+            "write",
+            ("ctrl+s,ctrl+n", "save", "Save", "save", "Save the template and take it"),
+            ("ctrl+t", "column", "Column", "column", "Put a column at the cursor"),
+            ("ctrl+g", "wording", "Wording", "wording", "Go to the next wording, or a new one"),
         ),
     ]
 

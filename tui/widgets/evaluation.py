@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 
 from rich.cells import cell_len
 from rich.text import Text
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import DataTable
 
 from engine import evals
 from engine.evals import Evaluation
+from tui.keys import shown
 from tui.safe import clean
 from tui.widgets.figures import cut, left, right
 
@@ -182,14 +183,7 @@ class JudgedTable(DataTable[Text]):
     """A line a row, from the greatest gain to the greatest loss."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter",
-            "select_cursor",
-            "Row",
-            id="evaluation.row",
-            key_display="enter",
-            tooltip="Open the row with both answers",
-        ),
+        *shown("evaluation", ("enter", "select_cursor", "Row", "row", "Open the row with both answers"))
     ]
 
     def __init__(self) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.widgets import OptionList
 
 from tui.draft import Draft, Finding
+from tui.keys import hidden
 from tui.safe import clean
 from tui.widgets.figures import counted
 from tui.widgets.quiet import Quiet
@@ -24,8 +25,9 @@ class FindingsList(OptionList):
     """A line a finding; enter asks for its rows."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter", "select", "Its rows", id="findings.rows", show=False, tooltip="Go through its rows alone"
+        *hidden(
+            "findings",
+            ("enter", "select", "Its rows", "rows", "Go through its rows alone"),
         ),
     ]
 

@@ -12,7 +12,7 @@ from tui.safe import clean, typed
 class OneLine(Input):
     """One line; compact, as all of them are here."""
 
-    # Textual lays the whole screen out with each letter; a field is as large as its place, whatever stands in it.
+    # Textual lays the whole screen out with each letter; a field has the size of its place.
     virtual_size = Reactive(Size(0, 0))
 
     def __init__(

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Checkbox, Input, Label
 
 from engine.schema import Recipe, Source
+from tui.keys import hidden
 from tui.safe import clean
 from tui.widgets.fields import OneLine
 from tui.widgets.quiet import Quiet
@@ -94,16 +95,10 @@ class Form(VerticalScroll):
     """A column of fields: the arrow keys go from one to the next, also where not all are in view."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "down", "app.focus_next", "Next field", id="form.down", show=False, tooltip="Go to the next field"
-        ),
-        Binding(
-            "up",
-            "app.focus_previous",
-            "Field before",
-            id="form.up",
-            show=False,
-            tooltip="Go to the field before",
+        *hidden(
+            "form",
+            ("down", "app.focus_next", "Next field", "down", "Go to the next field"),
+            ("up", "app.focus_previous", "Field before", "up", "Go to the field before"),
         ),
     ]
 

@@ -7,10 +7,11 @@ from pathlib import PurePath
 from typing import Any, ClassVar
 
 from rich.text import Text
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import DataTable
 
+from tui.keys import shown
 from tui.safe import clean
 
 ACTIONS = {
@@ -25,14 +26,7 @@ class TotalsTable(DataTable[Content]):
     """A line a reason: rows, what was done, what the recipe asks for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter",
-            "select_cursor",
-            "Rows",
-            id="ledger.rows",
-            key_display="enter",
-            tooltip="Open the rows of the reason",
-        ),
+        *shown("ledger", ("enter", "select_cursor", "Rows", "rows", "Open the rows of the reason"))
     ]
 
     def __init__(self) -> None:
@@ -57,9 +51,10 @@ class EntriesTable(DataTable[Text]):
     """A line an entry: where it stands, the particular of it, the beginning of the record."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right", "screen.turn(1)", "Next page", id="entries.next", tooltip="Turn to the next fifty"),
-        Binding(
-            "left", "screen.turn(-1)", "Page before", id="entries.before", tooltip="Turn to the fifty before"
+        *shown(
+            "entries",
+            ("right", "screen.turn(1)", "Next page", "next", "Turn to the next fifty"),
+            ("left", "screen.turn(-1)", "Page before", "before", "Turn to the fifty before"),
         ),
     ]
 

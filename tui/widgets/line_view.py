@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
+
+from tui.keys import hidden
 
 MOST_KEPT = 2_000
 """Lines that are kept as they were drawn: scrolling draws only what comes into sight."""
@@ -23,10 +25,11 @@ class LineView(ScrollView, can_focus=True):
     DEFAULT_CSS = "LineView { scrollbar-gutter: stable; }"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "ctrl+d", "page(1)", "A page down", id="lines.down", show=False, tooltip="Scroll a page down"
+        *hidden(
+            "lines",
+            ("ctrl+d", "page(1)", "A page down", "down", "Scroll a page down"),
+            ("ctrl+u", "page(-1)", "A page up", "up", "Scroll a page up"),
         ),
-        Binding("ctrl+u", "page(-1)", "A page up", id="lines.up", show=False, tooltip="Scroll a page up"),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Label
 
+from tui.keys import shown
 from tui.safe import clean
 from tui.widgets.quiet import Quiet
 
@@ -19,7 +20,10 @@ class Value(Quiet, can_focus=True):
     """The chosen value; enter, space or a click opens the list."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,space", "open", "Choose", id="pick.open", tooltip="Open the list to choose from"),
+        *shown(
+            "pick",
+            ("enter,space", "open", "Choose", "open", "Open the list to choose from"),
+        ),
     ]
 
     class Opened(Message):

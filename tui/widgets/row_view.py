@@ -7,9 +7,10 @@ from pathlib import PurePath
 from typing import Any, ClassVar
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 
+from tui.keys import hidden
 from tui.safe import clean
 from tui.widgets.figures import place_of
 from tui.widgets.forms import FORMS, lines
@@ -24,27 +25,12 @@ class RowView(LineView):
     """Shows a `row` message of the data worker, or why there is none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "left",
-            "screen.turn(-1)",
-            "Row before",
-            id="rows.before",
-            show=False,
-            tooltip="Go to the row before",
-        ),
-        Binding(
-            "right", "screen.turn(1)", "Next row", id="rows.after", show=False, tooltip="Go to the next row"
-        ),
-        Binding(
-            "pageup",
-            "screen.turn(-10)",
-            "Ten rows back",
-            id="rows.back",
-            show=False,
-            tooltip="Go ten rows back",
-        ),
-        Binding(
-            "pagedown", "screen.turn(10)", "Ten rows on", id="rows.on", show=False, tooltip="Go ten rows on"
+        *hidden(
+            "rows",
+            ("left", "screen.turn(-1)", "Row before", "before", "Go to the row before"),
+            ("right", "screen.turn(1)", "Next row", "after", "Go to the next row"),
+            ("pageup", "screen.turn(-10)", "Ten rows back", "back", "Go ten rows back"),
+            ("pagedown", "screen.turn(10)", "Ten rows on", "on", "Go ten rows on"),
         ),
     ]
 

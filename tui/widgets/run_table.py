@@ -7,12 +7,13 @@ from typing import ClassVar, Literal
 from rich.cells import cell_len
 from rich.text import Text
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import DataTable
 from textual.widgets.data_table import ColumnKey
 
 from engine.listing import Order
 from tui.feed import Row, RunLine, SweepLine
+from tui.keys import shown
 from tui.safe import clean
 from tui.widgets.figures import ago, place_in_line
 from tui.widgets.marks import status_mark
@@ -40,9 +41,7 @@ class RunTable(DataTable[Text]):
     """Rows are runs and sweeps; the cursor stays on its run when others come, or the order changes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter", "select_cursor", "Open", id="runs.open", key_display="enter", tooltip="Open the run"
-        ),
+        *shown("runs", ("enter", "select_cursor", "Open", "open", "Open the run"))
     ]
 
     def __init__(self) -> None:

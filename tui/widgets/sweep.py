@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from rich.text import Text
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import DataTable
 
@@ -15,6 +15,7 @@ from engine import sweeps
 from engine.state import Status
 from engine.sweeps import SweepState, Trial
 from tui.feed import SweepShot
+from tui.keys import shown
 from tui.safe import clean
 from tui.widgets.figures import duration, left, right
 from tui.widgets.marks import status_mark
@@ -39,14 +40,7 @@ class TrialTable(DataTable[Text]):
     """A line a trial, in the order in which they were drawn; the cursor stays on its trial."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter",
-            "select_cursor",
-            "Open",
-            id="trials.open",
-            key_display="enter",
-            tooltip="Open the run of the trial",
-        ),
+        *shown("trials", ("enter", "select_cursor", "Open", "open", "Open the run of the trial"))
     ]
 
     def __init__(self) -> None:

@@ -7,7 +7,6 @@ from itertools import pairwise
 from math import isfinite
 from statistics import median
 
-from textual import events
 from textual.content import Content
 
 from engine.sweeps import Trial
@@ -22,27 +21,11 @@ Points = list[tuple[float, float]]
 
 
 class SweepCurves(Lines):
-    """Draws anew only where something has changed."""
-
     can_focus = False
-
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._trials: Sequence[Trial] = ()
-        self._best = self._chosen = 0
 
     def show_trials(self, trials: Sequence[Trial], best: int, chosen: int) -> None:
         """best, chosen: the numbers of the trials that stand out, 0 for none."""
-        self._trials, self._best, self._chosen = trials, best, chosen
-        self._draw()
-
-    def on_resize(self, _: events.Resize) -> None:
-        self._draw()
-
-    def _draw(self) -> None:
-        width, height = self.size
-        if width and height:
-            self.show(draw(self._trials, self._best, self._chosen, width, height))
+        self.show(lambda width, height: draw(trials, best, chosen, width, height))
 
 
 def draw(trials: Sequence[Trial], best: int, chosen: int, width: int, height: int) -> list[Content]:
