@@ -184,7 +184,7 @@ def test_rows_and_columns_and_file_names_of_strangers(printed: Printed, tmp_path
 @pytest.mark.long
 def test_rows_of_strangers_in_all_forms(printed: Printed, tmp_path: Path) -> None:
     file, recipe = shown(printed, tmp_path)
-    for arguments in (["--json"], ["--encoding", "ascii"], ["--format", "messages"]):
+    for arguments in (["--encoding", "ascii"], ["--format", "messages"]):
         sound(printed.by("data", str(file), *arguments)[1])
     for arguments in (["--tokens"], ["--source"], ["--conversation"], ["--json"], ["--search", MARKED]):
         text = printed.by("preview", str(recipe), *arguments)[1]
@@ -202,13 +202,7 @@ def shown(printed: Printed, tmp_path: Path) -> tuple[Path, Path]:
     ]
     file = folder / f"{dose().name('rows')}.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"instruction": MARKED}]))
-    for arguments in (
-        ["--ledger"],
-        ["--report"],
-        ["--json"],
-        ["--encoding", "ascii"],
-        ["--format", "messages"],
-    ):
+    for arguments in (["--ledger"], ["--report"], ["--json"]):
         _, text = printed.by("data", str(file), *arguments)
         marked(text) if arguments != ["--json"] else sound(text)
         assert text.isascii() or arguments != ["--json"]

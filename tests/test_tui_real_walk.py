@@ -7,9 +7,10 @@ from test_tui_walk import on, row_text, text, to_compare
 from textual.widgets import Input
 from tui_stage import until
 
-from engine import runs
+from engine import recipe, runs
 from tui.app import IftTui
 from tui.screens.data import DataScreen
+from tui.screens.messages import RecipeChanged
 from tui.screens.model import ModelScreen
 from tui.screens.recipe import RecipeScreen
 from tui.screens.train import TrainScreen
@@ -32,6 +33,9 @@ async def test_from_nothing_to_two_answers() -> None:
         await until(pilot, on(app, DataScreen))
         await until(pilot, lambda: "digest" in text(app, "#facts"), seconds=60)
         assert "<|im_start|>" in row_text(app)
+        plan = app.screen.draft.recipe
+        app.post_message(RecipeChanged(recipe.changed(plan, evaluate={"at_end": 0})))  # 20 of its 60 seconds
+        await until(pilot, lambda: app.screen.draft.recipe.evaluate.at_end == 0)
         await pilot.press("enter")
         await until(pilot, on(app, RecipeScreen))
         app.screen.query_one("#train-steps Input", Input).value = str(STEPS)
