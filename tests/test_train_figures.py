@@ -82,7 +82,7 @@ def test_before_the_first_step_the_probe_says_how_long_it_will_take() -> None:
     assert shown["Time left"] == "1 min 10 s" and shown["Tokens/s"] == "6,700"
     assert shown["Loss"] == shown["Step"] == shown["Rows seen"] == "–"
     killed = pairs(progress_lines(snapshot_of(whole(30, end=None), alive=False), NOW, 60))
-    assert killed["Time left"] == "–" and "Ran for" in killed
+    assert "Time left" not in killed and "Ran for" in killed
 
 
 # --- memory ---
@@ -142,6 +142,18 @@ def test_without_a_gpu_the_host_takes_its_place() -> None:
     assert shown["This run"] == "766 MB" and shown["Others"] == "7.2 GB" and shown["Free"] == "24.0 GB"
     assert shown["Processor"] == "50% of 2 cores" and shown["Disk free"] == "100 GB"
     assert memory_lines(Snapshot(), 60)[0].plain == "not known"
+
+
+def test_a_run_that_is_over_holds_nothing() -> None:
+    events = [*whole(30), {"kind": "forecast", "total": 900_000_000}]
+    for gpus in ((), (MINE,)):
+        live, over = (
+            memory_lines(snapshot_of(events, alive=alive, gpus=gpus), 60) for alive in (True, False)
+        )
+        assert "This run" in pairs(live) and "Others" in pairs(live)
+        assert not [name for name in pairs(over) if name.startswith("This run") or name == "Others"]
+        assert pairs(over)["Forecast"] == pairs(live)["Forecast"] == "900 MB"
+        assert "Free" in pairs(over) and "Peak so far" not in pairs(over)
 
 
 def test_the_highest_peak_stays_and_a_probe_of_nothing_is_left_out() -> None:

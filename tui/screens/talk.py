@@ -155,10 +155,13 @@ class TalkScreen(StepScreen):
 
     def _share_room(self) -> None:
         """As many columns as can be read stand side by side; more are scrolled to."""
-        room = self.size.width
-        for view in self.query(AnswerColumn):
-            beside = max(1, room // NARROWEST)
-            view.styles.width = None if len(self.query(AnswerColumn)) <= beside else room // beside
+        columns = self.query(AnswerColumn)
+        for view in columns:
+            view.styles.width = None if len(columns) <= self._beside else self.size.width // self._beside
+
+    @property
+    def _beside(self) -> int:
+        return max(1, self.size.width // NARROWEST)
 
     def _view_of(self, column: str) -> AnswerColumn:
         return next(view for view in self.query(AnswerColumn) if view.column == column)
@@ -188,7 +191,8 @@ class TalkScreen(StepScreen):
 
     def idle(self, more: str = "") -> None:
         view = " · plain" if self._view.plain else ""
-        self.say(f"{self.run.name} · ready · {self.manner.said}{view} · {more or 'enter asks all'}")
+        unseen = f" · {len(self.columns)} columns: tab" if len(self.columns) > self._beside else ""
+        self.say(f"{self.run.name} · ready · {self.manner.said}{view} · {more or 'enter asks all'}{unseen}")
         self.refresh_bindings()
 
     @work(group="answer")

@@ -18,17 +18,20 @@ FORECAST, PEAK = "┃", "╎"
 
 
 def memory_lines(snapshot: Snapshot, width: int, chosen: int | None = None) -> list[Content]:
-    """The GPU that is chosen, or the run's own, and a line for each other; the host where there is none."""
-    host = snapshot.host
+    """The GPU that is chosen, or the run's own, and a line for each other; the host where there is none.
+
+    A run that is over holds nothing: what it took then stands there, beside what others hold now.
+    """
+    host, state = snapshot.host, snapshot.state
     if snapshot.gpus:
         gpu = gpu_shown(snapshot, chosen)
-        lines = _of_gpu(gpu, snapshot.state, width)
+        lines = _of_gpu(gpu, state, snapshot.alive, width)
         lines += [_in_short(other, width) for other in snapshot.gpus if other is not gpu]
         if host is not None:
             lines += _rows([("Host memory", _of(host.memory_used, host.memory_total))], width)
-            lines += _this_process(snapshot.state, width)
+            lines += _this_process(state, width) if snapshot.alive else []
     elif host is not None:
-        lines = [Content.styled("no GPU: host memory", "bold"), *_of_host(host, snapshot.state, width)]
+        lines = [Content.styled("no GPU: host memory", "bold"), *_of_host(host, state, snapshot.alive, width)]
     else:
         return [Content.styled("not known", "$foreground-muted")]
     if host is not None:
@@ -56,11 +59,11 @@ def trains_on(gpu: Gpu, state: RunState) -> bool:
     return bool(gpu.held_by(state.pid)) or (gpu.index == 0 and "reserved" in state.memory)
 
 
-def _of_gpu(gpu: Gpu, state: RunState, width: int) -> list[Content]:
+def _of_gpu(gpu: Gpu, state: RunState, alive: bool, width: int) -> list[Content]:
     lines = [Content.styled(clean(f"{gpu.index}: {gpu.name}", newlines=False)[:width], "bold")]
     mine = trains_on(gpu, state)
     # A driver in another container does not know our process: then torch's own count must do.
-    ours = (gpu.held_by(state.pid) or state.memory.get("reserved")) if mine else None
+    ours = (gpu.held_by(state.pid) or state.memory.get("reserved")) if mine and alive else None
     forecast = state.forecast.get("total") if mine else None
     measured = (
         _highest(state.peaks.get("peak"), state.peaks.get("reserved"), *_probed(state)) if mine else None
@@ -70,23 +73,24 @@ def _of_gpu(gpu: Gpu, state: RunState, width: int) -> list[Content]:
     lines.append(_at_work(gpu))
     slowed = [clean(f"! slowed: {reason}", newlines=False) for reason in gpu.slowed]
     lines += [Content.styled(words[:width], "$text-warning") for words in slowed]
-    pairs = [("This run", size(ours)), *_marks(forecast, measured)] if mine else []
+    pairs = [("This run", size(ours))] if mine and alive else []
+    pairs += _marks(forecast, measured, alive)
     if ours is not None and gpu.used is not None:
         pairs.append(("Others", size(max(0, gpu.used - ours))))
     if gpu.free is not None:
         pairs.append(("Free", size(gpu.free)))
-    if mine and "allocated" in state.memory:
+    if mine and alive and "allocated" in state.memory:
         pairs.append(("Used by torch", size(state.memory["allocated"])))
         pairs.append(("Held by torch", size(state.memory.get("reserved"))))
     return [*lines, *_rows(pairs, width), *(measured_words(state, width) if mine else ())]
 
 
-def _of_host(host: Host, state: RunState, width: int) -> list[Content]:
-    ours = state.memory.get("rss")
+def _of_host(host: Host, state: RunState, alive: bool, width: int) -> list[Content]:
+    ours = state.memory.get("rss") if alive else None
     forecast = state.forecast.get("total")
     measured = _highest(state.peaks.get("rss_peak"), state.peaks.get("rss"), *_probed(state))
     pairs = [("This run", size(ours))] if ours else []
-    pairs += _marks(forecast, measured)
+    pairs += _marks(forecast, measured, alive)
     if ours:
         pairs.append(("Others", size(max(0, host.memory_used - ours))))
     pairs.append(("Free", size(host.memory_available)))
@@ -125,8 +129,8 @@ def _highest(*figures: int | None) -> int | None:
     return max((figure for figure in figures if figure), default=None)
 
 
-def _marks(forecast: int | None, peak: int | None) -> list[tuple[str, str]]:
-    pairs = [(f"{PEAK} Peak so far", peak), (f"{FORECAST} Forecast", forecast)]
+def _marks(forecast: int | None, peak: int | None, alive: bool) -> list[tuple[str, str]]:
+    pairs = [(f"{PEAK} Peak so far" if alive else f"{PEAK} Peak", peak), (f"{FORECAST} Forecast", forecast)]
     return [(name, size(figure)) for name, figure in pairs if figure]
 
 

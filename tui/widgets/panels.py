@@ -32,7 +32,7 @@ def progress_lines(snapshot: Snapshot, now: float, width: int) -> list[Content]:
         ("Validation", figure(last.loss if last else None)),
         ("Base model", figure(state.base_loss)),
         *([("Answers right", f"{last.right} of {last.answered}")] if last and last.right is not None else []),
-        ("Time left", duration(state.eta) if snapshot.alive and state.eta is not None else "–"),
+        *([("Time left", duration(state.eta) if state.eta is not None else "–")] if snapshot.alive else []),
         (ran_for(snapshot), duration(ran) if state.started_at else "–"),
         ("Learning rate", f"{state.learning_rate:.2e}" if state.step else "–"),
         ("Gradient norm", figure(state.grad_norm if state.step else None, 3)),
