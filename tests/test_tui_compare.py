@@ -74,6 +74,7 @@ async def test_a_checkpoint_becomes_a_column_and_answers_what_was_asked_last() -
         assert "positive, 5 stars" in text(app, "#column-2 .said")
         widths = {view.size.width for view in app.screen.query(AnswerColumn)}
         assert min(widths) >= 36, "three columns at 80 cells are scrolled, not squeezed"
+        assert text(app, "#chat-status").endswith("3 columns: tab")
         await pilot.press("f3")
         await until(pilot, lambda: isinstance(app.screen, PickScreen) and app.screen.is_mounted)
         await pilot.press(*"close   step", "enter")
