@@ -148,7 +148,7 @@ def _short(value: Any) -> Any:
 def _sweep(plan: Recipe) -> Sweep:
     if plan.sweep is None:
         raise UserError(
-            f"the recipe {plan.name} has no [sweep]; write one: "
-            '[sweep.over] with "train.learning_rate" = [1e-4, 2e-4], say'
+            "nothing is tried: the recipe has no [sweep]; write [sweep.over] with "
+            '"train.learning_rate" = [1e-4, 2e-4], say, or give --over "train.learning_rate=1e-4, 2e-4"'
         )
     return plan.sweep

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -119,6 +120,20 @@ def test_every_file_is_a_command_with_help(capsys: pytest.CaptureFixture[str]) -
 def test_without_a_terminal_there_is_help_and_no_app() -> None:
     done = subprocess.run(PROGRAM, capture_output=True, text=True)
     assert done.returncode == 2 and done.stdout.startswith("usage: ift-tui")
+    assert done.stderr.startswith("ift-tui: the app needs a terminal")
+
+
+def test_a_dumb_terminal_and_a_pipe_for_keys_are_none() -> None:
+    for kind, keys in (("dumb", None), ("xterm-256color", subprocess.DEVNULL)):
+        screen, end = pty.openpty()
+        environment = {**os.environ, "TERM": kind}
+        done = subprocess.run(
+            PROGRAM, stdin=end if keys is None else keys, stdout=end, stderr=subprocess.PIPE,
+            text=True, env=environment, timeout=60,
+        )  # fmt: skip
+        os.close(end)
+        os.close(screen)
+        assert done.returncode == 2 and done.stderr.startswith("ift-tui: the app needs a terminal")
 
 
 def test_an_unknown_command_is_exit_code_2() -> None:

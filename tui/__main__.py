@@ -30,11 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # an ASCII terminal is no reason to fail
-    if not arguments and sys.stdout.isatty():
-        return _guarded(_open_app, with_traceback=False)
     if not arguments:
-        parser([*names()]).print_help()
-        return 2
+        return _guarded(_open_app, with_traceback=False)
     known = names()
     chosen = [arguments[0]] if arguments[0] in known else known
     parsed = parser(chosen).parse_args(arguments)
@@ -94,6 +91,9 @@ def _guarded(work: Callable[[], int], with_traceback: bool) -> int:
 
 
 def _open_app() -> int:
+    if not terminal.is_there():
+        parser([*names()]).print_help()
+        raise UserError("the app needs a terminal for its screen and its keys; the commands above need none")
     gc.disable()  # thousands of objects are made here, to stay: to look for garbage among them takes long
     from tui.app import IftTui
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from typing import IO
@@ -12,6 +13,12 @@ GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 SECONDS_TO_LEAVE = 0.5
 """After these a program that has not left by itself is ended."""
+
+
+def is_there() -> bool:
+    """Whether there is one with keys and a screen: no pipe on either side, none that calls itself dumb."""
+    streams = (sys.stdin, sys.stdout)
+    return all(one is not None and one.isatty() for one in streams) and os.environ.get("TERM") != "dumb"
 
 
 def gone(stream: IO[str]) -> bool:
