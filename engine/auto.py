@@ -16,23 +16,29 @@ from typing import Any
 from engine import footprint, memory
 from engine.footprint import Device, Plan
 from engine.memory import Rows
-from engine.schema import Recipe, Settled, Train
+from engine.schema import HIGHEST_LEARNING_RATE, Method, Recipe, Settled, Train
 from engine.shapes import Shapes, Unknown
 
 OPEN = (
     "batch_size",
     "gradient_accumulation",
+    "learning_rate",
     "optimizer",
     "gradient_checkpointing",
     "packing",
     "attention",
     "loader_workers",
     "keep_dequantised",
+    "warmup_steps",
+    "eval_every",
 )
 """Keys of [train] that may be auto."""
 
 SAME_NUMBERS = {"attention", "loader_workers", "keep_dequantised"}
-"""Of these, how a step is computed and not what it learns from: told where all is told, not at a glance."""
+"""Of these, how a step is computed and not what it learns from."""
+
+AT_A_GLANCE = OPEN[:6]
+"""Told wherever choices are; the others where there is room for all."""
 
 FILE = "chosen.json"
 
@@ -40,6 +46,23 @@ ROWS_A_STEP = 16
 """What a step learns from where nobody says otherwise; guides to LoRA on instructions name 8 to 32."""
 STEPS_AN_EPOCH = 20
 """A small set has fewer rows a step, so that an epoch has at least so many."""
+
+LEARNING_RATE = {"lora": 2e-4, "full": 2e-5}
+"""Of models from 2,048 to 6,144 wide, which have 1 to 30 billion parameters: what QLoRA took for 7B and 13B
+(Dettmers and others 2023, appendix B), and what guides to instruction tuning give."""
+NARROW, WIDE = 2048, 6144
+"""Below, the rate rises as the width falls: Adam's best rate goes by 1 / width (Yang and others 2022, muP).
+Above it is half, as QLoRA's for 33B and 65B."""
+
+DOUBTFUL = 10
+"""Times the usual rate: what suits a tiny model tears a large one apart."""
+
+WARMUP = 10
+"""Steps: an adapter begins at nothing, there is little to spoil. Of a short run a tenth."""
+EVALUATIONS = 8
+"""In a run: enough to see where validation turns."""
+FEWEST_BETWEEN = 5
+"""Steps between two of them: a shorter run is over before it would show."""
 
 ROOM = 0.8
 """Of the memory that is free, what a choice may come to by the forecast: others share the machine."""
@@ -70,7 +93,7 @@ class Choice:
     """A value of [train] that the program has chosen, and why, in part of a sentence."""
 
     key: str
-    value: bool | int | str
+    value: bool | int | float | str
     why: str
 
 
@@ -80,12 +103,14 @@ def settle(
     """[train] with a value for each key, and what was chosen for those that were left open."""
     open_keys = [key for key in OPEN if getattr(recipe.train, key) == "auto"]
     if isinstance(model, Unknown):
-        settled = _careful(recipe.train, rows)
+        settled = _careful(recipe.train, model, rows)
         why = dict.fromkeys(OPEN, f"with care, the memory is not known: {model.reason}")
+        why["learning_rate"] = f"usual from a billion parameters; the model is not known: {model.reason}"
     else:
         settled = _fastest(recipe, model, device, rows)
         why = _reasons(recipe, settled, model, device, rows)
     why["gradient_accumulation"] = _step(settled, rows)
+    why |= _why_by_length(_length(settled, rows), bool(recipe.train.early_stopping))
     return settled, tuple(Choice(key, getattr(settled, key), why[key]) for key in open_keys)
 
 
@@ -120,10 +145,10 @@ def facts(choices: tuple[Choice, ...]) -> dict[str, Any]:
     return {"choices": [asdict(one) for one in choices]}
 
 
-def _careful(plan: Train, rows: Rows) -> Settled:
+def _careful(plan: Train, model: Unknown, rows: Rows) -> Settled:
     wanted = {"batch_size": 1, "gradient_checkpointing": True, "optimizer": "adamw", "packing": False}
     kept = {"attention": "model", "loader_workers": 0, "keep_dequantised": False}
-    return _settled(plan, {**wanted, **kept}, rows)
+    return _settled(plan, {**wanted, **kept, "learning_rate": learning_rate(plan.method, model)}, rows)
 
 
 def _fastest(recipe: Recipe, model: Shapes, device: Device, rows: Rows) -> Settled:
@@ -168,6 +193,7 @@ def _ways(recipe: Recipe, model: Shapes, device: Device, rows: Rows) -> Iterator
         "optimizer": _optimizer(recipe, model, device),
         "packing": device.kind == "cuda" and model.model_type in PLAIN,
         "attention": _attention(model, device),
+        "learning_rate": learning_rate(recipe.train.method, model),
     }
     for size, again in product(_sizes(recipe.train, rows), (False, True)):
         wanted = {"batch_size": size, "gradient_checkpointing": again, "keep_dequantised": False}
@@ -193,8 +219,57 @@ def _settled(plan: Train, wanted: dict[str, Any], rows: Rows) -> Settled:
     """With what is wanted where the recipe leaves it open."""
     size = wanted["batch_size"] if plan.batch_size == "auto" else plan.batch_size
     wanted = {**wanted, "gradient_accumulation": max(1, rows_a_step(rows) // size)}
+    by_length = {"warmup_steps": 0, "eval_every": 1}  # settled below: the length must be known first
+    wanted |= by_length
     open_keys = {key: wanted[key] for key in OPEN if getattr(plan, key) == "auto"}
-    return Settled.model_validate({**plan.model_dump(), **open_keys})
+    settled = Settled.model_validate({**plan.model_dump(), **open_keys})
+    known = _by_length(_length(settled, rows), bool(plan.early_stopping))
+    return settled.model_copy(update={key: known[key] for key in by_length if key in open_keys})
+
+
+def learning_rate(method: Method, model: Shapes | Unknown) -> float:
+    """To two digits, by the model's hidden width."""
+    width = NARROW if isinstance(model, Unknown) else model.hidden
+    rate = LEARNING_RATE[method] * (max(1.0, NARROW / width) if width <= WIDE else 0.5)
+    return float(f"{min(rate, HIGHEST_LEARNING_RATE[method]):.2g}")
+
+
+def doubt(settled: Settled, model: Shapes | Unknown) -> str:
+    """What is likely wrong with a rate that a recipe names, for another model it may be; "" if nothing."""
+    usual = learning_rate(settled.method, model)
+    if isinstance(model, Unknown) or settled.learning_rate <= DOUBTFUL * usual:
+        return ""
+    rate = settled.learning_rate
+    return (
+        f"a learning rate of {rate:g} is {rate / usual:.0f} times what is usual "
+        f"for a model {model.hidden:,} wide ({usual:g}): set train.learning_rate to that, or to auto"
+    )
+
+
+def _length(settled: Settled, rows: Rows) -> int | None:
+    """Steps of the run; None while its rows are not counted."""
+    return settled.steps or (settled.total_steps(rows.count) if rows.count is not None else None)
+
+
+def _by_length(steps: int | None, early: bool) -> dict[str, int]:
+    """early: it may end by its evaluations, and must have some however short it is."""
+    if steps is None:
+        return {"warmup_steps": WARMUP, "eval_every": 0}
+    often = steps // EVALUATIONS
+    return {
+        "warmup_steps": min(WARMUP, steps // 10),
+        "eval_every": max(1, often) if early or often >= FEWEST_BETWEEN else 0,
+    }
+
+
+def _why_by_length(steps: int | None, early: bool) -> dict[str, str]:
+    if steps is None:
+        return dict.fromkeys(("warmup_steps", "eval_every"), "until the rows are counted")
+    often = f"{EVALUATIONS} times in" if _by_length(steps, early)["eval_every"] else "at the end alone of"
+    return {
+        "warmup_steps": f"a tenth of {steps:,} steps, at most {WARMUP}",
+        "eval_every": f"{often} {steps:,} steps",
+    }
 
 
 def _optimizer(recipe: Recipe, model: Shapes, device: Device) -> str:
@@ -247,6 +322,7 @@ def _reasons(recipe: Recipe, settled: Settled, model: Shapes, device: Device, ro
         "attention": _why_attention(settled.attention, device),
         "loader_workers": _why_workers(settled, model, device),
         "keep_dequantised": _why_kept(recipe, settled, model, device, rows, total),
+        "learning_rate": _why_rate(recipe.train.method, model.hidden),
         "batch_size": f"{size} of {free}",
         "gradient_checkpointing": again,
         "packing": "no padding is computed" if settled.packing else "not known to help with this model here",
@@ -283,8 +359,14 @@ def _why_kept(recipe: Recipe, settled: Settled, model: Shapes, device: Device, r
     return f"unpacked they would take {_gigabytes(kept - total)} more, together {free}"
 
 
+def _why_rate(method: Method, width: int) -> str:
+    usual = f"{LEARNING_RATE[method]:g} is usual for models {NARROW:,} to {WIDE:,} wide"
+    return f"{usual}; this one is {width:,} wide"
+
+
 def _step(settled: Settled, rows: Rows) -> str:
-    said = f"{settled.batch_size} x {settled.gradient_accumulation} are {settled.rows_a_step} rows a step"
+    each = settled.rows_a_step
+    said = f"{settled.batch_size} x {settled.gradient_accumulation} are {each} row{'s' * (each > 1)} a step"
     few = rows.count is not None and rows_a_step(rows) < ROWS_A_STEP
     return f"{said}, few because the set has {rows.count:,}" if few else said
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from engine.errors import UserError
 from engine.runs import Run
+from engine.sources import Part
 
 CLOSING = "end"
 """The name of the short evaluation at a run's end (engine/workers/closing.py)."""
@@ -34,6 +35,18 @@ class Evaluation:
     @property
     def columns(self) -> list[str]:
         return [one["column"] for one in self.summary["columns"]]
+
+
+HELD_OUT: dict[str, tuple[Part, ...]] = {
+    "held-out": ("test", "validation"), "test": ("test",), "validation": ("validation",), "train": ("train",)
+}  # fmt: skip
+"""What can be asked for, and the parts of the data that serve, the first that has rows."""
+
+
+def saved_part(run: Run, asked: str) -> Part:
+    """The part of which an evaluation was written, else the one that would be asked first."""
+    there = (part for part in HELD_OUT[asked] if (run.path / "evals" / f"{part}.json").is_file())
+    return next(there, HELD_OUT[asked][0])
 
 
 def read(run: Run, name: str) -> Evaluation:

@@ -61,6 +61,11 @@ def settle(recipe: Recipe, device: Device, rows: Rows = UNKNOWN_ROWS) -> tuple[S
     return auto.settle(recipe, shapes_of(recipe), device, rows)
 
 
+def doubt(recipe: Recipe, settled: Settled) -> str:
+    """What is likely wrong with the settings for this model; "" where nothing is, or it is not known."""
+    return auto.doubt(settled, shapes_of(recipe))
+
+
 def of_models(recipe: Recipe, listed: Iterable[ModelInfo], device: Device) -> dict[str, Fit | Unknown]:
     """By their ids, the forecasts of a recipe with other models in its model's place."""
     return {

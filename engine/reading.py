@@ -185,6 +185,6 @@ def _against_base(state: RunState, is_: str) -> str:
     return f"validation {is_} {abs(share):.0%} {'below' if share > 0 else 'above'} the base model's"
 
 
-def chosen(key: str, value: bool | int | str, why: str) -> str:
+def chosen(key: str, value: bool | int | float | str, why: str) -> str:
     """What the program chose for a run whose recipe left it open."""
     return f"{key} = {str(value).lower()}: {why}"

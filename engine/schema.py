@@ -220,13 +220,13 @@ class Train(Table):
     batch_size: Count | Auto = "auto"
     # Batches whose gradients are summed before a step: a step learns from batch_size times as many rows.
     gradient_accumulation: Count | Auto = "auto"
-    # The highest step width of the schedule; 1e-4 to 3e-4 suits LoRA on models from a billion parameters,
-    # 1e-5 to 5e-5 the training of all weights.
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    # The highest step width of the schedule; auto goes by the model's width: 2e-4 for LoRA on models from a
+    # billion parameters, 2e-5 for the training of all weights, more for smaller models.
+    learning_rate: Annotated[float, Field(gt=0)] | Auto = "auto"
     # How the learning rate goes on after the warm-up: down along a cosine, down in a line, or not down.
     schedule: Schedule = "cosine"
-    # Steps in which the learning rate rises from 0.
-    warmup_steps: Annotated[int, Field(ge=0)] = 10
+    # Steps in which the learning rate rises from 0; auto: a tenth of the run, at most 10.
+    warmup_steps: Annotated[int, Field(ge=0)] | Auto = "auto"
     # How strongly the adapter's weights are drawn to 0 at each step.
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
     # The length to which a longer gradient is cut.
@@ -246,8 +246,8 @@ class Train(Table):
     # Unpack weights of 4 bits once after loading and hold them so: faster steps on the same numbers, for
     # the memory of 16 or 32 bits.
     keep_dequantised: bool | Auto = "auto"
-    # Steps between evaluations on the validation rows; 0: never.
-    eval_every: Annotated[int, Field(ge=0)] = 0
+    # Steps between evaluations on the validation rows; 0: at the end alone; auto: eight in a run.
+    eval_every: Annotated[int, Field(ge=0)] | Auto = "auto"
     # Steps between checkpoints; 0: only at the end and where the run is stopped.
     save_every: Annotated[int, Field(ge=0)] = 100
     # The newest ones that stay; the best by validation loss stays besides.
@@ -277,8 +277,8 @@ class Train(Table):
 
     @field_validator("learning_rate")
     @classmethod
-    def _rate_is_sane(cls, rate: float, info: ValidationInfo) -> float:
-        if wrong := too_high(rate, info.data.get("method", "lora")):
+    def _rate_is_sane(cls, rate: float | Auto, info: ValidationInfo) -> float | Auto:
+        if rate != "auto" and (wrong := too_high(rate, info.data.get("method", "lora"))):
             raise ValueError(wrong)
         return rate
 
@@ -303,6 +303,9 @@ class Settled(Train):
     attention: Attention = "model"
     loader_workers: Annotated[int, Field(ge=0, le=16)] = 0
     keep_dequantised: bool = False
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    warmup_steps: Annotated[int, Field(ge=0)] = 10
+    eval_every: Annotated[int, Field(ge=0)] = 0
 
     @property
     def rows_a_step(self) -> int:

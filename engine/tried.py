@@ -12,7 +12,7 @@ import json
 import re
 from typing import Any
 
-from engine import keys
+from engine import auto, fit, keys
 from engine.errors import UserError
 from engine.schema import HIGHEST_LEARNING_RATE, Recipe
 from engine.sweep_plan import Over
@@ -73,7 +73,10 @@ def written(key: str, over: Over) -> str:
 
 def suggested(plan: Recipe) -> dict[str, dict[str, Any]]:
     """What is worth trying first: the learning rate, and for an adapter its rank and what alpha is of it."""
-    rate, most = plan.train.learning_rate, HIGHEST_LEARNING_RATE[plan.train.method]
+    rate = plan.train.learning_rate
+    if rate == "auto":
+        rate = auto.learning_rate(plan.train.method, fit.shapes_of(plan))
+    most = HIGHEST_LEARNING_RATE[plan.train.method]
     low, high = float(f"{rate / TIMES:.2g}"), min(most, float(f"{rate * TIMES:.2g}"))
     found: dict[str, dict[str, Any]] = {"train.learning_rate": {"low": low, "high": high, "log": True}}
     if plan.train.method == "lora" and not plan.model.adapter:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from engine.footprint import Device, Plan
 from engine.memory import Rows
 from engine.schema import Recipe, Settled
 from engine.shapes import Unknown
+from engine.workers import pace
 from tests.conftest import wait_for_end
 from tests.test_shapes import CONFIGS, known
 from tui.__main__ import main
@@ -37,6 +40,10 @@ def open_recipe(**train: Any) -> Recipe:
 
 def total(asked: Recipe, settled: Settled, model: Any, device: Device, rows: Rows) -> int:
     return memory.forecast(memory.plan(asked, settled, rows), model, device).total
+
+
+def why_of(choices: Iterable[Choice]) -> dict[str, str]:
+    return {one.key: one.why for one in choices}
 
 
 @pytest.mark.parametrize("rows", [SHORT, LONG], ids=["short", "long"])
@@ -78,8 +85,9 @@ def test_what_a_recipe_says_stays() -> None:
     settled, choices = auto.settle(open_recipe(**given), LLAMA, Device("cuda", 80 * GB), SHORT)
     assert {key: getattr(settled, key) for key in given} == given
     assert choices[0] == Choice("gradient_accumulation", 5, "3 x 5 are 15 rows a step")
-    assert {one.key for one in choices[1:]} == {"attention", "loader_workers", "keep_dequantised"}
+    assert {one.key for one in choices[1:]} == set(OPEN_BY_DEFAULT) - {*given, "gradient_accumulation"}
     given |= {"gradient_accumulation": 2, "attention": "eager", "loader_workers": 3, "keep_dequantised": True}
+    given |= {"learning_rate": 1e-4, "warmup_steps": 3, "eval_every": 7}
     settled, choices = auto.settle(open_recipe(**given), LLAMA, Device("cuda", GB), SHORT)
     assert settled.rows_a_step == 6 and choices == ()
     assert {key: getattr(settled, key) for key in given} == given
@@ -145,12 +153,54 @@ def test_weights_are_unpacked_once_where_there_is_room_for_it(kind: Any) -> None
         if settled.keep_dequantised:
             assert total(open_recipe(), settled, LLAMA, device, SHORT) <= ROOM * device.free
         else:
-            why = next(one.why for one in choices if one.key == "keep_dequantised")
-            assert f"of the {free}.0 GB that are free" in why
+            assert f"of the {free}.0 GB that are free" in why_of(choices)["keep_dequantised"]
     assert not kept[0] and kept[-1]
     half = recipe.changed(open_recipe(), model={"load_in_4bit": False})
     settled, choices = auto.settle(half, LLAMA, Device(kind, 141 * GB), SHORT)
-    assert not settled.keep_dequantised and choices[-1].why == "the weights are not in 4 bits"
+    assert (
+        not settled.keep_dequantised
+        and why_of(choices)["keep_dequantised"] == "the weights are not in 4 bits"
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "width", "rate"),
+    [
+        ("lora", 4096, 2e-4), ("lora", 2048, 2e-4), ("lora", 8192, 1e-4), ("lora", 576, 7.1e-4),
+        ("lora", 192, 2.1e-3), ("full", 4096, 2e-5), ("full", 192, 2.1e-4),
+    ],
+)  # fmt: skip
+def test_the_learning_rate_goes_by_the_width(method: Any, width: int, rate: float) -> None:
+    model = replace(LLAMA, hidden=width)
+    asked = recipe.changed(open_recipe(), train={"method": method}, model={"load_in_4bit": method == "lora"})
+    settled, choices = auto.settle(asked, model, Device("cuda", 141 * GB), SHORT)
+    assert settled.learning_rate == rate and f"{width:,} wide" in why_of(choices)["learning_rate"]
+    unknown, choices = auto.settle(asked, Unknown("no"), Device("cpu", GB), SHORT)
+    assert unknown.learning_rate == auto.LEARNING_RATE[method] and why_of(choices)["learning_rate"]
+
+
+def test_a_rate_made_for_a_tiny_model_is_doubted_on_a_large_one() -> None:
+    asked = open_recipe(learning_rate=4e-3)
+    settled, _ = auto.settle(asked, LLAMA, Device("cuda", 141 * GB), SHORT)
+    assert "20 times" in auto.doubt(settled, LLAMA) and "(0.0002)" in auto.doubt(settled, LLAMA)
+    assert not auto.doubt(settled, replace(LLAMA, hidden=192)) and not auto.doubt(settled, Unknown("no"))
+
+
+@pytest.mark.parametrize(
+    ("steps", "early", "warmup", "every"),
+    [(1, 0, 0, 0), (8, 0, 0, 0), (8, 2, 0, 1), (39, 0, 3, 0), (40, 0, 4, 5), (1000, 0, 10, 125)],
+)
+def test_warming_up_and_evaluating_go_by_the_length(steps: int, early: int, warmup: int, every: int) -> None:
+    asked = open_recipe(steps=steps, early_stopping=early)
+    settled, _ = auto.settle(asked, LLAMA, Device("cuda", 141 * GB), Rows())
+    assert (settled.warmup_steps, settled.eval_every) == (warmup, every)
+    assert pace.rate(settled, steps, [], warmup) == 1.0  # it gets to its whole rate
+
+
+def test_before_the_rows_are_counted_no_length_is_known() -> None:
+    settled, choices = auto.settle(open_recipe(epochs=2), LLAMA, Device("cuda", 141 * GB), Rows())
+    assert settled.warmup_steps == auto.WARMUP and not settled.eval_every
+    assert why_of(choices)["eval_every"] == "until the rows are counted"
 
 
 def test_unpacked_weights_have_their_term() -> None:
@@ -208,7 +258,7 @@ def test_choices_are_read_back(tmp_path: Path) -> None:
     asked = open_recipe()
     assert auto.known(asked.train, tmp_path) is None  # nothing was chosen yet
     given: dict[str, Any] = {"batch_size": 3, "gradient_accumulation": 1, "optimizer": "adamw"}
-    given |= {"gradient_checkpointing": True}
+    given |= {"gradient_checkpointing": True, "learning_rate": 1e-4, "warmup_steps": 3, "eval_every": 7}
     plain = auto.known(open_recipe(**given).train, tmp_path)  # how it is computed is open still
     assert plain is not None and plain.rows_a_step == 3
     settled, choices = auto.settle(asked, SMALL, Device("cpu", 8 * GB), SHORT)

@@ -191,7 +191,7 @@ def test_memory_that_ran_out_is_said_with_what_would_fit(monkeypatch: pytest.Mon
 
 def test_early_stopping_needs_evaluations() -> None:
     with pytest.raises(UserError, match="early_stopping counts evaluations; set eval_every"):
-        recipe.parse({"data": {"sources": [{"path": "x"}]}, "train": {"early_stopping": 2}})
+        recipe.parse({"data": {"sources": [{"path": "x"}]}, "train": {"early_stopping": 2, "eval_every": 0}})
 
 
 def troubled(*scenarios: str) -> None:

@@ -14,10 +14,11 @@ from textual.widgets import Checkbox, DataTable, Input
 from tui_stage import OPENED, SCANNED, Script, Stage, alive, answered, record, row, step_events, until
 
 from engine import recipe, schema
+from engine.auto import OPEN
 from engine.errors import RunFailed
 from engine.state import RunState
 from tui.app import IftTui
-from tui.draft import Draft
+from tui.draft import Draft, called_after
 from tui.screens.compare import CompareScreen
 from tui.screens.data import DataScreen
 from tui.screens.help import HelpScreen
@@ -32,6 +33,7 @@ from tui.widgets.knob import KnobRow
 from tui.widgets.loss_plot import LossPlot
 from tui.widgets.model_list import ModelList
 from tui.widgets.row_view import RowView
+from tui.widgets.source_list import SourceList
 from tui.widgets.stepper import Stepper, label
 
 Keys = Pilot[Any]
@@ -57,8 +59,9 @@ def footer(app: IftTui) -> set[str]:
 
 
 async def to_model(app: IftTui, pilot: Keys) -> None:
+    """With the recipe of the first run where there is none yet, else with that of a new one."""
     await until(pilot, lambda: "First run" in footer(app) or "Compare" in footer(app))
-    await pilot.press("n")
+    await pilot.press("enter" if "First run" in footer(app) else "n")
     await until(pilot, on(app, ModelScreen))
     await until(pilot, lambda: app.screen.query_one(ModelList).chosen is not None)
 
@@ -376,12 +379,50 @@ class Refusing(Script):
     def answers(self, request: dict[str, Any]) -> Any:
         if request["do"] == "row":
             yield {**row("train", 0), "refused": "no [answer]", "text": "", "spans": []}
-        elif request["do"] == "open" and len(request["recipe"]["data"]["sources"]) > 2:
+        elif request["do"] == "open" and request["recipe"]["data"]["sources"][0]["path"] == "/x.csv":
             yield {"kind": "error", "message": "/x.csv: no such file; give its full path"}
         elif request["do"] == "open":
             yield OPENED
         else:
             yield from super().answers(request)
+
+
+async def test_a_new_run_leaves_open_what_goes_by_the_model_and_the_rows() -> None:
+    record("done", step_events(40))
+    app = Stage().app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await to_model(app, pilot)
+        await pilot.press("down", "down", "enter")
+        await until(pilot, on(app, DataScreen))
+        chosen = app.screen.draft.recipe
+        assert chosen.model.id != "builtin:tiny" and chosen.name == called_after(chosen.model.id)
+        train = chosen.train
+        assert (train.steps, train.epochs) == (None, 2.0)
+        open_keys = {key for key in OPEN if getattr(train, key) == "auto"}
+        assert open_keys >= {"learning_rate", "batch_size", "warmup_steps", "eval_every"}
+        await until(pilot, lambda: "digest" in text(app, "#facts"))
+        await pilot.press("enter")
+        await until(pilot, on(app, RecipeScreen))
+        assert app.screen.query_one("#train-learning_rate Input", Input).value == "auto"
+        assert app.screen.query_one("#name Input", Input).value == chosen.name
+        await pilot.press("escape", "escape")
+        await until(pilot, on(app, ModelScreen))
+        await pilot.press("up", "up", "enter")
+        await until(pilot, on(app, DataScreen))
+        assert app.screen.draft.recipe.name == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("id", "name"),
+    [
+        ("builtin:tiny", "tiny"),
+        ("Qwen/Qwen3-4B", "Qwen3-4B"),
+        ("/models/my model/", "my-model"),
+        ("/", "new"),
+    ],
+)
+def test_a_run_can_be_called_after_any_model(id: str, name: str) -> None:
+    assert called_after(id) == name
 
 
 async def test_a_refused_row_says_why_and_a_missing_file_stops_the_walk() -> None:
@@ -393,6 +434,7 @@ async def test_a_refused_row_says_why_and_a_missing_file_stops_the_walk() -> Non
         await until(pilot, lambda: "no [answer]" in row_text(app))
         await pilot.press("slash", *"/x.csv", "enter")
         await until(pilot, lambda: "no such file" in text(app, "#facts"))
+        assert [one.path for one in app.screen.query_one(SourceList).taken] == ["/x.csv"], "not beside others"
         assert "Next" not in footer(app)
         assert app.screen.query_one(Stepper).progress.wanting == {3}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,10 @@ LISTED = (
     "duplicate", "leaked",
 )  # fmt: skip
 """What spoils training without a word: listed even where no row has it, for that is worth knowing."""
+
+
+UNNAMED = "new"
+"""The name of a run that was given none (recipes/new)."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,11 @@ class Draft:
         return Draft(plan, self.reached)
 
     def with_model(self, model_id: str) -> Draft:
-        return self.with_recipe(recipe.changed(self.recipe, model={"id": anchored(model_id)}))
+        """Another model; a run that nobody has named is called after it."""
+        plan, id = self.recipe, anchored(model_id)
+        named = plan.name not in (UNNAMED, called_after(plan.model.id))
+        plan = plan.model_copy(update={"name": plan.name if named else called_after(id)})
+        return self.with_recipe(recipe.changed(plan, model={"id": id}))
 
     def with_sources(self, sources: tuple[Source, ...]) -> Draft:
         data = self.recipe.data.model_copy(update={"sources": sources})
@@ -156,6 +165,12 @@ def rows_key(plan: Recipe) -> tuple[Any, ...]:
     return plan.model.id, plan.data
 
 
+def called_after(model_id: str) -> str:
+    """The last part of a model's id, as a run's name may be."""
+    last = re.split(r"[/:\\]", model_id.rstrip("/"))[-1]
+    return re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9._-]+", "-", last).strip("-")[:64] or UNNAMED
+
+
 def anchored(model_id: str) -> str:
     """A hub id or builtin:NAME as it is; a folder by its full path, for a run starts elsewhere."""
     folder = Path(model_id).expanduser()
@@ -169,6 +184,10 @@ def source_at(path: str) -> Source:
     if path.startswith(("builtin:", "hf:")):
         return Source(path=path)
     return Source(path=str(Path(path).expanduser().resolve()))
+
+
+def is_bundled(source: Source) -> bool:
+    return source.path.startswith("builtin:")
 
 
 def bundled_sources() -> list[Source]:

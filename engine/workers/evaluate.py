@@ -1,10 +1,10 @@
 """Child of the front end: base, tuned and checkpoints on the same held-out rows; and what training cost.
 
-Started as `evaluate RUN [--part test] [--rows N] [--checkpoint STEP ...] [--with RUN[@STEP] ...] [--average]
+Started as `evaluate RUN [--part PART] [--rows N] [--checkpoint STEP ...] [--with RUN[@STEP] ...] [--average]
 [--examples N ...] [--name NAME] [--no-general] [--no-likelihood]`. Columns are base, tuned (the run's
 adapter), step-N for each checkpoint, other runs of the same base by their names, "average" of all these
 adapters' logits, and base-N-shot: the base with N examples before each question. Greedy, batched, the same
-rows for the same recipe.
+rows for the same recipe: test rows by default, validation rows where there are none.
 
 {"kind": "phase", "phase": "rows" | "load" | "loss" | "answer" | "likelihood" | "general" | "sum up"} ...
 {"kind": "progress", "phase", "done", "total"} ...    in rows
@@ -58,7 +58,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from engine import beside, bootstrap, dataset, models, render, resume, sources, usable
+from engine import beside, bootstrap, dataset, evals, models, render, resume, usable
 from engine.dataset import Sample
 from engine.errors import RunFailed, UserError
 from engine.formats import Message
@@ -96,7 +96,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """What an evaluation can be asked; the process's own words by default."""
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
-    parser.add_argument("--part", choices=sources.PARTS, default="test")
+    parser.add_argument("--part", choices=evals.HELD_OUT, default="held-out")
     parser.add_argument("--rows", type=int, help="at most that many rows a set")
     parser.add_argument("--checkpoint", type=int, action="append", default=[])
     parser.add_argument("--with", dest="others", action="append", default=[], help="RUN[@STEP]")
@@ -123,7 +123,7 @@ def evaluate(run: Run, asked: argparse.Namespace, channel: Channel, cancelled: C
     if asked.examples and any(source.chain for source in recipe.data.sources):
         raise UserError("the sub-tasks of a chain are asked without examples; leave --examples out")
     rows_a_set, most = asked.rows or recipe.evaluate.rows, max(asked.examples, default=0)
-    samples, examples = drawn(recipe, asked.part, rows_a_set, most)
+    part, samples, examples = _first(recipe, evals.HELD_OUT[asked.part], rows_a_set, most)
     eager.uncompiled()
     from engine.workers import conversing
 
@@ -155,7 +155,7 @@ def evaluate(run: Run, asked: argparse.Namespace, channel: Channel, cancelled: C
     side = None if no_side else general.measured(session.pair, own, recipe.evaluate, told, cancelled)
     channel.say("phase", phase="sum up")
     facts = {
-        "part": asked.part,
+        "part": part,
         **_identity(run, recipe, session, samples),
         "made": datetime.now().astimezone().isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - began, 2),
@@ -172,7 +172,7 @@ def evaluate(run: Run, asked: argparse.Namespace, channel: Channel, cancelled: C
         "order": summary.order(rows, columns),
         "general": side,
     }
-    name = (asked.name or asked.part) + ("-cancelled" if cancelled() else "")
+    name = (asked.name or part) + ("-cancelled" if cancelled() else "")
     written = write(run, name, facts, rows)
     channel.say("evaluated", file=str(written.with_suffix(".jsonl")), summary=str(written), **facts)
 
@@ -195,6 +195,23 @@ class Steps:
                 self._channel.say("progress", phase=phase, done=done, total=total)
 
         return progress
+
+
+class NoRows(UserError):
+    """A part of the data has none."""
+
+
+def _first(
+    recipe: Recipe, parts: Sequence[Part], rows: int, examples: int
+) -> tuple[Part, list[Sample], dict[int, list[Sample]]]:
+    """What is drawn of the first of these parts that has rows, and which that is. Raises UserError."""
+    for part in parts:
+        try:
+            return part, *drawn(recipe, part, rows, examples)
+        except NoRows:
+            if part == parts[-1]:
+                raise
+    raise AssertionError("no part to draw from")
 
 
 def held_out(recipe: Recipe, part: Part, rows: int) -> list[Sample]:
@@ -235,7 +252,7 @@ def drawn(
                     " ask for fewer examples"
                 )
     if not chosen:
-        raise UserError(
+        raise NoRows(
             f"the recipe has no {part} rows; name a file in data.sources.{part}, or take another part"
         )
     return chosen, others

@@ -84,7 +84,8 @@ class Lines:
             case "unpaused":
                 return "it goes on"
             case "chosen":
-                return "\n".join(f"auto: {reading.chosen(**one)}" for one in event["choices"])
+                pairs = (f"{one['key']} = {str(one['value']).lower()}" for one in event["choices"])
+                return f"auto: {', '.join(pairs)} (why: chosen.json)"
             case "shrunk":
                 each, times = event.get("batch_size"), event.get("gradient_accumulation")
                 return f"memory ran out: it starts again with batches of {each}, {times} to a step"
@@ -194,7 +195,8 @@ def _last_word(run: Run, state: RunState, as_json: bool) -> int:
         if state.status == "stopped":
             _print.say(f"go on: ift-tui resume {run.name}")
         if run.result.is_dir():
-            _print.say(f"next: ift-tui eval {run.name}")
+            asks = f'compare {run.name} --prompt "…"'  # without held-out rows there is nothing to measure on
+            _print.say(f"next: ift-tui {f'eval {run.name}' if state.rendered.get('validation') else asks}")
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from engine import beside, doctor, evals, runs, sources
+from engine import beside, doctor, evals, runs
 from engine.errors import UserError
 from engine.evals import Evaluation
 from engine.runs import Run
@@ -20,7 +20,9 @@ MOST_EXAMPLES = 32
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_name", metavar="RUN", help="a run's name or part of it, or `last`")
-    parser.add_argument("--part", choices=sources.PARTS, default="test", help="default: test")
+    parser.add_argument(
+        "--part", choices=evals.HELD_OUT, default="held-out", help="default: test rows, else validation rows"
+    )
     parser.add_argument("--rows", type=int, metavar="N", help="at most N rows a set (default: the recipe's)")
     parser.add_argument(
         "--checkpoint",
@@ -69,14 +71,15 @@ def run(arguments: argparse.Namespace) -> int:
     found = runs.find(arguments.run_name) if arguments.saved else trained(arguments.run_name)
     if not arguments.saved:
         _evaluate(found, arguments)
-    made = evals.read(found, arguments.part)
+    part = evals.saved_part(found, arguments.part)
+    made = evals.read(found, part)
     if arguments.to:
         _write(arguments.to, evals.exported(made, kind))
     if arguments.json:
-        _print.say_json({**made.summary, "file": str(found.path / "evals" / f"{arguments.part}.jsonl")})
+        _print.say_json({**made.summary, "file": str(found.path / "evals" / f"{part}.jsonl")})
         return 0
     _say(made)
-    _print.say(f"each answer: {found.path / 'evals' / (arguments.part + '.jsonl')}")
+    _print.say(f"each answer: {found.path / 'evals' / (part + '.jsonl')}")
     if arguments.to:
         _print.say(f"report: {arguments.to}")
     return 0

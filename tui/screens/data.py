@@ -15,7 +15,7 @@ from textual.widgets import Input, SelectionList
 
 from engine.errors import RunFailed
 from engine.schema import Source
-from tui.draft import Draft, bundled_sources, source_at
+from tui.draft import Draft, bundled_sources, is_bundled, source_at
 from tui.feed import RowsFeed
 from tui.keys import hidden, shown
 from tui.safe import clean
@@ -67,6 +67,8 @@ class DataScreen(PagingScreen):
         self._typed: list[str] = []
         self._opened: dict[str, Any] | None = None
         self._sources = draft.recipe.data.sources
+        self._chosen = False
+        """Whether a person has ticked sets, or the recipe's are still those that it came with."""
 
     def body(self) -> ComposeResult:
         with Container(id="data"):
@@ -155,6 +157,7 @@ class DataScreen(PagingScreen):
         return True
 
     def on_selection_list_selected_changed(self, _: SelectionList.SelectedChanged[str]) -> None:
+        self._chosen = True
         self._take()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -163,7 +166,11 @@ class DataScreen(PagingScreen):
         if path:
             listed = self.query_one(SourceList)
             known = [*bundled_sources(), *map(source_at, self._typed)]
-            listed.show(known, (*listed.taken, source_at(path)))
+            typed, taken = source_at(path), listed.taken
+            if not is_bundled(typed) and all(map(is_bundled, taken)) and not self._chosen:
+                taken = ()
+                self.notify("your rows stand in for the sets that come with the program")
+            listed.show(known, (*taken, typed))
             self._typed.append(path)
             event.input.value = ""
             self._take()

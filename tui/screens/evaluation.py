@@ -184,7 +184,7 @@ class EvaluationScreen(StepScreen):
             return
         there = f"steps, among {', '.join(map(str, steps))}" if steps else "this run has none"
         fields = [
-            Field("part", "test", "test, validation or train"),
+            Field("part", "held-out", "test rows, else validation; or one of the three"),
             Field("rows", str(rows), "of each set, at most"),
             Field("checkpoints", "", there),
             Field("beside", self._other.name if self._other else "", "names of runs of the same base"),
@@ -258,8 +258,8 @@ def named(fields: Fields) -> list[str]:
 
 def words(fields: Fields, steps: list[int]) -> list[str]:
     """The worker's arguments. Raises UserError, naming the field."""
-    if fields["part"] not in ("test", "validation", "train"):
-        raise UserError(f"part: test, validation or train (found {fields['part']!r})")
+    if fields["part"] not in evals.HELD_OUT:
+        raise UserError(f"part: {', '.join(evals.HELD_OUT)} (found {fields['part']!r})")
     if not fields["rows"].isdecimal() or not int(fields["rows"]):
         raise UserError(f"rows: must be a whole number above 0 (found {fields['rows']!r})")
     chosen = fields["checkpoints"].replace(",", " ").split()

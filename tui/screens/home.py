@@ -10,6 +10,7 @@ from textual import work
 from textual.binding import BindingType
 from textual.widgets import DataTable
 
+from engine import RECIPES
 from engine.errors import RunFailed, UserError
 from tui.feed import RunLine, SweepLine
 from tui.keys import hidden, shown
@@ -29,6 +30,10 @@ from tui.screens.messages import (
 from tui.widgets.stepper import Progress
 
 GUIDED = "first-steps"
+"""The recipe of the first run: all is settled for the model that comes with the program."""
+
+NEW = str(RECIPES / "new" / "new.toml")
+"""The recipe of any other: what suits the model and the rows that are taken is chosen for them."""
 """The bundled recipe that needs neither network nor GPU."""
 
 ALIVE = ("starting", "waiting", "running")
@@ -213,7 +218,7 @@ class HomeScreen(ListingScreen):
             self.follow()
 
     def action_new(self) -> None:
-        self.post_message(RunBegun(GUIDED))
+        self.post_message(RunBegun(NEW))
 
     @work(group="recipe")
     async def action_recipe(self) -> None:

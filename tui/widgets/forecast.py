@@ -45,7 +45,7 @@ def line(found: Fit | Unknown, hint: str = "  (f2: its terms)", choices: Sequenc
 
 def short_choices(choices: Sequence[Choice]) -> str:
     """auto: batch size 8, gradient accumulation 2, adamw, gradient checkpointing off; or empty."""
-    shown = [_short(one) for one in choices if one.key not in auto.SAME_NUMBERS]
+    shown = [_short(one) for one in choices if one.key in auto.AT_A_GLANCE]
     return "auto: " + ", ".join(shown) if shown else ""
 
 

@@ -121,7 +121,7 @@ def notes(state: RunState) -> list[Content]:
         text = f"step {trouble.step:,}: the {trouble.what} is no number; {trouble.done}{where}"
         found.append((trouble.step, "✗", text, "$text-error"))
     found.sort(key=lambda note: note[0])
-    at_a_glance = [one for one in state.chosen if one["key"] not in auto.SAME_NUMBERS]
+    at_a_glance = [one for one in state.chosen if one["key"] in auto.AT_A_GLANCE]
     lines = [("·", f"auto: {reading.chosen(**one)}", "") for one in at_a_glance]
     lines += [(sign, text, style) for _, sign, text, style in found]
     lines += [("!", text, "$text-warning") for text in state.warnings]
