@@ -302,12 +302,12 @@ SAID = [
             "kind": "probed", "train": {"rows": 4, "length": 91, "peak": 3e9}, "evaluation": {"peak": 2.4e9},
             "forecast": 3.1e9, "eta": 70.0,
         },
-        "memory: forecast 3.1 GB, measured 3.0 GB at the longest batch (4 rows of 91 tokens), "
+        "memory: forecast 3.1 GB, measured 3.0 GB at the longest batch (4 × 91 tokens), "
         "2.4 GB in evaluation, the run will take about 1:10",
     ),
     (
         {"kind": "probed", "train": {"rows": 4, "length": 91, "peak": 3e9}, "evaluation": None},
-        "memory: measured 3.0 GB at the longest batch (4 rows of 91 tokens)",
+        "memory: measured 3.0 GB at the longest batch (4 × 91 tokens)",
     ),
     ({"kind": "sampled", "step": 0, "number": 1, "adapter": False, "answer": "x", "ended": False},
      "step 0  prompt 2, base model: x …"),

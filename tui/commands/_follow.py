@@ -245,7 +245,7 @@ def _probed(event: Event) -> str:
     parts = [] if forecast is None else [f"forecast {_print.size(forecast)}"]
     parts.append(
         f"measured {_print.size(train.get('peak'))} at the longest batch"
-        f" ({train.get('rows')} rows of {train.get('length')} tokens)"
+        f" ({train.get('rows')} × {train.get('length')} tokens)"
     )
     if evaluation.get("peak"):
         parts.append(f"{_print.size(evaluation['peak'])} in evaluation")

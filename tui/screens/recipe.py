@@ -26,7 +26,7 @@ from tui.screens.choose import AskScreen
 from tui.screens.messages import RecipeChanged, StartAsked
 from tui.screens.step import StepScreen
 from tui.widgets import forecast
-from tui.widgets.figures import duration, short
+from tui.widgets.figures import counted, duration, short
 from tui.widgets.knob import Form, KnobRow, of_recipe
 from tui.widgets.quiet import Quiet
 from tui.widgets.stepper import Progress
@@ -300,7 +300,7 @@ def summary(
         steps = settled.total_steps(scan["rows"])
         size = f"{scan['rows']:,} rows, {scan['tokens']:,} tokens an epoch"
     spoiling = [clean(sentence, newlines=False) for sentence in scan["spoiling"]] if scan else []
-    length = f"{steps:,} steps of {each} rows" if steps else f"steps of {each} rows"
+    length = f"{counted(steps, 'step') if steps else 'steps'} of {counted(each, 'row')}"
     passes = ""
     if scan and scan["rows"] and steps:
         epochs = steps * each / scan["rows"]
