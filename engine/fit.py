@@ -42,6 +42,11 @@ class Fit:
         """What would make it fit, where it does not."""
         return memory.remedies(self.plan, self.shapes, self.forecast.device)
 
+    @property
+    def doubt(self) -> str:
+        """What is likely wrong with the settings for this model; "" where nothing is."""
+        return auto.doubt(self.train, self.shapes)
+
     @cached_property
     def disk(self) -> Disk:
         """Bytes."""
@@ -59,11 +64,6 @@ def fit(recipe: Recipe, device: Device, rows: Rows = UNKNOWN_ROWS) -> Fit | Unkn
 def settle(recipe: Recipe, device: Device, rows: Rows = UNKNOWN_ROWS) -> tuple[Settled, tuple[Choice, ...]]:
     """[train] as it would be run, also for a model whose memory is not known; and what was chosen."""
     return auto.settle(recipe, shapes_of(recipe), device, rows)
-
-
-def doubt(recipe: Recipe, settled: Settled) -> str:
-    """What is likely wrong with the settings for this model; "" where nothing is, or it is not known."""
-    return auto.doubt(settled, shapes_of(recipe))
 
 
 def of_models(recipe: Recipe, listed: Iterable[ModelInfo], device: Device) -> dict[str, Fit | Unknown]:

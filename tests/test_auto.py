@@ -274,7 +274,11 @@ async def test_the_recipe_screen_says_what_would_be_chosen() -> None:
         app.screen.query_one("#train-batch_size Input").value = "auto"
         app.screen.query_one("#train-gradient_accumulation Input").value = "auto"
         await until(pilot, lambda: "auto: batch size " in text(app, "#sums"))
-        assert "steps of 16 rows" in text(app, "#sums")
+        assert "steps of 16 rows" in text(app, "#sums") and "times what is usual" not in text(app, "#sums")
+        app.screen.query_one("#train-learning_rate Input").value = "0.05"
+        await until(pilot, lambda: "24 times what is usual for a model 192 wide" in text(app, "#sums"))
+        app.screen.query_one("#train-learning_rate Input").value = "auto"
+        await until(pilot, lambda: "learning rate 0.0021" in text(app, "#sums"))
         await pilot.press("f2")
         await until(pilot, lambda: bool(app.screen.query("#report-text")))
         assert "rows a step" in text(app, "#report-text")
@@ -286,7 +290,8 @@ def test_the_memory_command_says_what_would_be_chosen(
     file = tmp_path / "open.toml"
     file.write_text('[[data.sources]]\npath = "builtin:products"\n')
     assert main(["memory", str(file)]) == 0
-    assert "auto: batch_size = " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "auto: batch_size = " in said and "times what is usual" not in said
     assert main(["memory", str(file), "--json"]) == 0
     assert [one["key"] for one in json.loads(capsys.readouterr().out)["choices"]] == OPEN_BY_DEFAULT
 

@@ -16,6 +16,7 @@ from engine import evals, recipe
 from engine.decoding import Settings
 from engine.errors import RunFailed, UserError
 from engine.runs import Run
+from engine.workers import evaluate
 from tui.feed import Child
 
 pytestmark = pytest.mark.slow
@@ -303,3 +304,19 @@ def test_what_was_cancelled_stands_beside_what_is_whole(untrained: Callable[[dic
     assert (run.path / "evals" / "test.json").read_bytes() == whole
     with pytest.raises(RunFailed, match="nothing was written"):
         evaluation(run, "--rows", "2", cancelled=lambda: True)
+
+
+def test_without_test_rows_the_validation_rows_are_asked(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    rows = ({"prompt": f"What is {number}?", "completion": f"It is {number}."} for number in range(40))
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def part(**shares: float) -> str:
+        plan = recipe.parse({"data": {"sources": [{"path": str(file)}], **shares}})
+        found, samples, _ = evaluate.first_drawn(plan, evals.HELD_OUT["held-out"], 5, 0)
+        assert samples
+        return found
+
+    assert part(test=0.2, validation=0.2) == "test" and part(test=0, validation=0.2) == "validation"
+    with pytest.raises(UserError, match="the recipe has no validation rows"):
+        part(test=0, validation=0)

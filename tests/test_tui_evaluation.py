@@ -223,7 +223,7 @@ async def test_escape_ends_measuring_and_shows_what_was_finished() -> None:
         await pilot.press("enter")
         await until(pilot, on(app, EvaluationScreen))
         await until(pilot, lambda: "answers · 16 of 40" in text(app, "#evaluation-status"))
-        assert stage.children[-1].arguments[1:] == ("--part", "test", "--rows", "20")
+        assert stage.children[-1].arguments[1:] == ("--part", "held-out", "--rows", "20")
         await pilot.press("escape")
         await until(pilot, lambda: "cut short" in str(app.screen.query_one("#evaluation-page").border_title))
         assert stage.children[-1].closed

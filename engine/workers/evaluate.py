@@ -123,7 +123,7 @@ def evaluate(run: Run, asked: argparse.Namespace, channel: Channel, cancelled: C
     if asked.examples and any(source.chain for source in recipe.data.sources):
         raise UserError("the sub-tasks of a chain are asked without examples; leave --examples out")
     rows_a_set, most = asked.rows or recipe.evaluate.rows, max(asked.examples, default=0)
-    part, samples, examples = _first(recipe, evals.HELD_OUT[asked.part], rows_a_set, most)
+    part, samples, examples = first_drawn(recipe, evals.HELD_OUT[asked.part], rows_a_set, most)
     eager.uncompiled()
     from engine.workers import conversing
 
@@ -201,7 +201,7 @@ class NoRows(UserError):
     """A part of the data has none."""
 
 
-def _first(
+def first_drawn(
     recipe: Recipe, parts: Sequence[Part], rows: int, examples: int
 ) -> tuple[Part, list[Sample], dict[int, list[Sample]]]:
     """What is drawn of the first of these parts that has rows, and which that is. Raises UserError."""

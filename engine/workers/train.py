@@ -120,7 +120,7 @@ def train(run: Run, log: EventLog, stop: StopFlag, probe_only: bool = False) -> 
     settled, choices = patiently(lambda: _settled(run, recipe, known), log, stop)
     if choices:
         log.write("chosen", **auto.facts(choices))
-    if came_from is None and (doubt := fit.doubt(recipe, settled)):
+    if came_from is None and (doubt := auto.doubt(settled, fit.shapes_of(recipe))):
         log.write("warned", text=doubt, mend="")
     plan = made.applied(settled)
     foreseen = forecast.forecast(recipe, plan, known)

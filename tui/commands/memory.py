@@ -54,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
                 **chosen,
                 "remedies": remedies,
                 "disk": disk,
+                "doubt": found.doubt,
             }
         )
     else:
@@ -79,6 +80,8 @@ def _say(found: fit.Fit) -> None:
         f"disk: {made} {_print.size(disk.result)}, checkpoints {_print.size(disk.checkpoints)},"
         f" merged {_print.size(disk.merged)}"
     )
+    if found.doubt:
+        _print.say(f"! {found.doubt}")
     for note in forecast.notes:
         _print.say(f"· {note}")
 

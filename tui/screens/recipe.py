@@ -12,7 +12,7 @@ from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.widgets import Input
 
-from engine import fit, recipe, tried
+from engine import recipe, tried
 from engine.errors import UserError
 from engine.fit import Fit
 from engine.memory import Rows
@@ -117,10 +117,11 @@ class RecipeScreen(StepScreen):
     def _sum_up(self) -> None:
         if self.draft is not None:
             settled, choices = self._edges.settle(self._plan, self._rows)
-            memory = forecast.line(self._fit(), choices=choices)
+            fit = self._fit()
+            memory = forecast.line(fit, choices=choices)
             lines = summary(self.draft, settled, memory, self._saved, self._seconds())
-            if doubt := fit.doubt(self._plan, settled):
-                lines = Content.assemble((f"! {clean(doubt)}\n", "$text-warning"), lines)
+            if isinstance(fit, Fit) and fit.doubt:
+                lines = Content.assemble((f"! {clean(fit.doubt)}\n", "$text-warning"), lines)
             if self._wrong:
                 lines = Content.assemble((f"✗ {clean(self._wrong)}\n", "$text-error"), lines)
             self.query_one("#sums", Quiet).show(lines)
