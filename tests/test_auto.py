@@ -13,7 +13,7 @@ import pytest
 from test_tui_walk import at_recipe, text
 from tui_stage import Stage, until
 
-from engine import auto, memory, recipe, runs
+from engine import auto, memory, recipe, runs, tried
 from engine.auto import OPEN, ROOM, Choice
 from engine.errors import UserError
 from engine.footprint import Device, Plan
@@ -24,6 +24,7 @@ from engine.workers import pace
 from tests.conftest import wait_for_end
 from tests.test_shapes import CONFIGS, known
 from tui.__main__ import main
+from tui.screens.home import NEW
 
 GB = 1_000_000_000
 OPEN_BY_DEFAULT = [key for key in OPEN if key != "packing"]
@@ -177,6 +178,18 @@ def test_the_learning_rate_goes_by_the_width(method: Any, width: int, rate: floa
     assert settled.learning_rate == rate and f"{width:,} wide" in why_of(choices)["learning_rate"]
     unknown, choices = auto.settle(asked, Unknown("no"), Device("cpu", GB), SHORT)
     assert unknown.learning_rate == auto.LEARNING_RATE[method] and why_of(choices)["learning_rate"]
+
+
+def test_a_sweep_is_laid_out_around_the_rate_that_would_be_chosen() -> None:
+    tried_of = {
+        name: tried.suggested(recipe.load(name))["train.learning_rate"] for name in (NEW, "first-steps")
+    }
+    assert tried_of[NEW] == {
+        "low": 5.2e-4,
+        "high": 8.4e-3,
+        "log": True,
+    }  # four times less and more than 2.1e-3
+    assert tried_of["first-steps"] == {"low": 1e-3, "high": 1.6e-2, "log": True}
 
 
 def test_a_rate_made_for_a_tiny_model_is_doubted_on_a_large_one() -> None:
