@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Iterator
@@ -60,6 +61,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "trained" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("trained"))
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Looking for garbage takes a sixth of the time of tests on screens, of which each leaves little."""
+    gc.freeze()
+    gc.set_threshold(50_000)
 
 
 def wait_for_end(run: Run, seconds: float = LONGEST_TRAINING) -> None:
