@@ -39,6 +39,7 @@ ANSWER    {"text", "tokens", "ended": whether it stopped by itself, "prompt_toke
 from __future__ import annotations
 
 import argparse
+import os
 import queue
 import sys
 import threading
@@ -57,12 +58,17 @@ from engine.workers.io import Channel, Request
 if TYPE_CHECKING:
     from engine.workers.conversing import Session
 
+GIVES_WAY = 5
+"""Niceness: without a GPU the model computes on the cores that the screen is drawn with, and who types into that
+should not wait for tokens. Alone it is as fast as ever."""
+
 FOREIGN = (KeyError, TypeError, ValueError, AttributeError)
 """What a request raises whose parts are not what they should be."""
 
 
 def main() -> int:
     """Load, say `ready`, then answer requests until stdin closes. Exit code 1 if nothing can be loaded."""
+    os.nice(GIVES_WAY)
     channel = Channel()
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
