@@ -17,6 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+# The same pictures wherever they are drawn; both are read when the app is imported.
+os.environ.update(COLORTERM="truecolor", TERM="xterm-256color")
+os.environ.pop("NO_COLOR", None)
+
 from textual.pilot import Pilot
 from textual.widgets import Checkbox, Input
 
