@@ -59,8 +59,8 @@ if TYPE_CHECKING:
     from engine.workers.conversing import Session
 
 GIVES_WAY = 5
-"""Niceness: without a GPU the model computes on the cores that the screen is drawn with, and who types into that
-should not wait for tokens. Alone it is as fast as ever."""
+"""Niceness: without a GPU the model computes on the cores that the screen is drawn with, and who types should
+not wait for tokens. Alone it is as fast as ever."""
 
 FOREIGN = (KeyError, TypeError, ValueError, AttributeError)
 """What a request raises whose parts are not what they should be."""
