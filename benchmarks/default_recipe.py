@@ -38,7 +38,7 @@ def main() -> None:
             raise SystemExit(f"the run {state.status}: {state.reason}\n" + "\n".join(runs.log_tail(run)))
         phases = phase_seconds(run)
         print(
-            f"start to adapter   {seconds:6.1f} s   of it "
+            f"start to end       {seconds:6.1f} s   of it "
             + "  ".join(f"{k} {v:.1f}" for k, v in phases.items())
         )
         print(f"steps              {state.total:6d}     {state.tokens / phases['train']:,.0f} tokens/s")
