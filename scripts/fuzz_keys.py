@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -202,7 +203,8 @@ def grow(run: Run, draws: random.Random) -> None:
 def session(seed: int, seconds: float) -> int:
     """A session in a home of its own; how many things were done. Raises what was found, with the trail."""
     trail: deque[str] = deque(maxlen=40)
-    with tempfile.TemporaryDirectory(prefix="ift-fuzz-") as home:
+    # A recipe is written where one stands: there, then.
+    with tempfile.TemporaryDirectory(prefix="ift-fuzz-") as home, contextlib.chdir(home):
         os.environ.update(IFT_TUI_HOME=home, HF_HOME=home, HF_HUB_OFFLINE="1")
         try:
             return asyncio.run(play(random.Random(seed), seconds, trail))
