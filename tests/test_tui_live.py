@@ -22,6 +22,7 @@ from engine.runs import Run
 from engine.state import RunState
 from tui.app import IftTui
 from tui.feed import RunFeed
+from tui.screens import train
 from tui.screens.choose import AskScreen, ChooseScreen, PickScreen
 from tui.screens.entries import EntriesScreen
 from tui.screens.home import HomeScreen
@@ -292,7 +293,8 @@ def test_a_shorter_note_takes_the_width_that_there_is() -> None:
 # --- cost ---
 
 
-async def test_a_run_is_painted_with_its_figures_at_once() -> None:
+async def test_a_run_is_painted_with_its_figures_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "SECONDS_FOR_FIRST_LOOK", 60.0)  # however busy the machine is
     record("done", whole(230))
     app = Stage().app()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -327,12 +329,10 @@ async def test_lines_are_drawn_for_the_size_that_they_have() -> None:
 
 async def test_what_is_said_twice_stands_there_once() -> None:
     async with live(80, 24) as (app, pilot, _, _):
-        for _ in range(3):
-            await pilot.press("escape")
-            await until(pilot, on(app, HomeScreen))
-            await pilot.press("enter")
-            await until(pilot, on(app, TrainScreen))
-        assert [one.message for one in app._notifications] == ["The run goes on. Enter opens it again."]
+        for severity in ("information", "information", "warning", "information"):
+            app.notify("The run goes on.", severity=severity, timeout=600)
+            await pilot.pause()
+        assert [one.message for one in app._notifications] == ["The run goes on.", "! The run goes on."]
 
 
 async def test_what_has_not_changed_is_not_painted_again() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from engine import formats
+from engine import evals, formats
 from engine.decoding import Settings
 from engine.errors import UserError
 from engine.exports.parity import Answer
@@ -22,7 +22,6 @@ from engine.workers.decode import Question
 from engine.workers.io import Stopped
 from engine.workers.mixed import BASE
 
-PARTS: tuple[Part, ...] = ("test", "validation")
 
 Progress = Callable[[int, int], None]
 
@@ -76,7 +75,7 @@ def answered(
 def held_out(run: Run, rows: int) -> tuple[Part, list[list[Message]]]:
     """Questions of the test part, else of the validation part, the sets taking turns. Raises UserError."""
     why = ""
-    for part in PARTS:
+    for part in evals.HELD_OUT["held-out"]:
         try:
             samples = evaluate.held_out(run.recipe(), part, rows)
         except UserError as error:
