@@ -22,7 +22,6 @@ from engine.workers.decode import Question
 from engine.workers.io import Stopped
 from engine.workers.mixed import BASE
 
-
 Progress = Callable[[int, int], None]
 
 
