@@ -184,7 +184,7 @@ class EvaluationScreen(StepScreen):
             return
         there = f"steps, among {', '.join(map(str, steps))}" if steps else "this run has none"
         fields = [
-            Field("part", "held-out", "test rows, else validation; or one of the three"),
+            Field("part", "held-out", "test rows, else validation rows"),
             Field("rows", str(rows), "of each set, at most"),
             Field("checkpoints", "", there),
             Field("beside", self._other.name if self._other else "", "names of runs of the same base"),
